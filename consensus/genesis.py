@@ -91,9 +91,7 @@ class Card:
         if len(set(self.keys)) != len(self.keys):
             raise DecodeError(f"{self.name} uses one key for two purposes")
         for purpose, key, proof in zip(PURPOSES, self.keys, self.proofs, strict=True):
-            if not verify(
-                key, Kind.POSSESSION, NO_CHAIN, encode([self.name, purpose, key]), proof
-            ):
+            if not verify(key, Kind.POSSESSION, NO_CHAIN, encode([self.name, purpose, key]), proof):
                 raise DecodeError(f"{self.name} does not prove possession of its {purpose} key")
 
     def to_value(self) -> dict[str, Value]:

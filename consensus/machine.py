@@ -183,6 +183,21 @@ class Machine:
             )
         return records
 
+    def latest_messages(self) -> list[Vote | Certificate | Proposal]:
+        """What a peer that was away needs to join this view: its admission and the own votes."""
+        messages: list[Vote | Certificate | Proposal] = []
+        if self._finalization is not None:
+            messages.append(self._finalization)
+        if self._admission is not None and self._admission is not self._finalization:
+            messages.append(self._admission)
+        current = self._rounds.get(self.view)
+        if current is not None:
+            proposal = current.proposal
+            if proposal is not None and proposal.vote.signer == self._index:
+                messages.append(proposal)
+            messages.extend(current.own.values())
+        return messages
+
     # Input
 
     def restore(self, records: Iterable[Vote | Certificate | Proposal]) -> None:
@@ -516,10 +531,14 @@ class Machine:
                 missing.append(view)
         if self._finalization is not None:
             digest = self._finalization.statement.digest
-            return None if digest not in self._executed else (
-                self.finalized_view,
-                self._executed[digest],
-                missing,
+            return (
+                None
+                if digest not in self._executed
+                else (
+                    self.finalized_view,
+                    self._executed[digest],
+                    missing,
+                )
             )
         return (0, self._tip, missing)
 
@@ -613,7 +632,7 @@ class Machine:
             self._cast(current, statement)
 
     def _get_parent(self, statement: Statement) -> Block | None:
-        """Return the executed parent if it is certified and the gap nullified; else ask and wait."""
+        """Return the executed parent once it is certified and the gap nullified; ask if not."""
         view = statement.parent_view
         missing = [
             w
@@ -728,7 +747,7 @@ class Machine:
             self._retry(current)
 
     def _retry(self, current: _Round) -> None:
-        """Say again what may have been lost: own votes here, and what admitted to this view (R9)."""
+        """Say again what may be lost: own votes here, and what admitted to this view (R9)."""
         self._asked.clear()
         if self._is_observing:
             self._emit(Broadcast(Question(self.epoch, (), report=True)))

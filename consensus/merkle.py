@@ -45,7 +45,7 @@ def root_of_hashes(hashes: Sequence[bytes]) -> bytes:
 
 def _next_level(level: list[bytes]) -> list[bytes]:
     paired = [node_hash(level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)]
-    return paired + [level[-1]] if len(level) % 2 else paired
+    return [*paired, level[-1]] if len(level) % 2 else paired
 
 
 def inclusion_proof(hashes: Sequence[bytes], index: int) -> tuple[bytes, ...]:
@@ -66,7 +66,7 @@ def inclusion_proof(hashes: Sequence[bytes], index: int) -> tuple[bytes, ...]:
 def verify_inclusion(
     leaf: bytes, index: int, size: int, proof: Sequence[bytes], expected_root: bytes
 ) -> bool:
-    """Tell whether `leaf` (a leaf hash) stands at `index` of the tree of `size` (RFC 9162, 2.1.3.2).
+    """Tell whether the leaf hash `leaf` stands at `index` of a tree of `size` (RFC 9162, 2.1.3.2).
 
     Total over any numbers and byte strings.
     """

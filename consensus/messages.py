@@ -123,7 +123,7 @@ class Certificate:
         )
 
     def is_valid(self, chain_id: bytes, validators: ValidatorSet) -> bool:
-        """Tell whether a quorum of `validators` signed; distinct signers are ensured on decoding."""
+        """Tell whether a quorum signed; that signers are distinct is ensured on decoding."""
         if len(self.signers) < validators.quorum:
             return False
         return all(
@@ -146,9 +146,7 @@ class Certificate:
     def from_value(cls, value: Value) -> Certificate:
         statement, bits, joined = expect_list(value, "certificate", 3)
         bitmap = expect_bytes(bits, "signer bitmap", max_length=MAX_VALIDATORS // 8)
-        signatures = expect_bytes(
-            joined, "signatures", max_length=MAX_VALIDATORS * SIGNATURE_BYTES
-        )
+        signatures = expect_bytes(joined, "signatures", max_length=MAX_VALIDATORS * SIGNATURE_BYTES)
         signers = tuple(i for i in range(8 * len(bitmap)) if bitmap[i >> 3] >> (i & 7) & 1)
         if not bitmap or bitmap[-1] == 0 or len(signatures) != SIGNATURE_BYTES * len(signers):
             raise DecodeError("certificate's bitmap and signatures do not agree")

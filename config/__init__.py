@@ -1,0 +1,1 @@
+"""Settings of a node: typed, frozen, with precise errors."""

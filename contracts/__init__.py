@@ -1,0 +1,1 @@
+"""Rules executed on agreed blocks. Pure: no IO, clock, randomness or logging."""

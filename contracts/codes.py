@@ -1,0 +1,34 @@
+"""Stable result codes of transactions. A number never changes its meaning."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
+
+
+class Code(IntEnum):
+    """0 is success; below 100 the engine speaks, from 100 on a contract."""
+
+    OK = 0
+    UNKNOWN_SENDER = 1
+    SENDER_NOT_ACTIVE = 2
+    WRONG_KEY = 3
+    EXPIRED = 4
+    TOO_FAR_AHEAD = 5
+    UNKNOWN_CONTRACT = 6
+    UNKNOWN_METHOD = 7
+    BAD_ARGUMENT = 8
+    TOO_MANY_EVENTS = 9
+    NOT_OWNER = 100
+    EXISTS = 101
+    NOT_FOUND = 102
+    WRONG_VERSION = 103
+    WRONG_DIGEST = 104
+    LEVEL_TOO_LOW = 105
+    CLASS_TOO_LOW = 106
+    RETIRED = 107
+
+
+NAMES = {code: code.name.replace("_", "-").translate(_LOWER) for code in Code}
+"""How a code is written in RPC answers and logs."""

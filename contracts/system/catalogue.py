@@ -1,0 +1,196 @@
+"""The catalogue: which dataset versions exist, whose they are, what they commit to.
+
+Metadata follows DCAT 3 (W3C, 2024). A registration changes three keys: the version, the
+dataset's head, and the owner's list.
+"""
+
+from __future__ import annotations
+
+from consensus.codec import Value, expect_bytes, expect_int, expect_list
+from consensus.crypto import HASH_BYTES
+from contracts import checks
+from contracts.api import Args, Context, Contract, QuerySignature, Reader, Signature, fail
+from contracts.codes import Code
+from contracts.state import StateReader
+from contracts.system import standards
+from contracts.system.standards import CLASSES
+
+NAME = "catalogue"
+SUITES = ("sha256-v1",)
+FREQUENCIES = (
+    "once", "continuous", "daily", "weekly", "monthly", "quarterly", "annual", "irregular",
+)  # fmt: skip
+MAX_TITLE_BYTES = 256
+MAX_KEYWORDS = 16
+MAX_SOURCES = 64
+MAX_ROWS = 1 << 48
+PAGE = 100
+_HEAD = b"head/"
+_VERSION = b"version/"
+_OWNER = b"owner/"
+
+
+def _register(ctx: Context, args: Args) -> None:
+    dataset, version = args["dataset"], args["version"]
+    if not dataset.startswith(ctx.sender + "/"):
+        fail(Code.NOT_OWNER, dataset)
+    key = dataset.encode("ascii")
+    head = ctx.get(_HEAD + key)
+    latest, status = head or (0, "active")
+    if status != "active":
+        fail(Code.RETIRED, dataset)
+    if version != latest + 1:
+        fail(Code.WRONG_VERSION, latest)
+    _check_standard(ctx, args)
+    _check_sources(ctx, args)
+    record = {**args, "owner": ctx.sender, "height": ctx.block.height, "time": ctx.block.timestamp}
+    ctx.put(_VERSION + key + b"/" + checks.number_key(version), record)
+    ctx.put(_HEAD + key, [version, "active"])
+    ctx.put(_OWNER + ctx.sender.encode("ascii") + b"/" + checks.number_key(ctx.block.height) + key,
+            [dataset, version])  # fmt: skip
+    ctx.emit("registered", [dataset, version, args["commitment"]])
+
+
+def _check_standard(ctx: Context, args: Args) -> None:
+    """The standard exists and is the one meant; level and class are not below its fields'."""
+    identity, number, digest = args["standard"]
+    brief = standards.get_brief(
+        ctx.other(standards.NAME), str(identity), number if isinstance(number, int) else 0
+    )
+    if brief is None:
+        fail(Code.NOT_FOUND, identity)
+    known, level, grade, _ = brief
+    if known != digest:
+        fail(Code.WRONG_DIGEST, identity)
+    if args["level"] < level:
+        fail(Code.LEVEL_TOO_LOW, level)
+    if CLASSES.index(args["class"]) < grade:
+        fail(Code.CLASS_TOO_LOW, CLASSES[grade])
+
+
+def _check_sources(ctx: Context, args: Args) -> None:
+    for source in args["derived_from"]:
+        place = source["dataset"].encode("ascii") + b"/" + checks.number_key(source["version"])
+        if ctx.get(_VERSION + place) is None:
+            fail(Code.NOT_FOUND, source["dataset"])
+
+
+def _retire(ctx: Context, args: Args) -> None:
+    dataset = args["dataset"]
+    if not dataset.startswith(ctx.sender + "/"):
+        fail(Code.NOT_OWNER, dataset)
+    key = dataset.encode("ascii")
+    head = ctx.get(_HEAD + key)
+    if head is None:
+        fail(Code.NOT_FOUND, dataset)
+    if head[1] != "active":
+        fail(Code.RETIRED, dataset)
+    ctx.put(_HEAD + key, [head[0], "retired"])
+    ctx.emit("retired", [dataset, head[0]])
+
+
+def _query_get(state: StateReader, args: Args) -> Value:
+    reader = Reader(state, NAME)
+    key = args["dataset"].encode("ascii")
+    head = reader.get(_HEAD + key)
+    if head is None:
+        return None
+    latest, status = head
+    number = args.get("version", latest)
+    record = reader.get(_VERSION + key + b"/" + checks.number_key(number))
+    return None if record is None else {**record, "latest": latest, "status": status}
+
+
+def _query_versions(state: StateReader, args: Args) -> Value:
+    prefix = _VERSION + args["dataset"].encode("ascii") + b"/"
+    start = prefix + checks.number_key(args["after"]) if "after" in args else b""
+    return [record for _, record in Reader(state, NAME).scan(prefix, start, PAGE)]
+
+
+def _query_list(state: StateReader, args: Args) -> Value:
+    """Datasets whose id begins with `prefix`, above `after`: [id, latest version, status]."""
+    prefix = _HEAD + args.get("prefix", "").encode("utf-8")
+    start = _HEAD + args["after"].encode("utf-8") if "after" in args else b""
+    rows = Reader(state, NAME).scan(prefix, start, PAGE)
+    return [[key[len(_HEAD) :].decode("ascii"), *head] for key, head in rows]
+
+
+def _check_reference(value: Value, what: str) -> Value:
+    """A standard's [id, version, digest]."""
+    identity, version, digest = expect_list(value, what, 3)
+    checks.owned_id(identity, f"{what}[0]")
+    expect_int(version, f"{what}[1]", 1, 1 << 32)
+    expect_bytes(digest, f"{what}[2]", HASH_BYTES)
+    return value
+
+
+_BASIS_POINTS = checks.integer(0, 10_000)
+_DATASET = {"dataset": checks.owned_id}
+
+CONTRACT = Contract(
+    NAME,
+    methods={
+        "register": Signature(
+            _register,
+            {
+                "dataset": checks.owned_id,
+                "version": checks.integer(1, 1 << 32),
+                "title": checks.text(MAX_TITLE_BYTES),
+                "keywords": checks.list_of(checks.text(64), MAX_KEYWORDS),
+                "theme": checks.optional(checks.slug),
+                "licence": checks.optional(checks.slug),
+                "frequency": checks.one_of(*FREQUENCIES),
+                "spatial": checks.optional(checks.slug),
+                "temporal": checks.optional(checks.list_of(checks.integer(0, 1 << 62), 2)),
+                "media_type": checks.text(64),
+                "standard": _check_reference,
+                "level": checks.integer(1, 4),
+                "class": checks.one_of(*CLASSES),
+                "rows": checks.integer(0, MAX_ROWS),
+                "bytes": checks.integer(0, 1 << 62),
+                "suite": checks.one_of(*SUITES),
+                "commitment": checks.data(32),
+                "quality": checks.optional(
+                    checks.record(
+                        {
+                            "completeness": _BASIS_POINTS,
+                            "validity": _BASIS_POINTS,
+                            "uniqueness": _BASIS_POINTS,
+                            "timeliness": _BASIS_POINTS,
+                            "consistency": _BASIS_POINTS,
+                        }
+                    )
+                ),
+                "derived_from": checks.list_of(
+                    checks.record(
+                        {
+                            "dataset": checks.owned_id,
+                            "version": checks.integer(1, 1 << 32),
+                            "process": checks.slug,
+                        }
+                    ),
+                    MAX_SOURCES,
+                ),
+                "custody": checks.one_of("own"),
+            },
+        ),
+        "retire": Signature(_retire, _DATASET),
+    },
+    queries={
+        "get": QuerySignature(
+            _query_get,
+            {**_DATASET, "version": checks.integer(1, 1 << 32)},
+            frozenset(("version",)),
+        ),
+        "versions": QuerySignature(
+            _query_versions,
+            {**_DATASET, "after": checks.integer(0, 1 << 32)},
+            frozenset(("after",)),
+        ),
+        "list": QuerySignature(
+            _query_list,
+            {"prefix": checks.text(128, 0), "after": checks.text(128)},
+            frozenset(("prefix", "after")),
+        ),
+    },
+)

@@ -1,0 +1,1 @@
+"""The node: daemon, ledger, store, RPC, commands, and what a department does with its data."""

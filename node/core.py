@@ -1,0 +1,638 @@
+"""A node without IO loops: frames, submissions and time in; frames and outcomes out.
+
+The driver feeds it and carries out what it leaves in `records` (journal first) and `outbox`
+(after the journal is durable). The simulator drives the same class, byte for byte.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+import structlog
+
+from consensus.block import Block
+from consensus.codec import DecodeError
+from consensus.crypto import Signer, sha256
+from consensus.events import (
+    Accuse,
+    Amnesia,
+    Ask,
+    Broadcast,
+    Build,
+    Built,
+    Check,
+    Checked,
+    Event,
+    Execute,
+    Executed,
+    Finalized,
+    Now,
+    Persist,
+    Receive,
+    Recovered,
+    Reply,
+    Start,
+    Tick,
+    Work,
+)
+from consensus.machine import Machine
+from consensus.messages import (
+    Certificate,
+    Evidence,
+    Message,
+    Proposal,
+    Question,
+    ViewReport,
+    Vote,
+    decode_message,
+    encode_message,
+)
+from contracts.envelope import Transaction
+from node.fetch import Fetcher
+from node.gossip import Gossip, overlay
+from node.ledger import Entry, Ledger, full_block_of
+from node.mempool import Mempool
+from node.outbox import Outbox
+from node.peers import Peer, Peers
+from node.render import render
+from node.sync import Sync
+from p2p.transport import Channel
+from p2p.wire import (
+    BlockRequest,
+    Blocks,
+    FrameKind,
+    FullBlock,
+    Range,
+    RangeRequest,
+    Status,
+    decode_transactions,
+)
+
+STATUS_MS = 1_000
+MAX_EARLY_MESSAGES = 256
+MAX_EVIDENCE = 256
+
+log = structlog.get_logger("node")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a transaction is not taken: a stable code and a sentence."""
+
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class BlockFinal:
+    """A block became final, with its receipts; told to listeners in order of height."""
+
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionDropped:
+    """A waiting transaction will never be final."""
+
+    transaction: Transaction
+    refusal: Refusal
+
+
+Outcome = BlockFinal | TransactionDropped
+_OBSERVER = Signer(bytes(32))
+
+
+class Core:
+    """The whole node but its loops. Not thread-safe; every method takes the current time."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        mempool: Mempool,
+        peers: Peers,
+        *,
+        name: str,
+        signer: Signer,
+        restored: Sequence[Vote | Certificate | Proposal] = (),
+        forgetful: bool = False,
+        delta_ms: int | None = None,
+        listeners: Sequence[Callable[[Outcome], None]] = (),
+        cut_off: Callable[[bytes, str], None] = lambda peer, reason: None,
+    ) -> None:
+        self.ledger = ledger
+        self.mempool = mempool
+        self.peers = peers
+        self.name = name
+        self.outbox = Outbox()
+        self.records: list[Vote | Certificate | Proposal] = []
+        self.evidence: list[Evidence] = []
+        self.votes_seen: Callable[[Vote], None] | None = None
+        self._signer = signer
+        self._restored = list(restored)
+        self._forgetful = forgetful
+        self._delta_ms = delta_ms
+        self._listeners = list(listeners)
+        self._cut_off = cut_off
+        self._chain_id = ledger.genesis.chain_id
+        names = [name, *(peer.name for peer in peers.by_key.values())]
+        self._eager_names = overlay(names, name, self._chain_id)
+        relays = len(self._eager_names) < len(names) - 1
+        self.gossip = Gossip(mempool, self.outbox, relays=relays)
+        self.fetcher = Fetcher(self.outbox, peers, ledger, self._get_transaction)
+        self.sync = Sync(self.outbox, peers, ledger)
+        self._now = Now(0, 0)
+        self._events: deque[Event] = deque()
+        self._checking: Proposal | None = None
+        self._missing: set[bytes] = set()
+        self._asked_ms = 0
+        self._pinned: dict[bytes, FullBlock] = {}
+        self._extra: dict[bytes, Transaction] = {}
+        self._final: Certificate | None = None
+        self._early: list[tuple[bytes, Message]] = []
+        self._next_status_ms = 0
+        self._was_working = False
+        self.machine: Machine
+        self.final_at_ms = 0
+
+    # Life
+
+    def start(self, now: Now) -> None:
+        """Enter consensus from what the store and the journal hold."""
+        self._now = now
+        self.final_at_ms = now.wall
+        self._start_epoch()
+        self._run()
+
+    def _start_epoch(self) -> None:
+        ledger = self.ledger
+        epoch, validators = ledger.epoch, ledger.validators
+        self.peers.set_validators(validators)
+        anchor = ledger.store.block_at(ledger.anchor_height)
+        if anchor is None:
+            raise AssertionError("the block before the epoch is missing")
+        found = ledger.store.finalization_from(ledger.tip.header.height)
+        is_inside = ledger.tip.header.height > ledger.anchor_height
+        self.machine = Machine(
+            self._chain_id,
+            epoch,
+            validators,
+            anchor.block,
+            self._signer if validators.index_of(self._signer.public_key) is not None else None,
+            tip=ledger.tip if is_inside else None,
+            finalization=found[1] if found and is_inside else None,
+            forgetful=self._forgetful,
+            delta_ms=self._delta_ms,
+        )
+        self.machine.restore([r for r in self._restored if _epoch_of(r) == epoch])
+        self._restored = []
+        self._events.clear()
+        self._checking = None
+        self._was_working = False
+        self._events.append(Start())
+        self._reload()
+        self._events.extend(
+            Receive(peer, message) for peer, message in self._early if _epoch_of(message) == epoch
+        )
+        self._early = []
+        log.info("epoch", epoch=epoch, height=ledger.tip.header.height)
+
+    def _reload(self) -> None:
+        """Execute again what was executed before a restart and is not final yet."""
+        for digest in self.ledger.store.pending():
+            full = self.ledger.store.block(digest)
+            if full is None or self.ledger.is_known(digest):
+                continue
+            if self.ledger.is_known(full.block.header.parent):
+                transactions = self._decode_all(full)
+                self.ledger.execute(full, transactions)
+                self._events.append(Executed(full.block))
+
+    @property
+    def deadline_ms(self) -> int:
+        """When `tick` is next due, on the monotonic clock."""
+        due = [self.machine.deadline, self._next_status_ms]
+        due += [d for d in (self.gossip.deadline_ms, self.fetcher.deadline_ms) if d is not None]
+        if self._missing:
+            due.append(self._asked_ms + self.ledger.validators.parameters.delta_ms)
+        return min(due)
+
+    def tick(self, now: Now) -> None:
+        """Let time pass: timers of the machine, repairs, status."""
+        self._now = now
+        if now.monotonic >= self.machine.deadline:
+            self._events.append(Tick())
+        if self._missing and now.monotonic >= (
+            self._asked_ms + self.ledger.validators.parameters.delta_ms
+        ):
+            self._ask_for_bodies(everyone=True)
+        connected = [peer.key for peer in self.peers.connected()]
+        if now.monotonic >= self._next_status_ms:
+            self._next_status_ms = now.monotonic + STATUS_MS
+            self._send_status(connected)
+            self.gossip.repair(now.monotonic, connected)
+        self.fetcher.tick(now.monotonic)
+        self.sync.tick(now.monotonic)
+        self._run()
+
+    def end_turn(self, now: Now) -> None:
+        """Push what has gathered; called once after each batch of inputs."""
+        self._now = now
+        eager: list[bytes] = []
+        lazy: list[bytes] = []
+        for peer in self.peers.connected():
+            (eager if peer.name in self._eager_names else lazy).append(peer.key)
+        self.gossip.flush(now.monotonic, eager, lazy)
+        working = self._has_work()
+        if working != self._was_working:
+            self._was_working = working
+            self._events.append(Work(working))
+            self._run()
+
+    def _has_work(self) -> bool:
+        return len(self.mempool) > self.ledger.unfinal_transactions
+
+    # Peers
+
+    def peer_up(self, key: bytes, now: Now) -> None:
+        self._now = now
+        peer = self.peers.by_key.get(key)
+        if peer is not None:
+            peer.is_up, peer.status = True, None
+            self._send_status([key])
+            self.gossip.greet(key)
+            if self.machine.is_validator and self.machine.view:
+                # What it missed may be all that it needs to go on.
+                for message in self.machine.latest_messages():
+                    self._send_consensus([key], message)
+
+    def peer_down(self, key: bytes, now: Now) -> None:
+        self._now = now
+        peer = self.peers.by_key.get(key)
+        if peer is not None:
+            peer.is_up = False
+            self.sync.forget(key)
+
+    def _send_status(self, keys: Sequence[bytes]) -> None:
+        tip = self.ledger.tip
+        status = Status(tip.header.height, tip.header.epoch, tip.digest, len(self.mempool))
+        self.outbox.send_all(keys, Channel.CONTROL, FrameKind.STATUS, status.encode())
+
+    # Frames
+
+    def receive(self, key: bytes, kind: int, payload: bytes, now: Now) -> None:
+        """Take one frame. Bytes that do not decode cut the peer off and change nothing."""
+        self._now = now
+        peer = self.peers.by_key.get(key)
+        if peer is None:
+            return
+        try:
+            self._dispatch(peer, kind, payload)
+        except DecodeError as error:
+            log.warning("peer sent garbage", peer=peer.name, kind=kind, problem=str(error))
+            self._cut_off(key, str(error))
+        self._run()
+
+    def _dispatch(self, peer: Peer, kind: int, payload: bytes) -> None:
+        match kind:
+            case FrameKind.CONSENSUS:
+                self._take_message(peer, decode_message(payload))
+            case FrameKind.STATUS:
+                peer.status = Status.decode(payload)
+                self.sync.consider(self._now.monotonic)
+            case FrameKind.TRANSACTIONS:
+                self._take_batch(peer, decode_transactions(payload))
+            case FrameKind.HAVE:
+                self.gossip.take_have(peer.key, payload, self._is_held)
+            case FrameKind.WANT:
+                self.gossip.take_want(peer.key, payload, self._find_raw)
+            case FrameKind.BLOCK_REQUEST:
+                self._serve_block(peer, BlockRequest.decode(payload))
+            case FrameKind.BLOCK:
+                self._take_blocks(Blocks.decode(payload))
+            case FrameKind.RANGE_REQUEST:
+                self.sync.serve(peer.key, RangeRequest.decode(payload))
+            case FrameKind.RANGE:
+                self._take_range(peer, Range.decode(payload))
+            case _:
+                raise DecodeError(f"unknown frame kind {kind}")
+
+    def _take_message(self, peer: Peer, message: Message) -> None:
+        epoch, current = _epoch_of(message), self.machine.epoch
+        if self.votes_seen is not None:
+            for vote in _votes_of(message):
+                self.votes_seen(vote)
+        if epoch > current:
+            self._early = [*self._early[-MAX_EARLY_MESSAGES + 1 :], (peer.key, message)]
+            return
+        if epoch < current:
+            self._send_status([peer.key])  # it will fetch the epoch's end as blocks
+            return
+        if isinstance(message, ViewReport) and peer.index is None:
+            return
+        self._events.append(Receive(peer.key, message))
+
+    # The machine
+
+    def _run(self) -> None:
+        """Feed waiting events to the machine until nothing is left."""
+        while self._events:
+            for effect in self.machine.step(self._events.popleft(), self._now):
+                match effect:
+                    case Persist(record=record):
+                        self.records.append(record)
+                    case Broadcast(message=message):
+                        self._send_consensus(self.peers.validator_keys(), message)
+                    case Ask(signers=signers, question=question):
+                        keys = [self.peers.key_of(index) for index in signers]
+                        self._send_consensus([key for key in keys if key is not None], question)
+                    case Reply(peer=key, message=reply):
+                        self._send_consensus([key], reply)
+                    case Build():
+                        self._build(effect)
+                    case Check(proposal=proposal):
+                        self._check(proposal)
+                    case Execute():
+                        self._execute(effect)
+                    case Finalized(certificate=certificate):
+                        self._final = certificate
+                    case Accuse(evidence=evidence):
+                        self._keep_evidence(evidence)
+                    case Amnesia():
+                        log.warning("votes of the own key are unknown to the journal; observing")
+                        self._forgetful = True
+                    case Recovered():
+                        log.info("every forgotten vote is below a finalization; voting again")
+                        self._forgetful = False
+                    case _:
+                        assert_never(effect)
+            self._finalize()
+
+    def _send_consensus(self, keys: Sequence[bytes], message: Message) -> None:
+        payload = encode_message(message)
+        self.outbox.send_all(keys, Channel.CONTROL, FrameKind.CONSENSUS, payload)
+
+    def _keep_evidence(self, evidence: Evidence) -> None:
+        accused = self.ledger.validators.validators[evidence.first.signer].name
+        log.error("validator contradicts itself", name=accused, view=evidence.first.statement.view)
+        if len(self.evidence) < MAX_EVIDENCE:
+            self.evidence.append(evidence)
+
+    def _build(self, effect: Build) -> None:
+        parameters = self.ledger.validators.parameters
+        height = effect.parent.header.height + 1
+        recent = self.ledger.txids_above_tip(effect.parent.digest)
+        taken = self.mempool.take(
+            parameters.max_block_transactions >> effect.halvings,
+            parameters.max_block_bytes >> effect.halvings,
+            height,
+            recent,
+        )
+        state = self.ledger.state(effect.parent.digest)
+        admitted = self.ledger.filter_admissible(state, taken, height)
+        block = self.ledger.build(effect.parent, self.name, self._now.wall, admitted)
+        self._pin(full_block_of(block, admitted))
+        self._events.append(Built(effect.view, block))
+
+    # Proposals
+
+    def _check(self, proposal: Proposal) -> None:
+        self._checking = proposal
+        self._missing = {wid for wid in proposal.block.body if self._get_transaction(wid) is None}
+        if self._missing:
+            self._ask_for_bodies(everyone=False)
+        else:
+            self._give_verdict()
+
+    def _ask_for_bodies(self, *, everyone: bool) -> None:
+        """Ask the leader for bodies first, any validator after that."""
+        proposal = self._checking
+        if proposal is None:
+            self._missing = set()
+            return
+        self._asked_ms = self._now.monotonic
+        leader = self.peers.key_of(proposal.vote.signer)
+        keys = self.peers.validator_keys() if everyone or leader is None else [leader]
+        for key in keys:
+            self.gossip.want(key, sorted(self._missing))
+
+    def _give_verdict(self) -> None:
+        proposal, self._checking = self._checking, None
+        if proposal is None:
+            return
+        block = proposal.block
+        transactions = self._bodies(block)
+        if transactions is None:
+            return
+        fault = self.ledger.find_fault(block, transactions)
+        if fault is None:
+            self._pin(full_block_of(block, transactions))
+        else:
+            log.warning("proposal refused", height=block.header.height, problem=fault)
+        self._events.append(Checked(proposal.vote.statement.view, block.digest, fault))
+
+    def _bodies(self, block: Block) -> list[Transaction] | None:
+        found: list[Transaction] = []
+        for wid in block.body:
+            transaction = self._get_transaction(wid)
+            if transaction is None:
+                return None
+            found.append(transaction)
+        return found
+
+    def _pin(self, full: FullBlock) -> None:
+        """Hold a block's bodies, and serve them, until a finalization at or above its height."""
+        self._pinned[full.block.digest] = full
+
+    # Blocks
+
+    def _execute(self, effect: Execute) -> None:
+        block = effect.block
+        if block is not None and self.ledger.is_known(block.header.parent):
+            transactions = self._bodies(block)
+            if transactions is not None:
+                self._store_executed(full_block_of(block, transactions), transactions)
+                return
+        self.fetcher.want(effect.digest, effect.holders, self._now.monotonic)
+
+    def _store_executed(self, full: FullBlock, transactions: Sequence[Transaction]) -> None:
+        self.ledger.execute(full, transactions)
+        self.ledger.store.put_executed(full)
+        self._events.append(Executed(full.block))
+
+    def _serve_block(self, peer: Peer, request: BlockRequest) -> None:
+        self.fetcher.serve(peer.key, request, self._find_block)
+
+    def _find_block(self, digest: bytes) -> FullBlock | None:
+        entry = self.ledger.entry(digest)
+        if entry is not None:
+            return entry.full
+        return self._pinned.get(digest) or self.ledger.store.block(digest)
+
+    def _take_blocks(self, blocks: Blocks) -> None:
+        for full in self.fetcher.take(blocks, self._now.monotonic):
+            transactions = self._decode_all(full)
+            for transaction in transactions:
+                held = self._get_transaction(transaction.wid)
+                if held is None and not transaction.is_signed(self._chain_id):
+                    raise DecodeError("a block carries a transaction with a wrong signature")
+            self._store_executed(full, transactions)
+
+    def _take_range(self, peer: Peer, found: Range) -> None:
+        for full in self.sync.take(peer.key, found, self._now.monotonic):
+            if self.ledger.is_known(full.block.digest):
+                continue
+            header = full.block.header
+            if (header.state_root, header.receipts_root) != self.ledger.results(header.parent):
+                raise AssertionError(
+                    f"own results at height {header.height - 1} differ from the final chain's"
+                )
+            self._store_executed(full, self._decode_all(full))
+        if found.certificate is not None and found.blocks:
+            self._events.append(Receive(peer.key, found.certificate))
+
+    def _decode_all(self, full: FullBlock) -> list[Transaction]:
+        """Raises DecodeError if the bytes are not the transactions that the body names."""
+        parameters = self.ledger.validators.parameters
+        found: list[Transaction] = []
+        for wid, raw in zip(full.block.body, full.raws, strict=True):
+            held = self._get_transaction(wid)
+            if held is None:
+                if sha256(raw) != wid:
+                    raise DecodeError("a block carries another transaction than it names")
+                held = Transaction.decode(raw, parameters, self._chain_id)
+            found.append(held)
+        return found
+
+    # Finality
+
+    def _finalize(self) -> None:
+        certificate = self._final
+        if certificate is None or not self.ledger.is_known(certificate.statement.digest):
+            return
+        self._final = None
+        entries = self.ledger.finalize(certificate)
+        for entry in entries:
+            for transaction in entry.transactions:
+                self.mempool.remove(transaction.wid)
+            self._tell(BlockFinal(entry))
+        tip = self.ledger.tip
+        self.final_at_ms = self._now.wall
+        self._extra.clear()
+        height = tip.header.height
+        self._pinned = {d: f for d, f in self._pinned.items() if f.block.header.height > height}
+        for transaction in self.mempool.expire(height):
+            refusal = Refusal("expired", f"not in a block up to height {transaction.valid_until}")
+            self._tell(TransactionDropped(transaction, refusal))
+        if entries:
+            self._send_status([p.key for p in self.peers.connected() if p.index is None])
+            self.sync.progress(self._now.monotonic)
+        if height == self.machine.last_height:
+            self._start_epoch()
+
+    def _tell(self, outcome: Outcome) -> None:
+        for listener in self._listeners:
+            listener(outcome)
+
+    def listen(self, listener: Callable[[Outcome], None]) -> None:
+        """Call `listener` with each outcome from now on."""
+        self._listeners.append(listener)
+
+    # Transactions
+
+    def submit(self, raw: bytes, now: Now) -> Transaction | Refusal:
+        """Take a transaction from this member's own operators."""
+        self._now = now
+        parameters = self.ledger.validators.parameters
+        try:
+            transaction = Transaction.decode(raw, parameters, self._chain_id)
+        except DecodeError as error:
+            return Refusal("malformed", f"the transaction does not decode: {error}")
+        if self._is_held(transaction.wid):
+            return transaction
+        refusal = self._find_refusal(transaction)
+        if refusal is None:
+            reason = self.mempool.refuse_reason(transaction)
+            refusal = None if reason is None else Refusal("mempool-full", reason)
+        if refusal is not None:
+            return refusal
+        self._admit(transaction, None)
+        return transaction
+
+    def _find_refusal(self, transaction: Transaction) -> Refusal | None:
+        if not transaction.is_signed(self._chain_id):
+            return Refusal(
+                "signature", "the signature is wrong, or made for another chain or by another key"
+            )
+        if self.ledger.store.is_committed(transaction.txid):
+            return Refusal("replayed", "the transaction is in the chain already")
+        rejection = self.ledger.check_admission(transaction)
+        if rejection is not None:
+            return Refusal(rejection.name, render(rejection.code, rejection.details))
+        return None
+
+    def _take_batch(self, peer: Peer, raws: Sequence[bytes]) -> None:
+        parameters = self.ledger.validators.parameters
+        for raw in raws:
+            wid = sha256(raw)
+            if self._is_held(wid):
+                continue
+            transaction = Transaction.decode(raw, parameters, self._chain_id)
+            if not transaction.is_signed(self._chain_id):
+                raise DecodeError("a transaction is wrongly signed")
+            if wid in self._missing:
+                self._extra[wid] = transaction
+            elif (
+                not self.ledger.store.is_committed(transaction.txid)
+                and self.ledger.check_admission(transaction) is None
+                and self.mempool.refuse_reason(transaction) is None
+            ):
+                self._admit(transaction, peer.key)
+            self._missing.discard(wid)
+        if self._checking is not None and not self._missing:
+            self._give_verdict()
+
+    def _admit(self, transaction: Transaction, source: bytes | None) -> None:
+        if self.mempool.add(transaction):
+            self.gossip.add(transaction, source, self._now.monotonic)
+
+    def _is_held(self, wid: bytes) -> bool:
+        return wid in self.mempool or wid in self._extra
+
+    def _get_transaction(self, wid: bytes) -> Transaction | None:
+        return self.mempool.get(wid) or self._extra.get(wid)
+
+    def _find_raw(self, wid: bytes) -> bytes | None:
+        transaction = self._get_transaction(wid)
+        if transaction is not None:
+            return transaction.raw
+        for full in self._pinned.values():
+            if wid in full.block.body:
+                return full.raws[full.block.body.index(wid)]
+        return None
+
+
+def _epoch_of(message: Message) -> int:
+    match message:
+        case Vote() | Certificate():
+            return message.statement.epoch
+        case Proposal():
+            return message.vote.statement.epoch
+        case Question() | ViewReport():
+            return message.epoch
+        case _:
+            assert_never(message)
+
+
+def _votes_of(message: Message) -> Sequence[Vote]:
+    match message:
+        case Vote():
+            return (message,)
+        case Proposal():
+            return (message.vote,)
+        case Certificate():
+            return message.votes
+        case _:
+            return ()

@@ -1,0 +1,127 @@
+"""The loop that runs a Core on a real or simulated machine.
+
+One turn: take whatever has come in, let the core decide, make its records durable with one
+fsync, then send. Nothing leaves before what it depends on is on disk.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+import trio
+
+from consensus.events import Now
+from contracts.envelope import Transaction
+from node.core import Core, Refusal
+from node.journal_file import JournalFile
+from p2p.transport import Frame, PeerDown, PeerUp, Transport
+
+MAX_SUBMISSIONS = 20_000
+SUBMISSIONS_PER_TURN = 256
+
+
+class Clock(Protocol):
+    """Both clocks of this machine."""
+
+    def __call__(self) -> Now: ...
+
+
+Answer = Callable[[Transaction | Refusal], None]
+
+
+class Driver:
+    """Connects a core with its transport, journal and clock."""
+
+    def __init__(
+        self,
+        core: Core,
+        transport: Transport,
+        journal: JournalFile | None,
+        clock: Clock,
+        voting_key: bytes,
+    ) -> None:
+        self.core = core
+        self._transport = transport
+        self._journal = journal
+        self._clock = clock
+        self._voting_key = voting_key
+        self._submissions: deque[tuple[bytes, Answer]] = deque()
+        self._inbound: deque[Frame | PeerUp | PeerDown] = deque()
+        self._wake = trio.Event()
+        self._drained = trio.Event()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether `submit` may be called; an overloaded node says so instead of queueing."""
+        return len(self._submissions) < MAX_SUBMISSIONS
+
+    def submit(self, raw: bytes, answer: Answer) -> None:
+        """Hand in a transaction; `answer` is called within the loop with what became of it."""
+        if not self.has_room:
+            answer(Refusal("busy", "the node has too many submissions waiting; try again shortly"))
+            return
+        self._submissions.append((raw, answer))
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Drive until cancelled. A journal or database failure ends it with the error."""
+        self.core.start(self._clock())
+        await self._carry_out()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._listen)
+            while True:
+                await self._wait()
+                self._take_turn()
+                await self._carry_out()
+
+    async def _listen(self) -> None:
+        """Move what the transport received to this loop, a batch at a time."""
+        while True:
+            batch = await self._transport.receive()
+            self._inbound.extend(batch)
+            self._drained = trio.Event()
+            self._wake.set()
+            await self._drained.wait()
+
+    async def _wait(self) -> None:
+        due = self.core.deadline_ms - self._clock().monotonic
+        if self._submissions or self._inbound:
+            await trio.lowlevel.checkpoint()
+            return
+        with trio.move_on_after(max(0.0, due / 1_000) if due < 1 << 40 else math.inf):
+            await self._wake.wait()
+        self._wake = trio.Event()
+
+    def _take_turn(self) -> None:
+        core, now = self.core, self._clock()
+        while self._inbound:
+            match self._inbound.popleft():
+                case Frame(peer=peer, kind=kind, payload=payload):
+                    core.receive(peer, kind, payload, now)
+                case PeerUp(peer=peer):
+                    core.peer_up(peer, now)
+                case PeerDown(peer=peer):
+                    core.peer_down(peer, now)
+        self._drained.set()
+        for _ in range(min(len(self._submissions), SUBMISSIONS_PER_TURN)):
+            raw, answer = self._submissions.popleft()
+            answer(core.submit(raw, now))
+        now = self._clock()
+        if now.monotonic >= core.deadline_ms:
+            core.tick(now)
+        core.end_turn(now)
+
+    async def _carry_out(self) -> None:
+        core = self.core
+        records = core.records
+        if records:
+            core.records = []
+            if self._journal is not None:
+                self._journal.append(records)
+                if self._journal.is_large:
+                    self._journal.rewrite(self._voting_key, core.machine.live_records)
+        for out in core.outbox.take():
+            self._transport.send(out.peer, out.channel, out.kind, out.payload)

@@ -1,0 +1,400 @@
+"""The chain and its state on this machine: speculative above the final tip, atomic at it.
+
+Every executed block that is not final yet is an Entry: what it changes, on top of its parent's
+entry or of the stored state. Finality folds a path of entries into the store in one synced batch
+and drops the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from consensus import merkle
+from consensus.block import Block, Header
+from consensus.crypto import Kind
+from consensus.genesis import Genesis
+from consensus.light import EpochStep
+from consensus.messages import Certificate
+from consensus.validators import ValidatorSet
+from contracts.engine import (
+    BlockContext,
+    Rejection,
+    check_admission,
+    execute_block,
+    genesis_state,
+    next_validator_set,
+)
+from contracts.envelope import Transaction
+from contracts.receipts import Receipt, receipts_root
+from contracts.state import StateReader, merge_scan
+from contracts.trie import Node, NodeCache, update
+from node.store import Store, StoreError, Write
+from p2p.wire import FullBlock
+
+STATE_CACHE_ENTRIES = 50_000
+
+
+@dataclass(slots=True)
+class Entry:
+    """An executed block and what it did. `set_after` is set in an epoch's last block only."""
+
+    full: FullBlock
+    transactions: tuple[Transaction, ...]
+    receipts: tuple[Receipt, ...]
+    receipts_root: bytes
+    changes: dict[bytes, bytes | None]
+    state_root: bytes
+    nodes: dict[bytes, Node | None]
+    txids: frozenset[bytes]
+
+    @property
+    def header(self) -> Header:
+        return self.full.block.header
+
+    @property
+    def digest(self) -> bytes:
+        return self.full.block.digest
+
+
+class Ledger:
+    """Executes, checks and finalizes blocks. Synchronous; all IO goes through the store."""
+
+    def __init__(self, genesis: Genesis, store: Store, *, cache_bytes: int = 32 << 20) -> None:
+        self.genesis = genesis
+        self.store = store
+        self._entries: dict[bytes, Entry] = {}
+        self._base = _StoredState(store)
+        self._nodes = NodeCache(store, cache_bytes)
+        self._open()
+
+    def _open(self) -> None:
+        digest = self.store.tip()
+        if digest is None:
+            self._begin()
+        else:
+            full = self.store.block(digest)
+            if full is None:
+                raise StoreError("the last block is missing from the database; sync this home anew")
+            self._set_tip(full.block)
+        if self.store.digest_at(0) != self.genesis.block.digest:
+            raise StoreError(
+                "the database belongs to another network than genesis.json; check the home"
+            )
+
+    def _begin(self) -> None:
+        """Write the state that the genesis describes: block 0 and what follows from it."""
+        block = self.genesis.block
+        full = FullBlock(block, ())
+        changes: dict[bytes, bytes | None] = dict(genesis_state(self.genesis))
+        trie = update(self._nodes, changes)
+        self.store.put_executed(full)
+        self._commit_batch(
+            [
+                *Store.final_writes(full, (), ()),
+                *Store.epoch_writes(0, 0, self.genesis.validator_set),
+                *Store.tip_writes(block.digest, 0, None),
+                *Store.result_writes(trie.root, merkle.EMPTY_ROOT),
+                *Store.state_writes(changes.items()),
+                *Store.trie_writes(self._nodes.encode(trie.nodes)),
+            ]
+        )
+        self._nodes.put(trie.nodes)
+        self._set_tip(block)
+
+    def _commit_batch(self, batch: Sequence[Write]) -> None:
+        self.store.write(batch)
+
+    def _set_tip(self, block: Block) -> None:
+        self.tip = block
+        self.state_root, self.receipts_root = self.store.results()
+        epoch = block.header.epoch
+        following = self.store.validator_set(epoch + 1)
+        if following is not None:
+            epoch += 1
+        self.epoch = epoch
+        validators = following or self.store.validator_set(epoch)
+        anchor = self.store.epoch_start(epoch)
+        if validators is None or anchor is None:
+            raise StoreError(f"the validator set of epoch {epoch} is missing; sync this home anew")
+        self.validators = validators
+        self.anchor_height = anchor
+
+    # Reading
+
+    def entry(self, digest: bytes) -> Entry | None:
+        return self._entries.get(digest)
+
+    def is_known(self, digest: bytes) -> bool:
+        """Whether the block is the tip or executed above it."""
+        return digest == self.tip.digest or digest in self._entries
+
+    def state(self, digest: bytes | None = None) -> StateReader:
+        """The state after the block `digest`; without it, after the final tip."""
+        if digest is None or digest == self.tip.digest:
+            return self._base
+        return _StackedState([entry.changes for entry in self._path(digest)], self._base)
+
+    def results(self, digest: bytes) -> tuple[bytes, bytes]:
+        """(state root, receipts root) after the block `digest`."""
+        if digest == self.tip.digest:
+            return self.state_root, self.receipts_root
+        entry = self._entries[digest]
+        return entry.state_root, entry.receipts_root
+
+    def _path(self, digest: bytes) -> list[Entry]:
+        """Entries from `digest` down to, and without, the tip."""
+        path: list[Entry] = []
+        while digest != self.tip.digest:
+            entry = self._entries[digest]
+            path.append(entry)
+            digest = entry.header.parent
+        return path
+
+    def txids_above_tip(self, digest: bytes) -> set[bytes]:
+        """Transactions in the blocks from `digest` down to the tip."""
+        found: set[bytes] = set()
+        for entry in self._path(digest):
+            found |= entry.txids
+        return found
+
+    # Building and checking
+
+    def build(
+        self, parent: Block, proposer: str, timestamp: int, transactions: Sequence[Transaction]
+    ) -> Block:
+        """Make a block on `parent`, which is executed."""
+        header = parent.header
+        state_root, receipts = self.results(parent.digest)
+        body = tuple(transaction.wid for transaction in transactions)
+        height = header.height + 1
+        return Block(
+            Header(
+                version=self.validators.parameters.version,
+                chain_id=self.genesis.chain_id,
+                epoch=self.epoch,
+                height=height,
+                parent=parent.digest,
+                timestamp=max(timestamp, header.timestamp + 1),
+                proposer=proposer,
+                transactions_root=merkle.root(body),
+                state_root=state_root,
+                receipts_root=receipts,
+                set_hash=self.validators.hash,
+                next_set_hash=self._next_set(parent.digest).hash if self._ends(height) else None,
+            ),
+            body,
+        )
+
+    def _ends(self, height: int) -> bool:
+        return height == self.anchor_height + self.validators.parameters.epoch_length
+
+    def _next_set(self, parent: bytes) -> ValidatorSet:
+        return next_validator_set(self.state(parent), self.validators)
+
+    def find_fault(self, block: Block, transactions: Sequence[Transaction]) -> str | None:
+        """Tell why `block` must not be notarized, or None. Signatures were checked on arrival."""
+        header = block.header
+        if header.parent != self.tip.digest and header.parent not in self._entries:
+            return "the parent is not executed"
+        if (header.state_root, header.receipts_root) != self.results(header.parent):
+            return "state or receipts root is not the parent's result"
+        if self._ends(header.height) and header.next_set_hash != self._next_set(header.parent).hash:
+            return "the next validator set is another"
+        parameters = self.validators.parameters
+        if len(transactions) > parameters.max_block_transactions:
+            return "more transactions than a block may hold"
+        if sum(len(t.raw) for t in transactions) > parameters.max_block_bytes:
+            return "more bytes than a block may hold"
+        state = self.state(header.parent)
+        recent = self.txids_above_tip(header.parent)
+        seen: set[bytes] = set()
+        for transaction in transactions:
+            if transaction.txid in seen or self.is_replay(transaction, recent):
+                return f"replays transaction {transaction.txid.hex()}"
+            seen.add(transaction.txid)
+            rejection = check_admission(state, transaction, header.height, parameters)
+            if rejection is not None:
+                return f"transaction {transaction.txid.hex()} is refused with {rejection.code}"
+        return None
+
+    def filter_admissible(
+        self, state: StateReader, transactions: Sequence[Transaction], height: int
+    ) -> list[Transaction]:
+        """Keep the transactions that a block at `height` on `state` may hold."""
+        parameters = self.validators.parameters
+        return [t for t in transactions if check_admission(state, t, height, parameters) is None]
+
+    @property
+    def unfinal_transactions(self) -> int:
+        """How many transactions stand in executed blocks above the tip."""
+        return sum(len(entry.transactions) for entry in self._entries.values())
+
+    def is_replay(self, transaction: Transaction, recent: set[bytes]) -> bool:
+        """Whether the transaction is in the final chain or among `recent`.
+
+        The index of all final transactions answers for the replay window too: what was committed
+        earlier than the window has expired.
+        """
+        return transaction.txid in recent or self.store.is_committed(transaction.txid)
+
+    def check_admission(self, transaction: Transaction) -> Rejection | None:
+        """Tell whether the next block could take `transaction`."""
+        return check_admission(
+            self._base, transaction, self.tip.header.height + 1, self.validators.parameters
+        )
+
+    # Executing
+
+    def execute(self, full: FullBlock, transactions: Sequence[Transaction]) -> Entry:
+        """Execute a block on its parent, which must be known, and keep it above the tip."""
+        block = full.block
+        digest = block.digest
+        known = self._entries.get(digest)
+        if known is not None:
+            return known
+        header = block.header
+        path = self._path(header.parent)
+        state = _StackedState([entry.changes for entry in path], self._base)
+        context = BlockContext(
+            chain_id=self.genesis.chain_id,
+            height=header.height,
+            epoch=header.epoch,
+            timestamp=header.timestamp,
+            proposer=header.proposer,
+            parameters=self.validators.parameters,
+        )
+        result = execute_block(state, context, transactions)
+        reader = _StackedNodes([entry.nodes for entry in path], self._nodes)
+        parent_root, _ = self.results(header.parent)
+        trie = update(reader, result.changes) if result.changes else None
+        entry = Entry(
+            full=full,
+            transactions=tuple(transactions),
+            receipts=result.receipts,
+            receipts_root=receipts_root(result.receipts),
+            changes=result.changes,
+            state_root=trie.root if trie else parent_root,
+            nodes=trie.nodes if trie else {},
+            txids=frozenset(transaction.txid for transaction in transactions),
+        )
+        self._entries[digest] = entry
+        return entry
+
+    # Finality
+
+    def finalize(self, certificate: Certificate) -> list[Entry]:
+        """Make the certified block and its ancestors final; returns them, lowest first.
+
+        The block must be executed. One atomic synced batch; then forks are dropped.
+        """
+        if certificate.statement.kind is not Kind.FINALIZE:
+            raise AssertionError("not a finalization")
+        path = self._path(certificate.statement.digest)[::-1]
+        if not path:
+            return []
+        last = path[-1].header
+        changes: dict[bytes, bytes | None] = {}
+        nodes: dict[bytes, Node | None] = {}
+        batch: list[Write] = []
+        for entry in path:
+            changes.update(entry.changes)
+            nodes.update(entry.nodes)
+            txids = [transaction.txid for transaction in entry.transactions]
+            batch += Store.final_writes(entry.full, entry.receipts, txids)
+        batch += Store.tip_writes(path[-1].digest, last.height, certificate)
+        batch += Store.result_writes(path[-1].state_root, path[-1].receipts_root)
+        batch += Store.state_writes(changes.items())
+        batch += Store.trie_writes(self._nodes.encode(nodes))
+        if self._ends(last.height):
+            following = self._next_set(last.parent)
+            step = EpochStep(last, certificate, following)
+            batch += Store.step_writes(self.epoch, step)
+            batch += Store.epoch_writes(self.epoch + 1, last.height, following)
+        kept = {entry.digest for entry in path}
+        survivors = self._descendants(path[-1].digest)
+        for digest, entry in self._entries.items():
+            if digest not in kept and digest not in survivors:
+                batch += Store.dropped_writes(entry.full)
+        self._commit_batch(batch)
+        self._base.absorb(changes)
+        self._nodes.put(nodes)
+        self._entries = {d: e for d, e in self._entries.items() if d in survivors}
+        self._set_tip(path[-1].full.block)
+        return path
+
+    def _descendants(self, digest: bytes) -> set[bytes]:
+        found: set[bytes] = set()
+        for entry in sorted(self._entries.values(), key=lambda entry: entry.header.height):
+            if entry.header.parent == digest or entry.header.parent in found:
+                found.add(entry.digest)
+        return found
+
+
+class _StoredState:
+    """The final state, with a bounded cache of what was read or written lately."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._cache: dict[bytes, bytes | None] = {}
+
+    def get(self, key: bytes) -> bytes | None:
+        cache = self._cache
+        if key in cache:
+            return cache[key]
+        value = self._store.get_state(key)
+        if len(cache) >= STATE_CACHE_ENTRIES:
+            cache.clear()
+        cache[key] = value
+        return value
+
+    def scan(
+        self, prefix: bytes, after: bytes = b"", limit: int = 100
+    ) -> list[tuple[bytes, bytes]]:
+        return self._store.scan_state(prefix, after, limit)
+
+    def absorb(self, changes: dict[bytes, bytes | None]) -> None:
+        for key, value in changes.items():
+            if key in self._cache:
+                self._cache[key] = value
+
+
+class _StackedState:
+    """Changes of entries, newest first, over the final state."""
+
+    def __init__(self, layers: Sequence[dict[bytes, bytes | None]], base: StateReader) -> None:
+        self._layers = [layer for layer in layers if layer]
+        self._base = base
+
+    def get(self, key: bytes) -> bytes | None:
+        for layer in self._layers:
+            if key in layer:
+                return layer[key]
+        return self._base.get(key)
+
+    def scan(
+        self, prefix: bytes, after: bytes = b"", limit: int = 100
+    ) -> list[tuple[bytes, bytes]]:
+        changed: dict[bytes, bytes | None] = {}
+        for layer in reversed(self._layers):
+            changed.update((k, v) for k, v in layer.items() if k.startswith(prefix) and k > after)
+        return merge_scan(self._base, changed, prefix, after, limit)
+
+
+class _StackedNodes:
+    """Trie nodes of entries, newest first, over the final trie."""
+
+    def __init__(self, layers: Sequence[dict[bytes, Node | None]], base: NodeCache) -> None:
+        self._layers = [layer for layer in layers if layer]
+        self._base = base
+
+    def get_node(self, path: bytes) -> Node | None:
+        for layer in self._layers:
+            if path in layer:
+                return layer[path]
+        return self._base.get_node(path)
+
+
+def full_block_of(block: Block, transactions: Sequence[Transaction]) -> FullBlock:
+    """Put a block and its transactions together for storing and sending."""
+    return FullBlock(block, tuple(transaction.raw for transaction in transactions))

@@ -1,0 +1,44 @@
+"""Result codes in sentences for people. The chain knows only the numbers."""
+
+from __future__ import annotations
+
+from consensus.codec import Value
+from contracts.codes import NAMES, Code
+
+_SENTENCES: dict[Code, str] = {
+    Code.OK: "done",
+    Code.UNKNOWN_SENDER: "the sender is not a member of this network",
+    Code.SENDER_NOT_ACTIVE: "the sender's membership is suspended or ended",
+    Code.WRONG_KEY: "the key is not the sender's member key",
+    Code.EXPIRED: "valid_until {} has passed; sign it again",
+    Code.TOO_FAR_AHEAD: "valid_until must be at most {}",
+    Code.UNKNOWN_CONTRACT: "there is no contract named {}",
+    Code.UNKNOWN_METHOD: "the contract has no method named {}",
+    Code.BAD_ARGUMENT: "wrong argument: {}",
+    Code.TOO_MANY_EVENTS: "more than {} events in one transaction",
+    Code.NOT_OWNER: "{} belongs to another member",
+    Code.EXISTS: "{} exists already",
+    Code.NOT_FOUND: "{} does not exist",
+    Code.WRONG_VERSION: "versions are consecutive and the latest is {}",
+    Code.WRONG_DIGEST: "the digest given is not that of standard {}",
+    Code.LEVEL_TOO_LOW: "the sharing level must be at least {}, as the standard's fields have it",
+    Code.CLASS_TOO_LOW: "the data class must be at least {}, as the standard's fields have it",
+    Code.RETIRED: "{} is retired",
+}
+
+
+def render(code: int, details: Value) -> str:
+    """Return the sentence for a result code and its details."""
+    try:
+        known = Code(code)
+    except ValueError:
+        return f"failed with code {code} of a newer protocol version"
+    return _SENTENCES[known].format(details)
+
+
+def name_of(code: int) -> str:
+    """Return the stable name of a result code."""
+    try:
+        return NAMES[Code(code)]
+    except ValueError:
+        return f"code-{code}"

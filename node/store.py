@@ -1,0 +1,312 @@
+"""What a node keeps in LevelDB, under which keys, and in which atomic batches.
+
+A block is written once, durably, when it is executed; finality adds its place in the chain, its
+receipts, the state's changes and the new tip in one synced batch. A crash at any byte leaves the
+state before or after that batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import plyvel
+
+from consensus.codec import DecodeError, decode, encode, expect_list
+from consensus.light import EpochStep
+from consensus.messages import Certificate
+from consensus.validators import ValidatorSet
+from contracts.receipts import Receipt
+from node.errors import MunimentError
+from p2p.wire import FullBlock
+
+FORMAT = 1
+
+_META = b"m/"
+_STATE = b"s/"
+_TRIE = b"t/"
+_BLOCK = b"b/"
+_HEIGHT = b"n/"
+_PENDING = b"p/"
+_RECEIPTS = b"r/"
+_FINALIZATION = b"f/"
+_EPOCH = b"e/"
+_TRANSACTION = b"i/"
+
+Write = tuple[bytes, bytes | None]
+_D = TypeVar("_D")
+_T = TypeVar("_T")
+
+
+class StoreError(MunimentError):
+    """The database cannot be used; the message says what to do."""
+
+    code = "store"
+
+
+class KeyValue(Protocol):
+    """An ordered map of byte strings with atomic batches. LevelDB, or a simulated disk."""
+
+    def get(self, key: bytes) -> bytes | None: ...
+
+    def write(self, batch: Iterable[Write], *, sync: bool) -> None:
+        """Apply all or nothing; None deletes. Durable on return if `sync`."""
+
+    def scan(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Yield (key without prefix, value) in order, from the first key above `after`."""
+
+    def close(self) -> None: ...
+
+
+class LevelDB:
+    """KeyValue on plyvel."""
+
+    def __init__(self, path: Path, *, cache_bytes: int = 16 << 20) -> None:
+        try:
+            self._db = plyvel.DB(
+                str(path),
+                create_if_missing=True,
+                lru_cache_size=cache_bytes,
+                write_buffer_size=16 << 20,
+                bloom_filter_bits=10,
+            )
+        except (plyvel.Error, OSError) as error:
+            raise StoreError(
+                f"the database {path} cannot be opened ({error}); check the disk, or restore "
+                "the home from another node"
+            ) from error
+
+    def get(self, key: bytes) -> bytes | None:
+        return self._db.get(key)  # type: ignore[no-any-return]
+
+    def write(self, batch: Iterable[Write], *, sync: bool) -> None:
+        try:
+            with self._db.write_batch(sync=sync) as writer:
+                put, delete = writer.put, writer.delete
+                for key, value in batch:
+                    if value is None:
+                        delete(key)
+                    else:
+                        put(key, value)
+        except (plyvel.Error, OSError) as error:
+            raise StoreError(
+                f"writing to the database failed ({error}); free disk space and start again"
+            ) from error
+
+    def scan(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        with self._db.iterator(
+            start=prefix + after, stop=_successor(prefix), include_start=not after
+        ) as rows:
+            for key, value in rows:
+                yield key[len(prefix) :], value
+
+    def close(self) -> None:
+        self._db.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a transaction stands in the chain."""
+
+    height: int
+    index: int
+
+
+class Store:
+    """Typed access to a node's database. Raises StoreError where stored bytes make no sense."""
+
+    def __init__(self, disk: KeyValue) -> None:
+        self._disk = disk
+        found = disk.get(_META + b"format")
+        if found is None:
+            disk.write([(_META + b"format", encode([FORMAT]))], sync=True)
+        elif found != encode([FORMAT]):
+            raise StoreError(
+                f"the database has another format than {FORMAT}; "
+                "use the release that wrote it, or sync a new home"
+            )
+
+    def close(self) -> None:
+        self._disk.close()
+
+    # Executed blocks
+
+    def put_executed(self, full: FullBlock) -> None:
+        """Keep a block and its transactions durably before it is voted final."""
+        digest = full.block.digest
+        height = _number(full.block.header.height)
+        self._disk.write(
+            [(_BLOCK + digest, full.encode()), (_PENDING + height + digest, b"")], sync=True
+        )
+
+    def pending(self) -> list[bytes]:
+        """Digests of executed blocks that are not known to be final, lowest first."""
+        return [key[8:] for key, _ in self._disk.scan(_PENDING)]
+
+    def block(self, digest: bytes) -> FullBlock | None:
+        data = self._disk.get(_BLOCK + digest)
+        return None if data is None else _read("block", FullBlock.decode, data)
+
+    # The final chain
+
+    def tip(self) -> bytes | None:
+        """Digest of the last final block, or None in a new database."""
+        return self._disk.get(_META + b"tip")
+
+    def digest_at(self, height: int) -> bytes | None:
+        return self._disk.get(_HEIGHT + _number(height))
+
+    def block_at(self, height: int) -> FullBlock | None:
+        digest = self.digest_at(height)
+        return None if digest is None else self.block(digest)
+
+    def receipts_at(self, height: int) -> tuple[Receipt, ...]:
+        """Receipts of the final block at `height`; empty if there is none."""
+        data = self._disk.get(_RECEIPTS + _number(height))
+        if data is None:
+            return ()
+        rows = _read("receipts", lambda d: expect_list(decode(d, max_bytes=64 << 20), "rows"), data)
+        return tuple(_read("receipt", Receipt.from_value, row) for row in rows)
+
+    def finalization_from(self, height: int) -> tuple[int, Certificate] | None:
+        """The first height from `height` on that was finalized directly, with its certificate."""
+        after = _number(height - 1) if height else b""
+        for key, data in self._disk.scan(_FINALIZATION, after):
+            certificate = _read("certificate", lambda d: Certificate.from_value(decode(d)), data)
+            return int.from_bytes(key, "big"), certificate
+        return None
+
+    def place_of(self, txid: bytes) -> Place | None:
+        data = self._disk.get(_TRANSACTION + txid)
+        if data is None:
+            return None
+        return Place(int.from_bytes(data[:8], "big"), int.from_bytes(data[8:], "big"))
+
+    def is_committed(self, txid: bytes) -> bool:
+        return self._disk.get(_TRANSACTION + txid) is not None
+
+    # Epochs
+
+    def validator_set(self, epoch: int) -> ValidatorSet | None:
+        data = self._disk.get(_EPOCH + _number(epoch) + b"set")
+        if data is None:
+            return None
+        return _read("validator set", lambda d: ValidatorSet.from_value(decode(d)), data)
+
+    def epoch_start(self, epoch: int) -> int | None:
+        """Height of the block at view 0 of `epoch`: the one before its first."""
+        data = self._disk.get(_EPOCH + _number(epoch) + b"anchor")
+        return None if data is None else int.from_bytes(data, "big")
+
+    def epoch_step(self, epoch: int) -> EpochStep | None:
+        """How `epoch` handed over to the next one."""
+        data = self._disk.get(_EPOCH + _number(epoch) + b"step")
+        return (
+            None if data is None else _read("step", lambda d: EpochStep.from_value(decode(d)), data)
+        )
+
+    @staticmethod
+    def epoch_writes(epoch: int, anchor_height: int, validators: ValidatorSet) -> list[Write]:
+        prefix = _EPOCH + _number(epoch)
+        return [
+            (prefix + b"set", encode(validators.to_value())),
+            (prefix + b"anchor", _number(anchor_height)),
+        ]
+
+    @staticmethod
+    def step_writes(epoch: int, step: EpochStep) -> list[Write]:
+        return [(_EPOCH + _number(epoch) + b"step", encode(step.to_value()))]
+
+    # State and trie
+
+    def get_state(self, key: bytes) -> bytes | None:
+        return self._disk.get(_STATE + key)
+
+    def scan_state(self, prefix: bytes, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        """Up to `limit` (key, value) pairs under `prefix`, above the full key `after`."""
+        rows: list[tuple[bytes, bytes]] = []
+        tail = after[len(prefix) :] if after > prefix else b""
+        for key, value in self._disk.scan(_STATE + prefix, tail):
+            if len(rows) == limit:
+                break
+            rows.append((prefix + key, value))
+        return rows
+
+    def get_node(self, path: bytes) -> bytes | None:
+        return self._disk.get(_TRIE + path)
+
+    # Finality
+
+    def write(self, batch: Iterable[Write]) -> None:
+        """Apply one atomic, durable batch."""
+        self._disk.write(batch, sync=True)
+
+    @staticmethod
+    def final_writes(
+        full: FullBlock, receipts: Iterable[Receipt], txids: Iterable[bytes]
+    ) -> Iterator[Write]:
+        """What makes an executed block final, apart from the state."""
+        block = full.block
+        height = _number(block.header.height)
+        yield _PENDING + height + block.digest, None
+        yield _HEIGHT + height, block.digest
+        rows = [receipt.to_value() for receipt in receipts]
+        if rows:
+            yield _RECEIPTS + height, encode(rows)
+        for index, txid in enumerate(txids):
+            yield _TRANSACTION + txid, height + index.to_bytes(4, "big")
+
+    @staticmethod
+    def dropped_writes(full: FullBlock) -> list[Write]:
+        """What removes an executed block that lost to another at its height."""
+        block = full.block
+        key = _number(block.header.height) + block.digest
+        return [(_PENDING + key, None), (_BLOCK + block.digest, None)]
+
+    @staticmethod
+    def tip_writes(digest: bytes, height: int, certificate: Certificate | None) -> Iterator[Write]:
+        yield _META + b"tip", digest
+        if certificate is not None:
+            yield _FINALIZATION + _number(height), encode(certificate.to_value())
+
+    def results(self) -> tuple[bytes, bytes]:
+        """(state root, receipts root) after the last final block."""
+        data = self._disk.get(_META + b"results") or b""
+        if len(data) != 64:
+            raise StoreError("the last block's results are missing; sync this home anew")
+        return data[:32], data[32:]
+
+    @staticmethod
+    def result_writes(state_root: bytes, receipts_root: bytes) -> list[Write]:
+        return [(_META + b"results", state_root + receipts_root)]
+
+    @staticmethod
+    def state_writes(changes: Iterable[Write]) -> Iterator[Write]:
+        for key, value in changes:
+            yield _STATE + key, value
+
+    @staticmethod
+    def trie_writes(nodes: Iterable[Write]) -> Iterator[Write]:
+        for path, node in nodes:
+            yield _TRIE + path, node
+
+
+def _successor(prefix: bytes) -> bytes:
+    """Return the smallest byte string above all that begin with `prefix` (not all 0xff)."""
+    kept = prefix.rstrip(b"\xff")
+    return kept[:-1] + bytes((kept[-1] + 1,))
+
+
+def _number(value: int) -> bytes:
+    return value.to_bytes(8, "big")
+
+
+def _read(what: str, reader: Callable[[_D], _T], data: _D) -> _T:
+    try:
+        return reader(data)
+    except DecodeError as error:
+        raise StoreError(
+            f"a stored {what} is damaged ({error}); sync this home again from the other nodes"
+        ) from error

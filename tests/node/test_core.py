@@ -1,0 +1,352 @@
+"""Whole nodes on real LevelDB, joined by a seeded in-memory network that loses and delays."""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from consensus.crypto import Signer, sha256
+from consensus.events import Now
+from consensus.genesis import PURPOSES, Card, Genesis, Member
+from consensus.messages import Vote
+from consensus.validators import Parameters
+from contracts.envelope import Call, Transaction
+from node import receipt
+from node.core import BlockFinal, Core, Outcome, Refusal, TransactionDropped
+from node.journal_file import JournalFile
+from node.ledger import Ledger
+from node.mempool import Mempool
+from node.peers import Peers
+from node.store import LevelDB, Store
+
+WALL = 1_700_000_000_000
+PARAMETERS = Parameters(delta_ms=100, delta_cap_ms=800, retry_ms=200, idle_ms=1_000)
+
+
+class Host:
+    """One machine: its keys, its disk, and the node that runs on it now."""
+
+    def __init__(self, net: Net, name: str) -> None:
+        self.net, self.name = net, name
+        self.keys = {p: Signer(sha256(f"{name}/{p}".encode())) for p in PURPOSES}
+        self.path = net.path / name
+        self.path.mkdir()
+        self.final: list[tuple[int, bytes]] = []
+        self.dropped: list[TransactionDropped] = []
+        self.votes: list[Vote] = []
+        self.core: Core | None = None
+
+    @property
+    def key(self) -> bytes:
+        return self.keys["node"].public_key
+
+    def start(self) -> None:
+        self.disk = LevelDB(self.path / "db")
+        voting = self.keys["voting"].public_key
+        path = self.path / "journal"
+        exists = path.exists()
+        self.journal = (
+            JournalFile.open(path, voting) if exists else JournalFile.create(path, voting)
+        )
+        ledger = Ledger(self.net.genesis, Store(self.disk))
+        self.core = Core(
+            ledger,
+            Mempool(10_000, 8 << 20),
+            Peers.from_genesis(self.net.genesis, self.key, {}),
+            name=self.name,
+            signer=self.keys["voting"],
+            restored=self.journal.restored,
+            listeners=[self.hear],
+            cut_off=lambda peer, reason: self.net.faults.append((self.name, reason)),
+        )
+        self.core.votes_seen = self.votes.append
+        self.core.start(self.net.now)
+        for other in self.net.hosts.values():
+            if other is not self and other.core is not None and self.net.linked(self, other):
+                self.core.peer_up(other.key, self.net.now)
+                other.core.peer_up(self.key, self.net.now)
+                self.net.after_turn(other)
+        self.net.after_turn(self)
+
+    def hear(self, outcome: Outcome) -> None:
+        match outcome:
+            case BlockFinal(entry=entry):
+                self.final += [(entry.header.height, t.txid) for t in entry.transactions]
+            case TransactionDropped():
+                self.dropped.append(outcome)
+
+    def kill(self) -> None:
+        """Stop as by kill -9: nothing is said to anybody, files stay as they are."""
+        self.core = None
+        self.disk.close()
+        self.journal.close()
+        for other in self.net.hosts.values():
+            if other.core is not None:
+                other.core.peer_down(self.key, self.net.now)
+
+
+class Net:
+    def __init__(
+        self, path: Path, names: str = "abcd", seed: int = 1, parameters: Parameters = PARAMETERS
+    ) -> None:
+        self.path, self.random = path, random.Random(seed)
+        self.time, self.counter, self.loss = 0, 0, 0.0
+        self.queue: list[tuple[int, int, str, bytes, int, bytes]] = []
+        self.faults: list[tuple[str, str]] = []
+        self.cut: set[frozenset[str]] = set()
+        self.hosts = {name: Host(self, name) for name in names}
+        members = [Member(Card.create(h.name, h.keys, ())) for h in self.hosts.values()]
+        self.genesis = Genesis("test", WALL, tuple(members), parameters)
+        self.genesis.check()
+        for host in self.hosts.values():
+            host.start()
+
+    @property
+    def now(self) -> Now:
+        return Now(self.time, WALL + self.time)
+
+    def linked(self, a: Host, b: Host) -> bool:
+        return frozenset((a.name, b.name)) not in self.cut
+
+    def after_turn(self, host: Host) -> None:
+        core = host.core
+        assert core is not None
+        core.end_turn(self.now)
+        if core.records:
+            host.journal.append(core.records)
+            core.records = []
+        names = {h.key: h.name for h in self.hosts.values()}
+        for out in core.outbox.take():
+            to = self.hosts[names[out.peer]]
+            if self.random.random() >= self.loss and self.linked(host, to):
+                self.counter += 1
+                at = self.time + self.random.randint(1, 15)
+                item = (at, self.counter, to.name, host.key, int(out.kind), out.payload)
+                heapq.heappush(self.queue, item)
+
+    def run(self, duration: int) -> None:
+        end = self.time + duration
+        while self.time < end:
+            alive = [h for h in self.hosts.values() if h.core is not None]
+            due = [h.core.deadline_ms for h in alive if h.core is not None]
+            times = due + ([self.queue[0][0]] if self.queue else [])
+            self.time = max(self.time, min([*times, end]))
+            while self.queue and self.queue[0][0] <= self.time:
+                _, _, name, sender, kind, payload = heapq.heappop(self.queue)
+                host = self.hosts[name]
+                if host.core is not None:
+                    host.core.receive(sender, kind, payload, self.now)
+                    self.after_turn(host)
+            for host in alive:
+                if host.core is not None and host.core.deadline_ms <= self.time:
+                    host.core.tick(self.now)
+                    self.after_turn(host)
+            if not times or min(times) >= end:
+                self.time = end
+
+    def submit(self, name: str, *calls: Call, valid_for: int = 100) -> Transaction | Refusal:
+        host = self.hosts[name]
+        assert host.core is not None
+        transaction = Transaction.create(
+            host.keys["member"],
+            self.genesis.chain_id,
+            name,
+            self.random.randbytes(16),
+            host.core.ledger.tip.header.height + valid_for,
+            WALL + self.time,
+            calls or (publish(name, self.random.randbytes(4).hex()),),
+        )
+        found = host.core.submit(transaction.raw, self.now)
+        self.after_turn(host)
+        return found
+
+    def close(self) -> None:
+        for host in self.hosts.values():
+            if host.core is not None:
+                host.kill()
+
+    def heights(self) -> list[int]:
+        return [h.core.ledger.tip.header.height for h in self.hosts.values() if h.core is not None]
+
+    def check(self) -> None:
+        """Same digest at every common height, same state at the same tip, nothing twice."""
+        alive = [h.core.ledger for h in self.hosts.values() if h.core is not None]
+        low = min(ledger.tip.header.height for ledger in alive)
+        for height in range(low + 1):
+            assert len({ledger.store.digest_at(height) for ledger in alive}) == 1
+        at_low = [x for x in alive if x.tip.header.height == low]
+        assert len({ledger.state_root for ledger in at_low}) == 1
+        for host in self.hosts.values():
+            assert len({txid for _, txid in host.final}) == len(host.final)
+        cast: dict[tuple[int, int, int, int], Vote] = {}
+        for host in self.hosts.values():
+            for vote in host.votes:
+                s = vote.statement
+                known = cast.setdefault((vote.signer, s.epoch, s.view, int(s.kind)), vote)
+                assert known.statement == s, "a validator contradicts itself"
+
+
+def publish(owner: str, name: str, version: int = 1) -> Call:
+    field = {
+        "name": "code", "type": "text", "unit": None, "codes": None,
+        "level": 1, "class": "general", "mask": None,
+    }  # fmt: skip
+    return Call(
+        "standards",
+        "publish",
+        {
+            "id": f"{owner}/s{name}",
+            "version": version,
+            "title": "A standard",
+            "schema": {"type": "object"},
+            "fields": [field],
+        },
+    )
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> Iterator[Net]:
+    made = Net(tmp_path)
+    yield made
+    made.close()
+
+
+def test_transactions_become_final_everywhere(net: Net) -> None:
+    sent = [net.submit(name) for name in "abcdabcd"]
+    net.run(1_500)
+    net.check()
+    for host in net.hosts.values():
+        assert {txid for _, txid in host.final} == {t.txid for t in sent}  # type: ignore[union-attr]
+    assert not net.faults
+
+
+def test_receipt_verifies_offline_and_flipped_bytes_do_not(net: Net) -> None:
+    found = net.submit("a")
+    assert isinstance(found, Transaction)
+    net.run(2_500)
+    core = net.hosts["b"].core
+    assert core is not None
+    data = receipt.build(core.ledger.store, found.txid)
+    report = receipt.verify(data, net.genesis)
+    assert report.receipt.code == 0
+    assert report.transaction.txid == found.txid
+    for position in range(len(data)):
+        flipped = data[:position] + bytes((data[position] ^ 1,)) + data[position + 1 :]
+        with pytest.raises(receipt.ReceiptError):
+            receipt.verify(flipped, net.genesis)
+
+
+def test_restart_of_each_and_of_all_loses_nothing(net: Net) -> None:
+    sent = set()
+    for turn in range(16):
+        net.loss = 0.03
+        victims = [net.random.choice("abcd")] if turn % 4 else list("abcd")
+        for name in "abcd":
+            found = net.submit(name)
+            assert isinstance(found, Transaction)
+            sent.add(found.txid)
+        net.run(net.random.randint(20, 400))
+        for name in victims:
+            net.hosts[name].kill()
+        net.run(net.random.randint(1, 700))
+        for name in victims:
+            net.hosts[name].start()
+        net.check()
+    net.loss = 0.0
+    reported = {txid for host in net.hosts.values() for _, txid in host.final}
+    net.run(5_000)
+    net.check()
+    assert len(set(net.heights())) == 1
+    for host in net.hosts.values():
+        assert host.core is not None
+        assert all(host.core.ledger.store.is_committed(txid) for txid in reported)
+
+
+def test_catches_up_by_ranges(net: Net) -> None:
+    net.hosts["d"].kill()
+    for _ in range(30):
+        net.submit("a")
+        net.run(250)
+    net.hosts["d"].start()
+    net.run(4_000)
+    net.check()
+    assert len(set(net.heights())) == 1
+
+
+def test_epochs_pass_and_receipts_cross_them(tmp_path: Path) -> None:
+    parameters = Parameters(
+        delta_ms=100, delta_cap_ms=800, retry_ms=200, idle_ms=200, epoch_length=5
+    )
+    net = Net(tmp_path, parameters=parameters)
+    first = net.submit("a")
+    net.run(6_000)
+    late = net.submit("b")
+    net.run(2_000)
+    net.hosts["c"].kill()
+    net.run(3_000)
+    net.hosts["c"].start()
+    net.run(6_000)
+    net.check()
+    core = net.hosts["c"].core
+    assert core is not None
+    assert core.machine.epoch >= 3
+    for found in (first, late):
+        assert isinstance(found, Transaction)
+        data = receipt.build(core.ledger.store, found.txid)
+        assert receipt.verify(data, net.genesis).receipt.code == 0
+    net.close()
+
+
+def test_refusals_name_the_reason(net: Net) -> None:
+    found = net.submit("a", valid_for=10_000)
+    assert isinstance(found, Refusal)
+    assert found.code == "too-far-ahead"
+    good = net.submit("a")
+    assert isinstance(good, Transaction)
+    core = net.hosts["a"].core
+    assert core is not None
+    net.run(1_500)
+    again = core.submit(good.raw, net.now)
+    assert isinstance(again, Refusal)
+    assert again.code == "replayed"
+    forged = good.raw[:-1] + bytes((good.raw[-1] ^ 1,))
+    wrong = core.submit(forged, net.now)
+    assert isinstance(wrong, Refusal)
+    assert wrong.code == "signature"
+    assert isinstance(core.submit(b"\xff", net.now), Refusal)
+
+
+def test_expired_transaction_is_reported(net: Net) -> None:
+    for name in "bcd":
+        net.hosts[name].kill()
+    found = net.submit("a", valid_for=1)
+    assert isinstance(found, Transaction)
+    for name in "bcd":
+        net.hosts[name].start()
+    net.cut = {frozenset(("a", other)) for other in "bcd"}
+    net.run(100)
+    net.submit("b")
+    net.run(3_000)
+    net.cut = set()
+    net.run(4_000)
+    host = net.hosts["a"]
+    outcome = found.txid in {t for _, t in host.final} or [
+        d.refusal.code for d in host.dropped if d.transaction.txid == found.txid
+    ] == ["expired"]
+    assert outcome
+
+
+def test_garbage_is_scored_and_changes_nothing(net: Net) -> None:
+    core = net.hosts["a"].core
+    assert core is not None
+    for kind in range(256):
+        core.receive(net.hosts["b"].key, kind, net.random.randbytes(kind + 1), net.now)
+    assert len(net.faults) > 200
+    net.submit("a")
+    net.run(1_500)
+    net.check()
+    assert min(net.heights()) > 0
