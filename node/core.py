@@ -157,6 +157,11 @@ class Core:
         self.machine: Machine
         self.final_at_ms = 0
 
+    @property
+    def is_forgetful(self) -> bool:
+        """Whether the own key may have cast votes that the journal does not know."""
+        return self._forgetful
+
     # Life
 
     def start(self, now: Now) -> None:

@@ -39,7 +39,7 @@ class Driver:
         self,
         core: Core,
         transport: Transport,
-        journal: JournalFile | None,
+        journal: JournalFile,
         clock: Clock,
         voting_key: bytes,
     ) -> None:
@@ -66,10 +66,11 @@ class Driver:
         self._submissions.append((raw, answer))
         self._wake.set()
 
-    async def run(self) -> None:
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Drive until cancelled. A journal or database failure ends it with the error."""
         self.core.start(self._clock())
         await self._carry_out()
+        task_status.started()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._listen)
             while True:
@@ -117,11 +118,12 @@ class Driver:
     async def _carry_out(self) -> None:
         core = self.core
         records = core.records
+        journal = self._journal
         if records:
             core.records = []
-            if self._journal is not None:
-                self._journal.append(records)
-                if self._journal.is_large:
-                    self._journal.rewrite(self._voting_key, core.machine.live_records)
+            journal.append(records)
+        if journal.is_large or journal.is_forgetful != core.is_forgetful:
+            kept = core.machine.live_records
+            journal.rewrite(self._voting_key, kept, forgetful=core.is_forgetful)
         for out in core.outbox.take():
             self._transport.send(out.peer, out.channel, out.kind, out.payload)

@@ -37,19 +37,25 @@ class JournalFile:
     was made later than the key, is not taken for this one.
     """
 
-    def __init__(self, path: Path, fd: int, batches: int, records: list[Record]) -> None:
+    def __init__(
+        self, path: Path, fd: int, batches: int, records: list[Record], *, is_forgetful: bool
+    ) -> None:
         self._path = path
         self._fd = fd
         self._batches = batches
         self._bytes = os.fstat(fd).st_size
         self.restored = records
+        self.is_forgetful = is_forgetful
 
     @classmethod
-    def create(cls, path: Path, voting_key: bytes) -> JournalFile:
-        """Make an empty journal for `voting_key`; refuses to replace one."""
+    def create(cls, path: Path, voting_key: bytes, *, forgetful: bool = False) -> JournalFile:
+        """Make an empty journal for `voting_key`; refuses to replace one.
+
+        `forgetful`: the key may have voted before; kept until it is safe to vote again.
+        """
         fd = _open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
-        journal = cls(path, fd, 0, [])
-        journal._append(encode([FORMAT, voting_key]))
+        journal = cls(path, fd, 0, [], is_forgetful=forgetful)
+        journal._append(encode([FORMAT, voting_key, forgetful]))
         _sync_folder(path.parent)
         return journal
 
@@ -66,7 +72,7 @@ class JournalFile:
                 os.ftruncate(fd, found.end)
             if found.repairs or found.end != size:
                 os.fsync(fd)
-            records = _decode_records(found.payloads, voting_key)
+            forgetful, records = _decode_records(found.payloads, voting_key)
         except (JournalError, DecodeError) as error:
             os.close(fd)
             raise JournalFileError(
@@ -76,7 +82,7 @@ class JournalFile:
         except OSError as error:
             os.close(fd)
             raise JournalFileError(f"{path} cannot be read: {error.strerror}") from error
-        return cls(path, fd, len(found.payloads), records)
+        return cls(path, fd, len(found.payloads), records, is_forgetful=forgetful)
 
     def append(self, records: Sequence[Record]) -> None:
         """Make `records` durable. A failure is final: the caller must stop the process."""
@@ -101,12 +107,12 @@ class JournalFile:
     def is_large(self) -> bool:
         return self._bytes >= REWRITE_BYTES
 
-    def rewrite(self, voting_key: bytes, records: Sequence[Record]) -> None:
+    def rewrite(self, voting_key: bytes, records: Sequence[Record], *, forgetful: bool) -> None:
         """Replace the file, atomically, by one that holds only `records`."""
         fresh = self._path.with_suffix(".new")
         try:
             fresh.unlink(missing_ok=True)
-            replacement = JournalFile.create(fresh, voting_key)
+            replacement = JournalFile.create(fresh, voting_key, forgetful=forgetful)
             if records:
                 replacement.append(records)
             fresh.replace(self._path)
@@ -116,15 +122,16 @@ class JournalFile:
         os.close(self._fd)
         self._fd = replacement._fd
         self._batches, self._bytes = replacement._batches, replacement._bytes
+        self.is_forgetful = forgetful
 
     def close(self) -> None:
         os.close(self._fd)
 
 
-def _decode_records(payloads: Sequence[bytes], voting_key: bytes) -> list[Record]:
+def _decode_records(payloads: Sequence[bytes], voting_key: bytes) -> tuple[bool, list[Record]]:
     if not payloads:
         raise DecodeError("no header")
-    form, key = expect_list(decode(payloads[0]), "journal header", 2)
+    form, key, forgetful = expect_list(decode(payloads[0]), "journal header", 3)
     if form != FORMAT or expect_bytes(key, "key", PUBLIC_KEY_BYTES) != voting_key:
         raise DecodeError("it belongs to another voting key or format")
     records: list[Record] = []
@@ -134,7 +141,7 @@ def _decode_records(payloads: Sequence[bytes], voting_key: bytes) -> list[Record
             if not isinstance(message, Vote | Certificate | Proposal):
                 raise DecodeError("a record is neither vote, certificate nor proposal")
             records.append(message)
-    return records
+    return forgetful is True, records
 
 
 def _open(path: Path, flags: int) -> int:

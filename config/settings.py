@@ -1,0 +1,180 @@
+"""Node settings: one TOML file; every error names file, key, value and what is allowed."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+
+MAX_FILE_BYTES = 1 << 20
+LOG_LEVELS = ("debug", "info", "warning", "error")
+LOG_FORMATS = ("text", "json")
+
+
+class SettingsError(ValueError):
+    """A settings file that cannot be used: what is wrong, where, what is allowed."""
+
+    code = "settings"
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """Who this node is: a member's name."""
+
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """Multiaddrs to listen on; `peers` overrides other members' addresses by name."""
+
+    listen: tuple[str, ...] = ("/ip4/127.0.0.1/tcp/0",)
+    peers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    level: str = "info"
+    format: str = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """Sizes in MiB."""
+
+    cache_mib: int = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Mempool:
+    """How much may wait for a block."""
+
+    max_transactions: int = 50_000
+    max_mib: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Consensus:
+    """`delta_ms` above the governed value makes this node more patient; 0 leaves it."""
+
+    delta_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    node: Node = field(default_factory=Node)
+    network: Network = field(default_factory=Network)
+    log: Log = field(default_factory=Log)
+    storage: Storage = field(default_factory=Storage)
+    mempool: Mempool = field(default_factory=Mempool)
+    consensus: Consensus = field(default_factory=Consensus)
+
+
+_BOUNDS: dict[str, tuple[int, int]] = {
+    "storage.cache_mib": (1, 65_536),
+    "mempool.max_transactions": (100, 1_000_000),
+    "mempool.max_mib": (1, 4_096),
+    "consensus.delta_ms": (0, 60_000),
+}
+_CHOICES: dict[str, tuple[str, ...]] = {"log.level": LOG_LEVELS, "log.format": LOG_FORMATS}
+
+
+def load(path: Path) -> Settings:
+    """Read a settings file. Raises SettingsError."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}") from error
+    if len(data) > MAX_FILE_BYTES:
+        raise SettingsError(f"{path} is larger than {MAX_FILE_BYTES} bytes")
+    try:
+        content = tomllib.loads(data.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not TOML: {error}") from error
+    settings = _read(path, "", content, Settings)
+    if not isinstance(settings, Settings) or not settings.node.name:
+        raise SettingsError(f"{path}: node.name is missing; it must be a member's name")
+    return settings
+
+
+def _read(path: Path, prefix: str, content: Mapping[str, Any], kind: type) -> object:
+    """Fill a settings dataclass from a TOML table."""
+    hints = get_type_hints(kind)
+    known = [f.name for f in fields(kind)]
+    for key in content:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, 1)
+            hint = f"did you mean {prefix}{near[0]}?" if near else f"known are {', '.join(known)}"
+            raise SettingsError(f"{path}: unknown key {prefix}{key}; {hint}")
+    values: dict[str, object] = {}
+    for key, value in content.items():
+        hint = hints[key]
+        name = prefix + key
+        if is_dataclass(hint) and isinstance(hint, type):
+            if not isinstance(value, dict):
+                raise SettingsError(f"{path}: {name} must be a table, written [{name}]")
+            values[key] = _read(path, f"{name}.", value, hint)
+        else:
+            values[key] = _check(path, name, value, hint)
+    return kind(**values)
+
+
+def _check(path: Path, name: str, value: object, hint: object) -> object:
+    problem = f"{path}: {name} = {json.dumps(value, default=str)}"
+    if name == "network.peers":
+        if not isinstance(value, dict):
+            raise SettingsError(f"{problem}: must be a table from member name to addresses")
+        return {key: _strings(problem, item) for key, item in value.items()}
+    if hint is int:
+        low, high = _BOUNDS[name]
+        if type(value) is not int or not low <= value <= high:
+            raise SettingsError(f"{problem}: must be an integer from {low} to {high}")
+        return value
+    if hint is str:
+        allowed = _CHOICES.get(name)
+        if not isinstance(value, str) or (allowed and value not in allowed):
+            expected = f"one of {', '.join(allowed)}" if allowed else "text"
+            raise SettingsError(f"{problem}: must be {expected}")
+        return value
+    return _strings(problem, value)
+
+
+def _strings(problem: str, value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise SettingsError(f'{problem}: must be a list of addresses like "/ip4/10.0.0.1/tcp/4600"')
+    return tuple(value)
+
+
+def render(name: str, listen: tuple[str, ...]) -> str:
+    """Return the settings file that a new home begins with."""
+    defaults = Settings()
+    return f"""# Settings of a Muniment node. Every key may be left out but node.name.
+
+[node]
+name = {json.dumps(name)}
+
+[network]
+# Where this node listens, and other members' addresses where their cards are out of date.
+listen = {json.dumps(list(listen))}
+# [network.peers]
+# tax = ["/dns4/node.tax.example/tcp/4600"]
+
+[log]
+level = {json.dumps(defaults.log.level)}  # {", ".join(LOG_LEVELS)}
+format = {json.dumps(defaults.log.format)}  # {", ".join(LOG_FORMATS)}
+
+[storage]
+cache_mib = {defaults.storage.cache_mib}
+
+[mempool]
+max_transactions = {defaults.mempool.max_transactions}
+max_mib = {defaults.mempool.max_mib}
+
+[consensus]
+# More patience than the network's governed delta, for slow links; 0 leaves it.
+delta_ms = {defaults.consensus.delta_ms}
+"""

@@ -1,0 +1,114 @@
+"""The command `muniment`. Each command's module is loaded only when it is run."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+from node.errors import MunimentError
+
+_COMMANDS = {
+    "init": ("node.cli.setup", "Make a home with new keys and print its card."),
+    "card": ("node.cli.setup", "Print a home's public member card."),
+    "network": ("node.cli.setup", "Assemble and sign a genesis, or make a trial network."),
+    "start": ("node.cli.running", "Run the node of a home until stopped."),
+    "status": ("node.cli.running", "Show how the node is doing."),
+    "peers": ("node.cli.running", "Show the other members' nodes."),
+    "block": ("node.cli.running", "Show a block."),
+    "tx": ("node.cli.running", "Show what became of a transaction."),
+    "watch": ("node.cli.running", "Follow blocks, transactions or events live."),
+    "standard": ("node.cli.data", "Publish and look up data standards."),
+    "dataset": ("node.cli.data", "Register and look up datasets."),
+    "receipt": ("node.cli.proofs", "Save the proof that a transaction is final."),
+    "verify": ("node.cli.proofs", "Check a receipt offline."),
+    "prove-record": ("node.cli.proofs", "Save a proof of one record with chosen fields."),
+    "verify-record": ("node.cli.proofs", "Check a record's proof offline."),
+    "devnet": ("node.cli.devnet", "Run a trial network of real processes."),
+    "demo": ("node.cli.devnet", "Show the whole ledger at work, step by step."),
+}
+
+
+class _Commands(click.Group):
+    """A group that knows its commands' names and helps without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        module = importlib.import_module(_COMMANDS[name][0])
+        command: click.Command = getattr(module, name.replace("-", "_"))
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], _COMMANDS, 1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise click.UsageError(f"There is no command {args[0]!r}.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.command(cls=_Commands)
+@click.version_option(package_name="muniment", message="muniment %(version)s")
+def cli() -> None:
+    """Muniment: share government data under agreed rules, with proof.
+
+    \b
+    A first look, with four departments on this machine:
+      muniment demo
+
+    Every command that shows something takes --json. Exit status: 0 done, 1 refused or failed,
+    2 wrong usage. For completion: eval "$(_MUNIMENT_COMPLETE=bash_source muniment)"
+    """
+
+
+def main() -> Any:
+    """Run the command line; errors become one sentence and an exit status."""
+    try:
+        return cli.main(standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.UsageError as error:
+        error.show()
+        sys.exit(2)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(1)
+    except MunimentError as error:
+        click.echo(f"muniment: {error.message}", err=True)
+        sys.exit(1)
+    except (KeyboardInterrupt, click.Abort):
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        _report_bug(error)
+        sys.exit(1)
+
+
+def _report_bug(error: Exception) -> None:
+    """Keep a bug's traceback out of the user's sight, and in a file that the message names."""
+    import secrets
+    import tempfile
+    import traceback
+
+    incident = secrets.token_hex(4)
+    with tempfile.NamedTemporaryFile(
+        "w", prefix=f"muniment-{incident}-", suffix=".log", delete=False
+    ) as file:
+        traceback.print_exception(error, file=file)
+    click.echo(f"muniment: internal error {incident}; details are in {file.name}", err=True)

@@ -1,0 +1,135 @@
+"""What several commands share: options, output as table or JSON, talking to the node."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from node.errors import MunimentError
+from node.home import Home
+from node.rpc.client import Client
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+VALID_FOR_HEIGHTS = 300
+
+
+class Refused(MunimentError):
+    """The network refused or failed what was asked."""
+
+    code = "refused"
+
+
+def home_option(function: _F) -> _F:
+    """Add --home, which defaults to $MUNIMENT_HOME."""
+    return click.option(
+        "--home",
+        type=click.Path(path_type=Path),
+        envvar="MUNIMENT_HOME",
+        required=True,
+        help="The node's home folder [env: MUNIMENT_HOME].",
+    )(function)
+
+
+def json_option(function: _F) -> _F:
+    """Add --json."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")(
+        function
+    )
+
+
+def passphrase_option(function: _F) -> _F:
+    """Add --passphrase-file."""
+    return click.option(
+        "--passphrase-file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="Read the passphrase from this file (mode 0600) instead of asking.",
+    )(function)
+
+
+def passphrase_for(home: Home, file: Path | None) -> str:
+    """Return the passphrase; trial networks keep theirs in the home."""
+    from node.keys import read_passphrase
+
+    if file is None and home.passphrase.exists():
+        file = home.passphrase
+    return read_passphrase(file)
+
+
+def connect(home: Path) -> Client:
+    return Client(Home(home).socket)
+
+
+def show(data: Any, as_json: bool, render: Callable[[Any], None]) -> None:
+    """Print `data` as JSON, or through `render`."""
+    if as_json:
+        click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+    else:
+        render(data)
+
+
+def table(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print a table that fits the terminal."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    made = Table(*titles, box=box.SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        made.add_row(*(str(cell) for cell in row))
+    Console(soft_wrap=False).print(made)
+
+
+def pairs(rows: Sequence[tuple[str, object]]) -> None:
+    """Print names and values in two columns."""
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        click.echo(f"{name:<{width}}  {value}")
+
+
+def moment(ms: int) -> str:
+    """Return a time in UTC, to the millisecond."""
+    whole = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(ms // 1_000))
+    return f"{whole}.{ms % 1_000:03} UTC"
+
+
+def submit(
+    home: Home, passphrase: str, contract: str, method: str, args: dict[str, Any]
+) -> dict[str, Any]:
+    """Sign one call with the member key, submit it, wait until it is final; returns its state.
+
+    Raises Refused with the reason if it is refused, expires or fails.
+    """
+    import config
+    from consensus.crypto import Signer
+    from contracts.envelope import Call, Transaction
+    from node.keys import load_key
+    from node.network import load_genesis
+
+    genesis = load_genesis(home.genesis).genesis
+    signer = Signer(load_key(home.key("member"), "member", passphrase))
+    name = config.load(home.settings).node.name
+    with Client(home.socket, timeout_s=120.0) as client:
+        height = client.call("status")["height"]
+        transaction = Transaction.create(
+            signer,
+            genesis.chain_id,
+            name,
+            secrets.token_bytes(16),
+            height + VALID_FOR_HEIGHTS,
+            time.time_ns() // 1_000_000,
+            (Call(contract, method, args),),
+        )
+        client.call("tx.submit", tx=transaction.raw.hex())
+        state = client.call("tx.wait", txid=transaction.txid.hex(), timeout_ms=60_000)
+    if state["state"] != "final":
+        reason = state.get("reason", "it is not final after 60 s; look again with muniment tx")
+        raise Refused(f"transaction {state['txid']} is {state['state']}: {reason}")
+    if state["code"] != 0:
+        raise Refused(f"{contract}.{method} failed: {state['sentence']} (tx {state['txid']})")
+    return dict(state)

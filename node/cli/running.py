@@ -1,0 +1,191 @@
+"""Commands that run a node and show what it sees."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from node.cli.common import (
+    connect,
+    home_option,
+    json_option,
+    moment,
+    pairs,
+    passphrase_for,
+    passphrase_option,
+    show,
+    table,
+)
+from node.home import Home
+
+
+@click.command()
+@home_option
+@passphrase_option
+def start(home: Path, passphrase_file: Path | None) -> None:
+    """Run the node of a home in the foreground; SIGTERM or Ctrl-C stops it cleanly."""
+    place = Home(home)
+    place.require()
+    passphrase = passphrase_for(place, passphrase_file)
+    from node import daemon
+
+    daemon.run(home, passphrase)
+
+
+@click.command()
+@home_option
+@json_option
+def status(home: Path, as_json: bool) -> None:
+    """Show how the node is doing."""
+    with connect(home) as client:
+        data = client.call("status")
+
+    def render(d: dict[str, Any]) -> None:
+        pairs(
+            [
+                ("node", f"{d['name']} ({d['role']}, pid {d['pid']})"),
+                ("network", f"{d['network']} {d['chain_id'][:16]}"),
+                ("state", d["state"]),
+                ("height", f"{d['height']} (final {d['age_ms'] / 1000:.1f} s ago)"),
+                ("epoch, view", f"{d['epoch']}, {d['view']}"),
+                ("skipped views", d["nullified_in_row"]),
+                ("state root", d["state_root"][:32]),
+                ("peers", f"{d['peers']} of {d['members'] - 1}"),
+                ("waiting", f"{d['mempool']['count']} transactions"),
+                ("listening", " ".join(d["listening"])),
+            ]
+        )
+        if d["state"] == "no quorum":
+            click.echo("Too few validators are connected; nothing becomes final until some return.")
+
+    show(data, as_json, render)
+
+
+@click.command()
+@home_option
+@json_option
+def peers(home: Path, as_json: bool) -> None:
+    """Show the other members' nodes."""
+    with connect(home) as client:
+        data = client.call("peers")
+    titles = ("name", "state", "height", "sent", "received", "last fault")
+    show(
+        data,
+        as_json,
+        lambda rows: table(
+            titles,
+            [
+                (
+                    row["name"],
+                    "up" if row["connected"] else "down",
+                    "-" if row["height"] is None else row["height"],
+                    _size(row["sent_bytes"]),
+                    _size(row["received_bytes"]),
+                    row["last_fault"],
+                )
+                for row in rows
+            ],
+        ),
+    )
+
+
+def _size(count: int) -> str:
+    size = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if size < 1024 or unit == "GiB":
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1024
+    raise AssertionError("the last unit always fits")
+
+
+@click.command()
+@click.argument("height", default="latest")
+@home_option
+@json_option
+def block(height: str, home: Path, as_json: bool) -> None:
+    """Show the block at HEIGHT, or the latest."""
+    if height != "latest" and not height.isdecimal():
+        raise click.UsageError("HEIGHT must be a whole number or 'latest'")
+    with connect(home) as client:
+        data = client.call("block.get", height=height if height == "latest" else int(height))
+
+    def render(d: dict[str, Any]) -> None:
+        signers = d["certificate"]["signers"] if d["certificate"] else []
+        pairs(
+            [
+                ("height", d["height"]),
+                ("digest", d["digest"]),
+                ("time", moment(d["timestamp"])),
+                ("proposer", d["proposer"] or "genesis"),
+                ("epoch", d["epoch"]),
+                ("finalized by", ", ".join(signers) or "a descendant"),
+                ("transactions", f"{len(d['transactions'])} ({_size(d['size'])})"),
+            ]
+        )
+        if d["transactions"]:
+            table(
+                ("txid", "sender", "calls", "code"),
+                [(t["txid"][:24], t["sender"], " ".join(t["calls"]), t["code"])
+                 for t in d["transactions"][:50]],
+            )  # fmt: skip
+
+    show(data, as_json, render)
+
+
+@click.command()
+@click.argument("txid")
+@home_option
+@json_option
+def tx(txid: str, home: Path, as_json: bool) -> None:
+    """Show what became of the transaction TXID."""
+    with connect(home) as client:
+        data = client.call("tx.get", txid=txid)
+
+    def render(d: dict[str, Any]) -> None:
+        rows: list[tuple[str, object]] = [("txid", d["txid"]), ("state", d["state"])]
+        if d["state"] == "final":
+            rows += [
+                ("block", f"{d['height']}, place {d['index']}"),
+                ("time", moment(d["block_time"])),
+                ("result", f"{d['code_name']}: {d['sentence']}"),
+                ("sender", d["sender"]),
+                ("calls", " ".join(d["calls"])),
+            ]
+        elif "reason" in d:
+            rows.append(("reason", d["reason"]))
+        pairs(rows)
+
+    show(data, as_json, render)
+
+
+@click.command()
+@click.argument(
+    "topics",
+    nargs=-1,
+    type=click.Choice(("blocks", "transactions", "events")),
+    metavar="[TOPIC]...",
+)
+@home_option
+@json_option
+def watch(topics: tuple[str, ...], home: Path, as_json: bool) -> None:
+    """Follow blocks, transactions or events live (blocks if none is named); Ctrl-C ends."""
+    with connect(home) as client:
+        for topic, data in client.subscribe(topics or ("blocks",)):
+            if as_json:
+                click.echo(json.dumps({"topic": topic, **data}))
+            elif topic == "blocks":
+                click.echo(
+                    f"{moment(data['timestamp'])}  block {data['height']:>8}  "
+                    f"{data['transactions']:>5} tx  by {data['proposer']}  {data['digest'][:16]}"
+                )
+            elif topic == "transactions":
+                click.echo(
+                    f"block {data['height']:>8}  {data['txid'][:24]}  {data['sender']}  "
+                    f"code {data['code']}"
+                )
+            else:
+                what = f"{data['contract']}.{data['name']}"
+                click.echo(f"block {data['height']:>8}  {what}  {json.dumps(data['data'])}")

@@ -1,0 +1,170 @@
+"""The composition root: a home, its keys and settings, become a running node."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import structlog
+import trio
+
+import config
+from config.settings import Log as LogSettings
+from consensus.crypto import Signer
+from consensus.events import Now
+from node.core import Core
+from node.driver import Driver
+from node.errors import MunimentError
+from node.home import Home
+from node.journal_file import JournalFile
+from node.keys import load_key
+from node.ledger import Ledger
+from node.mempool import Mempool
+from node.network import SignedGenesis, load_genesis
+from node.peers import Peers
+from node.rpc.server import Server
+from node.service import Service
+from node.store import LevelDB, Store
+from p2p.libp2p_shim import quiet_libp2p
+from p2p.libp2p_transport import Libp2pTransport
+from p2p.transport import ListenError
+
+log = structlog.get_logger("daemon")
+
+
+class StartError(MunimentError):
+    """The node cannot start; the message says what to change."""
+
+    code = "start"
+
+
+def read_clock() -> Now:
+    """Both clocks of this machine, in ms."""
+    return Now(time.monotonic_ns() // 1_000_000, time.time_ns() // 1_000_000)
+
+
+def run(path: Path, passphrase: str) -> None:
+    """Run the node of a home until SIGTERM or SIGINT. Raises MunimentError."""
+    home = Home(path)
+    home.require()
+    try:
+        settings = config.load(home.settings)
+    except config.SettingsError as error:
+        raise StartError(str(error)) from error
+    signed = load_genesis(home.genesis)
+    _require_signed(signed, home)
+    lock = home.lock()
+    try:
+        _configure_log(settings.log)
+        trio.run(_run, home, settings, signed, passphrase)
+    finally:
+        os.close(lock)
+
+
+def _require_signed(signed: SignedGenesis, home: Home) -> None:
+    if signed.unsigned:
+        raise StartError(
+            f"{home.genesis} is not signed by {', '.join(signed.unsigned)}; "
+            "each member signs it with: muniment network sign"
+        )
+
+
+async def _run(
+    home: Home, settings: config.Settings, signed: SignedGenesis, passphrase: str
+) -> None:
+    genesis, name = signed.genesis, settings.node.name
+    voting = Signer(load_key(home.key("voting"), "voting", passphrase))
+    node_seed = load_key(home.key("node"), "node", passphrase)
+    node_key = Signer(node_seed).public_key
+    card = next((m.card for m in genesis.members if m.name == name), None)
+    if card is None or card.node_key != node_key:
+        raise StartError(f"{home.genesis} has no member {name} with the keys of {home.path}")
+    store = Store(LevelDB(home.database, cache_bytes=settings.storage.cache_mib << 20))
+    ledger = Ledger(genesis, store, cache_bytes=settings.storage.cache_mib << 20)
+    journal = _open_journal(home, voting.public_key)
+    transport = Libp2pTransport(node_seed, settings.network.listen, genesis.chain_id[:8].hex())
+    peers = Peers.from_genesis(genesis, node_key, settings.network.peers)
+    core = Core(
+        ledger,
+        Mempool(settings.mempool.max_transactions, settings.mempool.max_mib << 20),
+        peers,
+        name=name,
+        signer=voting,
+        restored=journal.restored,
+        forgetful=journal.is_forgetful,
+        delta_ms=settings.consensus.delta_ms or None,
+        cut_off=transport.cut_off,
+    )
+    driver = Driver(core, transport, journal, read_clock, voting.public_key)
+    service = Service(
+        core, driver, transport, genesis, read_clock, lambda: [str(a) for a in transport.addresses]
+    )
+    server = service.server = Server(home.socket, service.methods)
+    transport.admit({peer.key: peer.addresses for peer in peers.by_key.values()})
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_stop_on_signal, nursery.cancel_scope)
+            await nursery.start(transport.run)
+            # The driver's start sets up the machine that the RPC answers speak of.
+            await nursery.start(driver.run)
+            await nursery.start(server.run)
+            log.info("started", name=name, height=ledger.tip.header.height, pid=os.getpid())
+    except* ListenError as group:
+        raise StartError(f"cannot listen: {group.exceptions[0]}") from group
+    except* MunimentError as group:
+        raise _first(group) from group
+    finally:
+        journal.close()
+        store.close()
+        log.info("stopped", height=ledger.tip.header.height)
+
+
+def _first(group: BaseExceptionGroup[MunimentError]) -> MunimentError:
+    found: BaseException = group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    if not isinstance(found, MunimentError):
+        raise TypeError("a group of MunimentErrors holds nothing else")
+    return found
+
+
+def _open_journal(home: Home, voting_key: bytes) -> JournalFile:
+    """Open the journal; one that is missing beside a database means that votes are forgotten."""
+    if home.journal.exists():
+        return JournalFile.open(home.journal, voting_key)
+    log.warning("the vote journal is missing; observing until it is safe to vote")
+    return JournalFile.create(home.journal, voting_key, forgetful=True)
+
+
+async def _stop_on_signal(scope: trio.CancelScope) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for number in signals:
+            log.info("stopping", signal=signal.Signals(number).name)
+            scope.cancel()
+            return
+
+
+def _configure_log(settings: LogSettings) -> None:
+    level = logging.getLevelNamesMapping()[settings.level.upper()]
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    quiet_libp2p()
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if settings.format == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )

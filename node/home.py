@@ -1,0 +1,124 @@
+"""A node's home folder: where everything stands, who may read it, and one process at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from node.errors import MunimentError
+
+MIN_FREE_BYTES = 64 << 20
+
+
+class HomeError(MunimentError):
+    """The home folder is missing, in use, or not writable; the message says what to do."""
+
+    code = "home"
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Paths within a home folder."""
+
+    path: Path
+
+    @property
+    def settings(self) -> Path:
+        return self.path / "settings.toml"
+
+    @property
+    def genesis(self) -> Path:
+        return self.path / "genesis.json"
+
+    @property
+    def card(self) -> Path:
+        return self.path / "card.json"
+
+    @property
+    def database(self) -> Path:
+        return self.path / "db"
+
+    @property
+    def journal(self) -> Path:
+        return self.path / "journal"
+
+    @property
+    def vault(self) -> Path:
+        return self.path / "vault"
+
+    @property
+    def socket(self) -> Path:
+        return self.path / "rpc.sock"
+
+    @property
+    def passphrase(self) -> Path:
+        """Present in trial networks only; elsewhere the passphrase is not kept in the home."""
+        return self.path / "passphrase"
+
+    def key(self, purpose: str) -> Path:
+        return self.path / "keys" / f"{purpose}.key"
+
+    def create(self) -> None:
+        """Make the folders, readable by the owner only. Refuses a folder that is in use."""
+        if self.settings.exists() or (self.path / "keys").exists():
+            raise HomeError(f"{self.path} is a node's home already; choose another folder")
+        try:
+            for folder in (self.path, self.path / "keys", self.vault):
+                folder.mkdir(parents=True, exist_ok=True)
+                folder.chmod(0o700)
+        except OSError as error:
+            raise HomeError(f"{self.path} cannot be made: {error.strerror}") from error
+
+    def require(self) -> None:
+        """Raise HomeError unless this is a home with space left on its disk."""
+        if not self.settings.exists():
+            raise HomeError(f"{self.path} is not a node's home; make one with: muniment init")
+        if not os.access(self.path, os.W_OK):
+            raise HomeError(f"{self.path} is read-only; the node must be able to write there")
+        free = shutil.disk_usage(self.path).free
+        if free < MIN_FREE_BYTES:
+            raise HomeError(
+                f"the disk of {self.path} has {free >> 20} MiB left; "
+                f"free at least {MIN_FREE_BYTES >> 20} MiB"
+            )
+
+    def lock(self) -> int:
+        """Take the home for this process; returns a descriptor that holds the lock while open."""
+        path = self.path / "lock"
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise HomeError(f"{path} cannot be opened: {error.strerror}") from error
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = os.read(fd, 32).decode("ascii", "replace").strip() or "unknown"
+            os.close(fd)
+            raise HomeError(f"{self.path} is in use by the node with pid {pid}") from None
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, str(os.getpid()).encode(), 0)
+        return fd
+
+
+def atomic_write(path: Path, data: bytes, mode: int) -> None:
+    """Write a file that is there wholly or not at all, also after a crash."""
+    fresh = path.with_name(path.name + ".new")
+    try:
+        fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+        with os.fdopen(fd, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.chmod(mode)
+        fresh.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        fresh.unlink(missing_ok=True)
+        raise HomeError(f"{path} cannot be written: {error.strerror}") from error

@@ -1,0 +1,90 @@
+"""Making homes: keys, journal, settings, card; and whole trial networks on one machine."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import config
+from consensus.codec import DecodeError
+from consensus.crypto import SEED_BYTES, Signer
+from consensus.genesis import PURPOSES, Card, Genesis, Member, expect_name
+from consensus.validators import Parameters
+from node.errors import MunimentError
+from node.home import Home, atomic_write
+from node.journal_file import JournalFile
+from node.keys import SALT_BYTES, create_key
+from node.network import SignedGenesis, save_card, save_genesis
+
+
+class ProvisionError(MunimentError):
+    """A home or network cannot be made as asked."""
+
+    code = "provision"
+
+
+def make_home(
+    path: Path, name: str, passphrase: str, listen: Sequence[str], announce: Sequence[str]
+) -> tuple[Home, Card, Signer]:
+    """Make a home with fresh keys; returns it, its card and the member's signer.
+
+    The journal is made together with the keys: a home without one has forgotten its votes.
+    """
+    try:
+        expect_name(name, "the member name")
+    except DecodeError as error:
+        raise ProvisionError(str(error)) from error
+    home = Home(path)
+    home.create()
+    salt = os.urandom(SALT_BYTES)
+    signers: dict[str, Signer] = {}
+    for purpose in (*PURPOSES, "vault"):
+        secret = os.urandom(SEED_BYTES)
+        create_key(home.key(purpose), purpose, passphrase, secret, salt)
+        if purpose in PURPOSES:
+            signers[purpose] = Signer(secret)
+    card = Card.create(name, signers, tuple(announce))
+    JournalFile.create(home.journal, signers["voting"].public_key).close()
+    save_card(home.card, card)
+    atomic_write(home.settings, config.render(name, tuple(listen)).encode(), 0o644)
+    return home, card, signers["member"]
+
+
+def make_network(folder: Path, names: Sequence[str], parameters: Parameters) -> SignedGenesis:
+    """Make a trial network: a home for each name below `folder`, genesis signed by all.
+
+    Passphrases are random and kept in each home, so this is for trials only.
+    """
+    if len(set(names)) != len(names) or not names:
+        raise ProvisionError("the members' names must be distinct, and at least one")
+    homes: list[tuple[Home, Card, Signer]] = []
+    for name, port in zip(names, _free_ports(len(names)), strict=True):
+        passphrase = secrets.token_hex(16)
+        address = (f"/ip4/127.0.0.1/tcp/{port}",)
+        made = make_home(folder / name, name, passphrase, address, address)
+        atomic_write(made[0].passphrase, (passphrase + "\n").encode(), 0o600)
+        homes.append(made)
+    members = sorted((Member(card) for _, card, _ in homes), key=lambda member: member.name)
+    genesis = Genesis("trial", time.time_ns() // 1_000_000, tuple(members), parameters)
+    genesis.check()
+    signed = SignedGenesis(genesis, {card.name: genesis.sign(s) for _, card, s in homes})
+    for home, _, _ in homes:
+        save_genesis(home.genesis, signed)
+    save_genesis(folder / "genesis.json", signed)
+    return signed
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ask the system for free loopback ports; they are free until somebody takes them."""
+    held = [socket.socket() for _ in range(count)]
+    try:
+        for each in held:
+            each.bind(("127.0.0.1", 0))
+        return [int(each.getsockname()[1]) for each in held]
+    finally:
+        for each in held:
+            each.close()

@@ -1,0 +1,384 @@
+"""The RPC methods: what an operator's commands ask of a running node."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import trio
+
+from consensus.events import Now
+from consensus.genesis import Genesis
+from contracts.engine import QueryError, query
+from contracts.envelope import Transaction
+from node import receipt
+from node.core import BlockFinal, Core, Outcome, Refusal, TransactionDropped
+from node.driver import Driver
+from node.network import to_json
+from node.render import name_of, render
+from node.rpc.server import INVALID_PARAMS, Handler, RpcError, Server, Session
+from p2p.transport import Transport
+
+TOPICS = ("blocks", "transactions", "events")
+MAX_SUBMIT_MANY = 1_000
+MAX_REMEMBERED = 10_000
+MAX_WAIT_MS = 600_000
+STALE_MS = 30_000
+
+
+class Service:
+    """Answers for one node. Lives in the same loop as the driver, so it sees whole turns."""
+
+    def __init__(
+        self,
+        core: Core,
+        driver: Driver,
+        transport: Transport,
+        genesis: Genesis,
+        clock: Callable[[], Now],
+        addresses: Callable[[], list[str]],
+    ) -> None:
+        self._core = core
+        self._driver = driver
+        self._transport = transport
+        self._genesis = genesis
+        self._clock = clock
+        self._addresses = addresses
+        self._started_ms = clock().monotonic
+        self._waiters: dict[bytes, trio.Event] = {}
+        self._dropped: dict[bytes, Refusal] = {}
+        self.server: Server | None = None
+        core.listen(self._hear)
+
+    @property
+    def methods(self) -> Mapping[str, Handler]:
+        return {
+            "status": self._status,
+            "peers": self._peers,
+            "block.get": self._block_get,
+            "tx.submit": self._tx_submit,
+            "tx.submit_many": self._tx_submit_many,
+            "tx.get": self._tx_get,
+            "tx.wait": self._tx_wait,
+            "receipt.get": self._receipt_get,
+            "state.query": self._state_query,
+            "validators.get": self._validators_get,
+            "subscribe": self._subscribe,
+            "unsubscribe": self._unsubscribe,
+        }
+
+    # What happens
+
+    def _hear(self, outcome: Outcome) -> None:
+        match outcome:
+            case BlockFinal(entry=entry):
+                for transaction in entry.transactions:
+                    self._wake(transaction.txid)
+                self._publish(entry)
+            case TransactionDropped(transaction=transaction, refusal=refusal):
+                if len(self._dropped) >= MAX_REMEMBERED:
+                    del self._dropped[next(iter(self._dropped))]
+                self._dropped[transaction.txid] = refusal
+                self._wake(transaction.txid)
+
+    def _wake(self, txid: bytes) -> None:
+        event = self._waiters.pop(txid, None)
+        if event is not None:
+            event.set()
+
+    def _publish(self, entry: Any) -> None:
+        server = self.server
+        if server is None:
+            return
+        header = entry.header
+        if server.has_subscribers("blocks"):
+            server.publish(
+                "blocks",
+                {
+                    "height": header.height,
+                    "digest": entry.digest.hex(),
+                    "timestamp": header.timestamp,
+                    "proposer": header.proposer,
+                    "transactions": len(entry.transactions),
+                },
+            )
+        for topic in ("transactions", "events"):
+            if not server.has_subscribers(topic):
+                continue
+            for transaction, outcome in zip(entry.transactions, entry.receipts, strict=True):
+                base = {"txid": transaction.txid.hex(), "height": header.height}
+                if topic == "transactions":
+                    base |= {"sender": transaction.sender, "code": outcome.code}
+                    server.publish(topic, base)
+                for event in outcome.events if topic == "events" else ():
+                    data = {"contract": event.contract, "name": event.name}
+                    server.publish(topic, base | data | {"data": to_json(event.data)})
+
+    # The node
+
+    async def _status(self, params: dict[str, Any], session: Session) -> Any:
+        core, now = self._core, self._clock()
+        tip = core.ledger.tip.header
+        return {
+            "name": core.name,
+            "network": self._genesis.network,
+            "chain_id": self._genesis.chain_id.hex(),
+            "version": core.ledger.validators.parameters.version,
+            "role": "validator" if core.machine.is_validator else "observer",
+            "state": self._state(now),
+            "height": tip.height,
+            "tip": core.ledger.tip.digest.hex(),
+            "finalized_at_ms": core.final_at_ms,
+            "age_ms": max(0, now.wall - core.final_at_ms),
+            "epoch": core.machine.epoch,
+            "view": core.machine.view,
+            "nullified_in_row": core.machine.nullified_in_row,
+            "state_root": core.ledger.state_root.hex(),
+            "peers": len(core.peers.connected()),
+            "members": len(core.peers.by_key) + 1,
+            "mempool": {"count": len(core.mempool), "bytes": core.mempool.bytes},
+            "evidence": len(core.evidence),
+            "uptime_s": (now.monotonic - self._started_ms) // 1_000,
+            "listening": self._addresses(),
+            "pid": os.getpid(),
+        }
+
+    def _state(self, now: Now) -> str:
+        core = self._core
+        validators = core.ledger.validators
+        voices = sum(peer.index is not None for peer in core.peers.connected())
+        voices += core.machine.is_validator
+        if core.machine.is_observing:
+            return "recovering"
+        if voices < validators.quorum:
+            return "no quorum"
+        if core.sync.is_active:
+            return "catching up"
+        if now.wall - core.final_at_ms > validators.parameters.idle_ms + STALE_MS:
+            return "stalled"
+        return "in sync"
+
+    async def _peers(self, params: dict[str, Any], session: Session) -> Any:
+        statistics = self._transport.statistics()
+        rows = []
+        for peer in sorted(self._core.peers.by_key.values(), key=lambda peer: peer.name):
+            known = statistics.get(peer.key)
+            rows.append(
+                {
+                    "name": peer.name,
+                    "node_key": peer.key.hex(),
+                    "connected": peer.is_up,
+                    "validator": peer.index is not None,
+                    "addresses": list(peer.addresses),
+                    "height": peer.status.height if peer.status else None,
+                    "sent_bytes": known.bytes_out if known else 0,
+                    "received_bytes": known.bytes_in if known else 0,
+                    "last_fault": known.last_fault if known else "",
+                }
+            )
+        return rows
+
+    async def _validators_get(self, params: dict[str, Any], session: Session) -> Any:
+        epoch = _integer(params, "epoch", self._core.machine.epoch)
+        found = self._core.ledger.store.validator_set(epoch)
+        if found is None:
+            raise RpcError(INVALID_PARAMS, f"epoch {epoch} has no validator set yet", "not-found")
+        return {
+            "epoch": epoch,
+            "quorum": found.quorum,
+            "validators": [{"name": v.name, "key": v.key.hex()} for v in found.validators],
+            "parameters": found.parameters.to_value(),
+        }
+
+    # The chain
+
+    async def _block_get(self, params: dict[str, Any], session: Session) -> Any:
+        ledger = self._core.ledger
+        height = params.get("height", "latest")
+        if height == "latest":
+            height = ledger.tip.header.height
+        height = _integer({"height": height}, "height", 0)
+        full = ledger.store.block_at(height)
+        if full is None:
+            top = ledger.tip.header.height
+            raise RpcError(INVALID_PARAMS, f"no block {height}; the latest is {top}", "not-found")
+        header = full.block.header
+        validators = ledger.store.validator_set(header.epoch)
+        found = ledger.store.finalization_from(height)
+        certificate = None
+        if found is not None and found[0] == height and validators is not None:
+            names = [validators.validators[i].name for i in found[1].signers]
+            certificate = {"view": found[1].statement.view, "signers": names}
+        receipts = ledger.store.receipts_at(height)
+        parameters = ledger.validators.parameters
+        rows = []
+        for raw, outcome in zip(full.raws, receipts, strict=True):
+            transaction = Transaction.decode(raw, parameters, self._genesis.chain_id)
+            rows.append(
+                {"txid": outcome.txid.hex(), **_describe(transaction), "code": outcome.code}
+            )
+        return {
+            "height": header.height,
+            "digest": full.block.digest.hex(),
+            "epoch": header.epoch,
+            "timestamp": header.timestamp,
+            "proposer": header.proposer,
+            "parent": header.parent.hex(),
+            "state_root": header.state_root.hex(),
+            "size": sum(map(len, full.raws)),
+            "certificate": certificate,
+            "transactions": rows,
+        }
+
+    # Transactions
+
+    async def _tx_submit(self, params: dict[str, Any], session: Session) -> Any:
+        found = await self._submit(_bytes(params, "tx"))
+        if isinstance(found, Refusal):
+            raise RpcError(-32000, found.reason, found.code)
+        return {"txid": found.txid.hex()}
+
+    async def _tx_submit_many(self, params: dict[str, Any], session: Session) -> Any:
+        texts = params.get("txs")
+        if not isinstance(texts, list) or len(texts) > MAX_SUBMIT_MANY:
+            message = f"txs must be a list of at most {MAX_SUBMIT_MANY} transactions"
+            raise RpcError(INVALID_PARAMS, message, "params")
+        raws = [_bytes({"txs": text}, "txs") for text in texts]
+        answers: list[dict[str, Any]] = [{} for _ in raws]
+        done = trio.Event()
+        left = len(raws)
+
+        def take(index: int, found: Transaction | Refusal) -> None:
+            nonlocal left
+            if isinstance(found, Refusal):
+                answers[index] = {"code": found.code, "reason": found.reason}
+            else:
+                answers[index] = {"txid": found.txid.hex()}
+            left -= 1
+            if not left:
+                done.set()
+
+        for index, raw in enumerate(raws):
+            self._driver.submit(raw, lambda found, index=index: take(index, found))  # type: ignore[misc]
+        if raws:
+            await done.wait()
+        return answers
+
+    async def _submit(self, raw: bytes) -> Transaction | Refusal:
+        answered = trio.Event()
+        answer: list[Transaction | Refusal] = []
+
+        def take(found: Transaction | Refusal) -> None:
+            answer.append(found)
+            answered.set()
+
+        self._driver.submit(raw, take)
+        await answered.wait()
+        return answer[0]
+
+    async def _tx_get(self, params: dict[str, Any], session: Session) -> Any:
+        return self._find(_bytes(params, "txid", 32))
+
+    async def _tx_wait(self, params: dict[str, Any], session: Session) -> Any:
+        txid = _bytes(params, "txid", 32)
+        timeout_ms = min(_integer(params, "timeout_ms", 30_000), MAX_WAIT_MS)
+        with trio.move_on_after(timeout_ms / 1_000):
+            while self._find(txid)["state"] == "pending":
+                await self._waiters.setdefault(txid, trio.Event()).wait()
+        return self._find(txid)
+
+    def _find(self, txid: bytes) -> dict[str, Any]:
+        core = self._core
+        place = core.ledger.store.place_of(txid)
+        if place is not None:
+            full = core.ledger.store.block_at(place.height)
+            outcome = core.ledger.store.receipts_at(place.height)[place.index]
+            if full is None:
+                raise RpcError(-32000, f"block {place.height} is missing", "store")
+            parameters = core.ledger.validators.parameters
+            transaction = Transaction.decode(
+                full.raws[place.index], parameters, self._genesis.chain_id
+            )
+            return {
+                "txid": txid.hex(),
+                "state": "final",
+                "height": place.height,
+                "index": place.index,
+                "block_time": full.block.header.timestamp,
+                "code": outcome.code,
+                "code_name": name_of(outcome.code),
+                "sentence": render(outcome.code, outcome.details),
+                "details": to_json(outcome.details),
+                "events": [[e.contract, e.name, to_json(e.data)] for e in outcome.events],
+                **_describe(transaction),
+            }
+        dropped = self._dropped.get(txid)
+        if dropped is not None:
+            return {"txid": txid.hex(), "state": dropped.code, "reason": dropped.reason}
+        waiting = core.mempool.get_by_txid(txid)
+        if waiting is not None:
+            return {"txid": txid.hex(), "state": "pending", **_describe(waiting)}
+        return {"txid": txid.hex(), "state": "unknown"}
+
+    async def _receipt_get(self, params: dict[str, Any], session: Session) -> Any:
+        data = receipt.build(self._core.ledger.store, _bytes(params, "txid", 32))
+        return {"receipt": data.hex()}
+
+    async def _state_query(self, params: dict[str, Any], session: Session) -> Any:
+        contract, method, args = (params.get(k) for k in ("contract", "method", "args"))
+        if not isinstance(contract, str) or not isinstance(method, str):
+            raise RpcError(INVALID_PARAMS, "contract and method must be text", "params")
+        if not isinstance(args, dict | None):
+            raise RpcError(INVALID_PARAMS, "args must be an object", "params")
+        ledger = self._core.ledger
+        version = ledger.validators.parameters.version
+        try:
+            return to_json(query(ledger.state(), version, contract, method, args or {}))
+        except QueryError as error:
+            sentence = render(int(error.code), error.details)
+            raise RpcError(INVALID_PARAMS, sentence, name_of(int(error.code))) from error
+
+    async def _subscribe(self, params: dict[str, Any], session: Session) -> Any:
+        session.topics |= _topics(params)
+        return sorted(session.topics)
+
+    async def _unsubscribe(self, params: dict[str, Any], session: Session) -> Any:
+        session.topics -= _topics(params)
+        return sorted(session.topics)
+
+
+def _topics(params: dict[str, Any]) -> set[str]:
+    topics = params.get("topics")
+    if not isinstance(topics, list) or not all(topic in TOPICS for topic in topics):
+        message = f"topics must be a list of {', '.join(TOPICS)}"
+        raise RpcError(INVALID_PARAMS, message, "params")
+    return set(topics)
+
+
+def _describe(transaction: Transaction) -> dict[str, Any]:
+    return {
+        "sender": transaction.sender,
+        "calls": [f"{call.contract}.{call.method}" for call in transaction.calls],
+        "timestamp": transaction.timestamp,
+        "valid_until": transaction.valid_until,
+    }
+
+
+def _integer(params: dict[str, Any], name: str, default: int) -> int:
+    value = params.get(name, default)
+    if type(value) is not int or not 0 <= value < 1 << 62:
+        raise RpcError(INVALID_PARAMS, f"{name} must be a whole number", "params")
+    return value
+
+
+def _bytes(params: dict[str, Any], name: str, length: int | None = None) -> bytes:
+    text = params.get(name)
+    try:
+        value = bytes.fromhex(text) if isinstance(text, str) else None
+    except ValueError:
+        value = None
+    if value is None or (length is not None and len(value) != length):
+        size = f" of {length} bytes" if length else ""
+        raise RpcError(INVALID_PARAMS, f"{name} must be hexadecimal{size}", "params")
+    return value
