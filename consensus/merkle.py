@@ -63,19 +63,17 @@ def inclusion_proof(hashes: Sequence[bytes], index: int) -> tuple[bytes, ...]:
     return tuple(path)
 
 
-def verify_inclusion(
-    leaf: bytes, index: int, size: int, proof: Sequence[bytes], expected_root: bytes
-) -> bool:
-    """Tell whether the leaf hash `leaf` stands at `index` of a tree of `size` (RFC 9162, 2.1.3.2).
+def root_of_path(leaf: bytes, index: int, size: int, proof: Sequence[bytes]) -> bytes | None:
+    """Return the root that `proof` leads to from the leaf hash, or None if it does not fit.
 
-    Total over any numbers and byte strings.
+    RFC 9162, 2.1.3.2. Total over any numbers and byte strings.
     """
     if not 0 <= index < size or len(proof) > MAX_PROOF_HASHES:
-        return False
+        return None
     node, last, current = index, size - 1, leaf
     for sibling in proof:
         if len(sibling) != HASH_BYTES or last == 0:
-            return False
+            return None
         if node & 1 or node == last:
             current = node_hash(sibling, current)
             while not node & 1 and node:
@@ -85,4 +83,11 @@ def verify_inclusion(
             current = node_hash(current, sibling)
         node >>= 1
         last >>= 1
-    return last == 0 and current == expected_root
+    return current if last == 0 else None
+
+
+def verify_inclusion(
+    leaf: bytes, index: int, size: int, proof: Sequence[bytes], expected_root: bytes
+) -> bool:
+    """Tell whether the leaf hash `leaf` stands at `index` of the tree of `size` leaves."""
+    return root_of_path(leaf, index, size, proof) == expected_root

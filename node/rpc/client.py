@@ -54,7 +54,7 @@ class Client:
         self._file.close()
         self._socket.close()
 
-    def call(self, method: str, **params: Any) -> Any:
+    def call(self, method: str, /, **params: Any) -> Any:
         """Return the method's result. Raises NodeError with the node's sentence and code."""
         return self.collect(self.send_many([(method, params)]))[0]
 
