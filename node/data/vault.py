@@ -11,7 +11,7 @@ import heapq
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -68,21 +68,26 @@ class Head:
             self.chain_id, self.dataset, self.version, self.standard, self.rows, self.root
         )
 
-    def encode(self) -> bytes:
+    @property
+    def associated(self) -> bytes:
+        """What the wrapped key is sealed together with: all of the head but that key."""
+        return encode(self._row())
+
+    def _row(self) -> list[Value]:
         columns: Value = list(self.columns)
-        return encode(
-            [
-                FORMAT,
-                self.chain_id,
-                self.dataset,
-                self.version,
-                self.standard,
-                columns,
-                self.rows,
-                self.root,
-                self.wrapped_key,
-            ]
-        )
+        return [
+            FORMAT,
+            self.chain_id,
+            self.dataset,
+            self.version,
+            self.standard,
+            columns,
+            self.rows,
+            self.root,
+        ]
+
+    def encode(self) -> bytes:
+        return encode([*self._row(), self.wrapped_key])
 
     @classmethod
     def decode(cls, data: bytes) -> Head:
@@ -136,13 +141,14 @@ def write(
         fresh.mkdir(parents=True, mode=0o700)
         key = random_bytes(KEY_BYTES)
         name = f"{dataset}|{version}".encode()
-        nonce = random_bytes(NONCE_BYTES)
-        wrapped = nonce + AESGCM(master_key).encrypt(nonce, key, name)
         count = _write_segments(fresh, AESGCM(key), name, rows, random_bytes)
         tree_root = _write_tree(fresh, count)
         body = encode(standard)
         columns = column_names(standard)
-        head = Head(chain_id, dataset, version, sha256(body), columns, count, tree_root, wrapped)
+        bare = Head(chain_id, dataset, version, sha256(body), columns, count, tree_root, b"")
+        nonce = random_bytes(NONCE_BYTES)
+        sealed = AESGCM(master_key).encrypt(nonce, key, bare.associated)
+        head = replace(bare, wrapped_key=nonce + sealed)
         _write_file(fresh / "standard", body)
         _write_file(fresh / "head", head.encode())
         fresh.rename(folder)
@@ -283,9 +289,11 @@ class Version:
             raise VaultError(f"{folder / 'standard'} differs from the registered standard")
         nonce, sealed = self.head.wrapped_key[:NONCE_BYTES], self.head.wrapped_key[NONCE_BYTES:]
         try:
-            self._cipher = AESGCM(AESGCM(master_key).decrypt(nonce, sealed, self._name))
+            self._cipher = AESGCM(AESGCM(master_key).decrypt(nonce, sealed, self.head.associated))
         except (InvalidTag, ValueError) as error:
-            raise VaultError(f"the vault key does not open {folder}") from error
+            raise VaultError(
+                f"the vault key does not open {folder}, or its head is damaged"
+            ) from error
 
     def segments(self) -> Iterator[tuple[int, list[Value]]]:
         """Yield (number, records) of each segment. Raises VaultError naming a damaged one."""

@@ -1,0 +1,121 @@
+"""Commands that run trial networks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from node.cli.common import json_option, show, table
+
+
+@click.group()
+def devnet() -> None:
+    """Run a trial network of real processes on this machine."""
+
+
+def _open(folder: Path) -> Any:
+    from node.devnet import Devnet
+
+    return Devnet(folder)
+
+
+def folder_argument(function: Any) -> Any:
+    """Add DIR."""
+    return click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))(function)
+
+
+@devnet.command()
+@folder_argument
+@click.option("--nodes", type=click.IntRange(1, 32), default=4, show_default=True)
+@json_option
+def up(folder: Path, nodes: int, as_json: bool) -> None:
+    """Make a network in DIR, unless there is one, and start all its nodes."""
+    from node.devnet import Devnet
+
+    found = Devnet.create(folder, nodes)
+    found.start(*found.names)
+    quorum_peers = len(found.names) - 1
+    for name in found.names:
+        found.wait(name, lambda s: s["peers"] == quorum_peers)
+    _show_status(found, as_json)
+
+
+@devnet.command()
+@folder_argument
+@json_option
+def status(folder: Path, as_json: bool) -> None:
+    """Show the nodes of the network in DIR."""
+    _show_status(_open(folder), as_json)
+
+
+def _show_status(found: Any, as_json: bool) -> None:
+    titles = ("name", "state", "height", "peers", "pid", "state root")
+    show(
+        found.status(),
+        as_json,
+        lambda rows: table(
+            titles,
+            [
+                (
+                    row["name"],
+                    row["state"],
+                    row.get("height", "-"),
+                    row.get("peers", "-"),
+                    row.get("pid", "-"),
+                    row.get("state_root", "-")[:16],
+                )
+                for row in rows
+            ],
+        ),
+    )
+
+
+@devnet.command()
+@folder_argument
+@click.argument("name")
+def kill(folder: Path, name: str) -> None:
+    """Kill the node NAME without warning (SIGKILL)."""
+    _open(folder).kill(name)
+    click.echo(f"{name} was killed")
+
+
+@devnet.command()
+@folder_argument
+@click.argument("name")
+def restart(folder: Path, name: str) -> None:
+    """Start the node NAME, killing it first if it runs."""
+    found = _open(folder)
+    if name in found.processes():
+        found.kill(name)
+    found.start(name)
+    click.echo(f"{name} runs")
+
+
+@devnet.command()
+@folder_argument
+def down(folder: Path) -> None:
+    """Stop all nodes of the network in DIR."""
+    _open(folder).down()
+    click.echo("all nodes are stopped")
+
+
+@click.command()
+@click.option(
+    "--dir", "folder", type=click.Path(path_type=Path), help="Keep everything in this folder."
+)
+def demo(folder: Path | None) -> None:
+    """Show the whole ledger at work with four departments, step by step, in about half a minute.
+
+    Everything runs in a temporary folder that is removed at the end, or in --dir.
+    """
+    import tempfile
+
+    from node.demo import Demo
+
+    if folder is not None:
+        Demo(folder, click.echo).run()
+        return
+    with tempfile.TemporaryDirectory(prefix="muniment-") as made:
+        Demo(Path(made) / "net", click.echo).run()
