@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NoReturn
 
-from consensus.codec import DecodeError, Value, decode, encode
+import cbor2
+
+from consensus.codec import DecodeError, Value, encode
 from consensus.validators import Parameters
 from contracts.codes import Code
 from contracts.receipts import MAX_EVENTS, Event
 from contracts.state import Overlay, StateReader
+
+MAX_DETAIL = 256
 
 
 class Failure(Exception):
@@ -44,7 +49,11 @@ class BlockContext:
 
 
 class Reader:
-    """Read access to one contract's part of the state; values are what the codec allows."""
+    """Read access to one contract's part of the state; values are what the codec allows.
+
+    What stands in the state was encoded by `Context.put` and is covered by the state root, so
+    reading it needs none of the checks that foreign bytes need.
+    """
 
     __slots__ = ("_prefix", "_state")
 
@@ -55,41 +64,89 @@ class Reader:
     def get(self, key: bytes) -> Any:
         """Return the value, or None if there is none."""
         data = self._state.get(self._prefix + key)
-        return None if data is None else decode(data)
+        return None if data is None else cbor2.loads(data)
 
     def scan(self, prefix: bytes, after: bytes = b"", limit: int = 100) -> list[tuple[bytes, Any]]:
         """Up to `limit` pairs with key under `prefix` and above `after`, sorted by key."""
         own = self._prefix
         start = own + after if after else b""
         rows = self._state.scan(own + prefix, start, limit)
-        return [(key[len(own) :], decode(value)) for key, value in rows]
+        return [(key[len(own) :], cbor2.loads(value)) for key, value in rows]
 
 
-class Context:
-    """One call in execution: who calls, in which block, and what it may touch."""
+class Execution:
+    """One transaction in execution: what its calls share."""
 
-    __slots__ = ("_events", "_overlay", "_prefix", "block", "contract", "reader", "sender", "txid")
+    __slots__ = ("block", "contracts", "events", "key", "overlay", "sender", "txid")
 
     def __init__(
         self,
         block: BlockContext,
         overlay: Overlay,
-        events: list[Event],
-        contract: str,
+        contracts: Mapping[str, Contract],
         sender: str,
+        key: bytes,
         txid: bytes,
     ) -> None:
         self.block = block
-        self.contract = contract
+        self.overlay = overlay
+        self.contracts = contracts
         self.sender = sender
+        self.key = key
         self.txid = txid
-        self.reader = Reader(overlay, contract)
-        self._overlay = overlay
-        self._events = events
-        self._prefix = contract.encode("ascii") + b"/"
+        self.events: list[Event] = []
+
+    def run(
+        self, index: int, caller: str | None, contract: str, method: str, args: dict[str, Value]
+    ) -> None:
+        """Run one call. Raises Failure; what was written until then is the caller's to undo."""
+        found = self.contracts.get(contract)
+        if found is None:
+            fail(Code.UNKNOWN_CONTRACT, plain(contract))
+        signature = found.methods.get(method)
+        if signature is None:
+            fail(Code.UNKNOWN_METHOD, plain(method))
+        check_arguments(signature.arguments, args, signature.optional)
+        signature.run(Context(self, found, index, caller), args)
+
+
+class Context:
+    """One call in execution: who calls, in which block, and what it may touch.
+
+    `index` is the place of the call in its transaction. `caller` is the contract that makes the
+    call, None if the sender does; `sender` stays the one who signed.
+    """
+
+    __slots__ = ("_execution", "_overlay", "_prefix", "block", "caller", "contract", "index")
+
+    def __init__(
+        self, execution: Execution, contract: Contract, index: int, caller: str | None
+    ) -> None:
+        self._execution = execution
+        self._overlay = execution.overlay
+        self._prefix = contract.prefix
+        self.block = execution.block
+        self.contract = contract.name
+        self.index = index
+        self.caller = caller
+
+    @property
+    def sender(self) -> str:
+        return self._execution.sender
+
+    @property
+    def key(self) -> bytes:
+        """The member key that signed, 32 bytes."""
+        return self._execution.key
+
+    @property
+    def txid(self) -> bytes:
+        return self._execution.txid
 
     def get(self, key: bytes) -> Any:
-        return self.reader.get(key)
+        """Return the value, or None if there is none."""
+        data = self._overlay.get(self._prefix + key)
+        return None if data is None else cbor2.loads(data)
 
     def put(self, key: bytes, value: Value) -> None:
         self._overlay.put(self._prefix + key, encode(value))
@@ -97,15 +154,24 @@ class Context:
     def delete(self, key: bytes) -> None:
         self._overlay.delete(self._prefix + key)
 
+    def scan(self, prefix: bytes, after: bytes = b"", limit: int = 100) -> list[tuple[bytes, Any]]:
+        """Up to `limit` pairs with key under `prefix` and above `after`, sorted by key."""
+        return self.other(self.contract).scan(prefix, after, limit)
+
     def other(self, contract: str) -> Reader:
         """Read access to another contract's state."""
         return Reader(self._overlay, contract)
 
     def emit(self, name: str, data: Value) -> None:
         """Announce something in the receipt."""
-        if len(self._events) >= MAX_EVENTS:
+        events = self._execution.events
+        if len(events) >= MAX_EVENTS:
             fail(Code.TOO_MANY_EVENTS, MAX_EVENTS)
-        self._events.append(Event(self.contract, name, data))
+        events.append(Event(self.contract, name, data))
+
+    def call(self, contract: str, method: str, args: dict[str, Value]) -> None:
+        """Call another contract in the sender's name; its failure is the transaction's."""
+        self._execution.run(self.index, self.contract, contract, method, args)
 
 
 Args = dict[str, Any]
@@ -116,10 +182,11 @@ Query = Callable[[StateReader, Args], Value]
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A method or query with the checkers of its arguments; all are required."""
+    """A method with the checkers of its arguments; those in `optional` may be left out."""
 
     run: Method
     arguments: Mapping[str, Checker]
+    optional: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,28 +198,39 @@ class QuerySignature:
     optional: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Contract:
-    """A named set of methods and queries."""
+    """A named set of methods and queries; the name is ASCII without a slash."""
 
     name: str
     methods: Mapping[str, Signature]
     queries: Mapping[str, QuerySignature]
+
+    @cached_property
+    def prefix(self) -> bytes:
+        """Stands before each key of this contract in the state."""
+        return self.name.encode("ascii") + b"/"
 
 
 def check_arguments(
     arguments: Mapping[str, Checker], args: dict[str, Value], optional: frozenset[str] = frozenset()
 ) -> None:
     """Fail with BAD_ARGUMENT and the argument's name if `args` do not fit."""
-    for name, check in arguments.items():
-        if name not in args:
-            if name in optional:
-                continue
-            fail(Code.BAD_ARGUMENT, f"{name}: missing")
-        try:
-            check(args[name], name)
-        except DecodeError as error:
-            fail(Code.BAD_ARGUMENT, error.args[0])
-    if len(args) > len(arguments) or not arguments.keys() >= args.keys():
-        unknown = sorted(name for name in args if name not in arguments)
-        fail(Code.BAD_ARGUMENT, f"{unknown[0]}: unknown argument")
+    present = 0
+    try:
+        for name, check in arguments.items():
+            if name in args:
+                present += 1
+                check(args[name], name)
+            elif name not in optional:
+                raise DecodeError(f"{name}: missing")
+        if present != len(args):
+            unknown = sorted(name for name in args if name not in arguments)
+            raise DecodeError(f"{unknown[0]}: unknown argument")
+    except DecodeError as error:
+        fail(Code.BAD_ARGUMENT, plain(error.args[0]))
+
+
+def plain(text: str) -> str:
+    """Return `text` as details may hold it: at most MAX_DETAIL visible ASCII characters."""
+    return "".join(c if " " <= c <= "~" else "?" for c in text[:MAX_DETAIL])

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from consensus.codec import (
-    DecodeError,
-    Value,
-    expect_bytes,
-    expect_int,
-    expect_list,
-    expect_text,
-)
+from consensus.codec import DecodeError, Value
 from contracts.api import Checker
 
 _SLUG = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-._")
+_HIDDEN = frozenset(
+    chr(point)
+    for low, high in (
+        (0x00, 0x1F),
+        (0x7F, 0x9F),
+        (0x061C, 0x061C),
+        (0x200E, 0x200F),
+        (0x2028, 0x202E),
+        (0x2066, 0x2069),
+        (0xD800, 0xDFFF),
+    )
+    for point in range(low, high + 1)
+)
+"""Controls, line and paragraph separators, direction marks, lone surrogates.
+
+A fixed list, since `str.isprintable` follows the interpreter's edition of Unicode and members run
+several.
+"""
 MAX_ID_BYTES = 128
 
 
@@ -27,38 +38,45 @@ def integer(low: int, high: int) -> Checker:
 
 def data(length: int) -> Checker:
     def check(value: Value, what: str) -> bytes:
-        return expect_bytes(value, what, length)
+        if type(value) is not bytes or len(value) != length:
+            raise DecodeError(f"{what}: must be {length} bytes")
+        return value
 
     return check
 
 
 def text(max_bytes: int, min_bytes: int = 1) -> Checker:
-    """Text without control characters."""
+    """Text without control characters, of `min_bytes` to `max_bytes` bytes in UTF-8."""
 
     def check(value: Value, what: str) -> str:
-        found = expect_text(value, what, max_bytes, min_bytes)
-        if not found.isprintable():
+        if type(value) is not str:
+            raise DecodeError(f"{what}: must be text")
+        if not _HIDDEN.isdisjoint(value):
             raise DecodeError(f"{what}: must not hold control characters")
-        return found
+        if not min_bytes <= len(value.encode()) <= max_bytes:
+            raise DecodeError(f"{what}: must have {min_bytes} to {max_bytes} bytes")
+        return value
 
     return check
 
 
 def slug(value: Value, what: str) -> str:
     """Lower-case letters, digits, hyphen, dot and underscore."""
-    found = expect_text(value, what, MAX_ID_BYTES)
-    if not _SLUG.issuperset(found):
+    if type(value) is not str or not _SLUG.issuperset(value):
         raise DecodeError(f"{what}: must be of a-z, 0-9, '-', '.', '_'")
-    return found
+    if not 0 < len(value) <= MAX_ID_BYTES:
+        raise DecodeError(f"{what}: must have 1 to {MAX_ID_BYTES} bytes")
+    return value
 
 
 def owned_id(value: Value, what: str) -> str:
     """An id of the form owner/slug."""
-    found = expect_text(value, what, MAX_ID_BYTES)
-    owner, slash, rest = found.partition("/")
-    if not slash or not owner or not rest or not _SLUG.issuperset(owner + rest):
+    owner, slash, rest = value.partition("/") if type(value) is str else ("", "", "")
+    if not owner or not rest or not _SLUG.issuperset(owner) or not _SLUG.issuperset(rest):
         raise DecodeError(f"{what}: must be OWNER/NAME of a-z, 0-9, '-', '.', '_'")
-    return found
+    if len(owner) + len(slash) + len(rest) > MAX_ID_BYTES:
+        raise DecodeError(f"{what}: must have at most {MAX_ID_BYTES} bytes")
+    return owner + slash + rest
 
 
 def one_of(*names: str) -> Checker:
@@ -81,10 +99,11 @@ def optional(inner: Checker) -> Checker:
 
 def list_of(inner: Checker, max_length: int) -> Checker:
     def check(value: Value, what: str) -> list[Value]:
-        rows = expect_list(value, what, max_length=max_length)
-        for index, row in enumerate(rows):
+        if type(value) is not list or len(value) > max_length:
+            raise DecodeError(f"{what}: must be an array of at most {max_length} items")
+        for index, row in enumerate(value):
             inner(row, f"{what}[{index}]")
-        return rows
+        return value
 
     return check
 
@@ -103,5 +122,5 @@ def record(fields: dict[str, Checker]) -> Checker:
 
 
 def number_key(value: int) -> bytes:
-    """Fixed width, big endian, so that keys sort by number."""
-    return expect_int(value, "number").to_bytes(8, "big")
+    """Fixed width, big endian, so that keys sort by number; `value` is below 2**64."""
+    return value.to_bytes(8, "big")

@@ -20,6 +20,7 @@ class Code(IntEnum):
     UNKNOWN_METHOD = 7
     BAD_ARGUMENT = 8
     TOO_MANY_EVENTS = 9
+    TOO_LARGE = 10
     NOT_OWNER = 100
     EXISTS = 101
     NOT_FOUND = 102

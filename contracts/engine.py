@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from consensus.codec import Value
 from consensus.genesis import Genesis
 from consensus.validators import Parameters, ValidatorSet
-from contracts.api import BlockContext, Context, Contract, Failure, check_arguments, fail
+from contracts.api import BlockContext, Contract, Execution, Failure, check_arguments
 from contracts.codes import NAMES, Code
 from contracts.envelope import Transaction
-from contracts.receipts import Event, Receipt
+from contracts.receipts import Receipt
 from contracts.state import Overlay, StateReader
 from contracts.system import VERSIONS, members
 
@@ -61,8 +61,13 @@ def check_admission(
 ) -> Rejection | None:
     """Tell why a block at `height` may not hold the transaction, or None if it may.
 
-    Covers sender, key and replay window; signature and replay are the caller's.
+    Covers sender, key, replay window and size; signature and replay are the caller's. Size is
+    checked on decoding too, but the limits may have shrunk since.
     """
+    if len(transaction.raw) > parameters.max_transaction_bytes:
+        return Rejection(Code.TOO_LARGE, parameters.max_transaction_bytes)
+    if len(transaction.calls) > parameters.max_calls:
+        return Rejection(Code.TOO_LARGE, parameters.max_calls)
     if transaction.valid_until < height:
         return Rejection(Code.EXPIRED, transaction.valid_until)
     if transaction.valid_until >= height + parameters.replay_window:
@@ -90,40 +95,38 @@ def execute_block(
     receipts = []
     for index, transaction in enumerate(transactions):
         overlay.begin()
-        events: list[Event] = []
         rejection = check_admission(overlay, transaction, context.height, context.parameters)
-        code, details = Code.OK, None
-        if rejection is not None:
-            code, details = rejection.code, rejection.details
+        if rejection is None:
+            receipt = _execute(overlay, context, contracts, index, transaction)
         else:
-            try:
-                for call in transaction.calls:
-                    contract = contracts.get(call.contract)
-                    if contract is None:
-                        fail(Code.UNKNOWN_CONTRACT, _ascii(call.contract))
-                    method = contract.methods.get(call.method)
-                    if method is None:
-                        fail(Code.UNKNOWN_METHOD, _ascii(call.method))
-                    check_arguments(method.arguments, call.args)
-                    ctx = Context(
-                        context,
-                        overlay,
-                        events,
-                        contract.name,
-                        transaction.sender,
-                        transaction.txid,
-                    )
-                    method.run(ctx, call.args)
-            except Failure as failure:
-                overlay.roll_back()
-                events.clear()
-                code, details = failure.code, failure.details
-        receipts.append(Receipt(transaction.txid, index, int(code), details, tuple(events)))
+            code, details = int(rejection.code), rejection.details
+            receipt = Receipt(transaction.txid, index, code, details, ())
+        receipts.append(receipt)
     return BlockResult(overlay.changes, tuple(receipts))
 
 
-def _ascii(name: str) -> str:
-    return name if name.isascii() else ""
+def _execute(
+    overlay: Overlay,
+    context: BlockContext,
+    contracts: Mapping[str, Contract],
+    index: int,
+    transaction: Transaction,
+) -> Receipt:
+    """Run all calls, or take back what they did at the first that fails.
+
+    Only Failure is an answer to the sender. Any other exception is a fault of a contract's code
+    and stops the node, since it would otherwise pass for a rule.
+    """
+    execution = Execution(
+        context, overlay, contracts, transaction.sender, transaction.key, transaction.txid
+    )
+    try:
+        for place, call in enumerate(transaction.calls):
+            execution.run(place, None, call.contract, call.method, call.args)
+    except Failure as failure:
+        overlay.roll_back()
+        return Receipt(transaction.txid, index, int(failure.code), failure.details, ())
+    return Receipt(transaction.txid, index, int(Code.OK), None, tuple(execution.events))
 
 
 def query(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from consensus import merkle
 from consensus.codec import (
@@ -30,7 +31,7 @@ class Event:
     data: Value
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Receipt:
     """Outcome of the transaction at `index` of its block; code 0 is success."""
 
@@ -40,7 +41,7 @@ class Receipt:
     details: Value
     events: tuple[Event, ...]
 
-    @property
+    @cached_property
     def encoded(self) -> bytes:
         return encode(self.to_value())
 

@@ -80,6 +80,8 @@ def merge_scan(
 ) -> list[tuple[bytes, bytes]]:
     """Scan `base` as if `changed` (keys under `prefix`, above `after`) were applied to it."""
     rows: list[tuple[bytes, bytes]] = []
+    if limit <= 0:
+        return rows
     for row in _merged(base, changed, prefix, after, limit):
         if len(rows) == limit:
             break

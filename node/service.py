@@ -60,6 +60,7 @@ class Service:
             "tx.submit": self._tx_submit,
             "tx.submit_many": self._tx_submit_many,
             "tx.get": self._tx_get,
+            "tx.place": self._tx_place,
             "tx.wait": self._tx_wait,
             "receipt.get": self._receipt_get,
             "state.query": self._state_query,
@@ -279,6 +280,13 @@ class Service:
 
     async def _tx_get(self, params: dict[str, Any], session: Session) -> Any:
         return self._find(_bytes(params, "txid", 32))
+
+    async def _tx_place(self, params: dict[str, Any], session: Session) -> Any:
+        """Only where the transaction stands: cheap enough to ask for thousands."""
+        place = self._core.ledger.store.place_of(_bytes(params, "txid", 32))
+        if place is None:
+            return {"final": False}
+        return {"final": True, "height": place.height, "index": place.index}
 
     async def _tx_wait(self, params: dict[str, Any], session: Session) -> Any:
         txid = _bytes(params, "txid", 32)

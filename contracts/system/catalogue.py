@@ -1,12 +1,12 @@
 """The catalogue: which dataset versions exist, whose they are, what they commit to.
 
 Metadata follows DCAT 3 (W3C, 2024). A registration changes three keys: the version, the
-dataset's head, and the owner's list.
+dataset's head, and the owner's history, which is in the order of heights.
 """
 
 from __future__ import annotations
 
-from consensus.codec import Value, expect_bytes, expect_int, expect_list
+from consensus.codec import DecodeError, Value, expect_bytes, expect_int, expect_list
 from consensus.crypto import HASH_BYTES
 from contracts import checks
 from contracts.api import Args, Context, Contract, QuerySignature, Reader, Signature, fail
@@ -44,11 +44,16 @@ def _register(ctx: Context, args: Args) -> None:
     _check_standard(ctx, args)
     _check_sources(ctx, args)
     record = {**args, "owner": ctx.sender, "height": ctx.block.height, "time": ctx.block.timestamp}
-    ctx.put(_VERSION + key + b"/" + checks.number_key(version), record)
+    number = checks.number_key(version)
+    ctx.put(_VERSION + key + b"/" + number, record)
     ctx.put(_HEAD + key, [version, "active"])
-    ctx.put(_OWNER + ctx.sender.encode("ascii") + b"/" + checks.number_key(ctx.block.height) + key,
-            [dataset, version])  # fmt: skip
+    ctx.put(_history_key(ctx.sender, ctx.block.height, key, number), [dataset, version])
     ctx.emit("registered", [dataset, version, args["commitment"]])
+
+
+def _history_key(owner: str, height: int, dataset: bytes, number: bytes) -> bytes:
+    start = _OWNER + owner.encode("ascii") + b"/" + checks.number_key(height)
+    return start + dataset + b"/" + number
 
 
 def _check_standard(ctx: Context, args: Args) -> None:
@@ -115,6 +120,41 @@ def _query_list(state: StateReader, args: Args) -> Value:
     return [[key[len(_HEAD) :].decode("ascii"), *head] for key, head in rows]
 
 
+def _query_history(state: StateReader, args: Args) -> Value:
+    """An owner's registrations in the order of heights: [height, dataset, version].
+
+    `after` is the last row of the page before.
+    """
+    prefix = _OWNER + args["owner"].encode("ascii") + b"/"
+    start = b""
+    if "after" in args:
+        height, dataset, version = args["after"]
+        number = checks.number_key(version)
+        start = _history_key(args["owner"], height, dataset.encode("ascii"), number)
+    rows = Reader(state, NAME).scan(prefix, start, PAGE)
+    at = len(prefix)
+    return [[int.from_bytes(key[at : at + 8], "big"), *row] for key, row in rows]
+
+
+def _check_cursor(value: Value, what: str) -> Value:
+    """A row of the history."""
+    height, dataset, version = expect_list(value, what, 3)
+    checks.integer(0, 1 << 62)(height, f"{what}[0]")
+    checks.owned_id(dataset, f"{what}[1]")
+    checks.integer(1, 1 << 32)(version, f"{what}[2]")
+    return value
+
+
+def _check_period(value: Value, what: str) -> Value:
+    """From and to, both included, in ms UTC."""
+    start, end = expect_list(value, what, 2)
+    checks.integer(0, 1 << 62)(start, f"{what}[0]")
+    checks.integer(0, 1 << 62)(end, f"{what}[1]")
+    if start > end:  # type: ignore[operator]
+        raise DecodeError(f"{what}: must not end before it begins")
+    return value
+
+
 def _check_reference(value: Value, what: str) -> Value:
     """A standard's [id, version, digest]."""
     identity, version, digest = expect_list(value, what, 3)
@@ -141,7 +181,7 @@ CONTRACT = Contract(
                 "licence": checks.optional(checks.slug),
                 "frequency": checks.one_of(*FREQUENCIES),
                 "spatial": checks.optional(checks.slug),
-                "temporal": checks.optional(checks.list_of(checks.integer(0, 1 << 62), 2)),
+                "temporal": checks.optional(_check_period),
                 "media_type": checks.text(64),
                 "standard": _check_reference,
                 "level": checks.integer(1, 4),
@@ -172,7 +212,10 @@ CONTRACT = Contract(
                     MAX_SOURCES,
                 ),
                 "custody": checks.one_of("own"),
+                "issued": checks.integer(0, 1 << 62),
+                "modified": checks.integer(0, 1 << 62),
             },
+            frozenset(("issued", "modified")),
         ),
         "retire": Signature(_retire, _DATASET),
     },
@@ -191,6 +234,11 @@ CONTRACT = Contract(
             _query_list,
             {"prefix": checks.text(128, 0), "after": checks.text(128)},
             frozenset(("prefix", "after")),
+        ),
+        "history": QuerySignature(
+            _query_history,
+            {"owner": checks.slug, "after": _check_cursor},
+            frozenset(("after",)),
         ),
     },
 )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from consensus.codec import Value, encode
-from consensus.genesis import Genesis, Member
-from consensus.validators import Validator, ValidatorSet
+from consensus.genesis import PURPOSES, Genesis, Member
+from consensus.validators import Parameters, Validator, ValidatorSet
 from contracts import checks
 from contracts.api import Args, Contract, QuerySignature, Reader
 from contracts.state import MAX_SCAN, StateReader
@@ -14,6 +14,7 @@ from contracts.state import MAX_SCAN, StateReader
 NAME = "members"
 _MEMBER = b"member/"
 _KEY = b"key/"
+_PARAMETERS = b"parameters"
 
 
 def genesis_changes(genesis: Genesis) -> dict[bytes, bytes]:
@@ -22,8 +23,9 @@ def genesis_changes(genesis: Genesis) -> dict[bytes, bytes]:
     prefix = NAME.encode("ascii") + b"/"
     for member in genesis.members:
         changes[prefix + _MEMBER + member.name.encode("ascii")] = encode(_record(member))
-        for purpose, key in zip(("member", "node", "voting"), member.card.keys, strict=True):
+        for purpose, key in zip(PURPOSES, member.card.keys, strict=True):
             changes[prefix + _KEY + key] = encode([member.name, purpose])
+    changes[prefix + _PARAMETERS] = encode(genesis.parameters.to_value())
     return changes
 
 
@@ -47,13 +49,18 @@ def get(state: StateReader, name: str) -> Any:
 
 
 def validators(state: StateReader, current: ValidatorSet) -> ValidatorSet:
-    """Return the set that the members' roles and status make, with the parameters in force."""
+    """Return the set that members' roles and status and the parameters in the state make.
+
+    Members are scanned, so the set is in the order of names. Without a single validator the
+    current set stays, since a chain that nobody may extend could never be mended.
+    """
     found = [
         Validator(record["name"], record["voting_key"])
         for record in _all(state)
         if record["status"] == "active" and "validator" in record["roles"]
     ]
-    return ValidatorSet(tuple(found), current.parameters)
+    parameters = Parameters.from_value(Reader(state, NAME).get(_PARAMETERS))
+    return ValidatorSet(tuple(found) or current.validators, parameters)
 
 
 def _all(state: StateReader) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ MAX_SCHEMA_DEPTH = 12
 MAX_FIELDS = 1_024
 MAX_CODES = 4_096
 MAX_TEXT = 256
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
 SCHEMA_KEYWORDS = frozenset(
     (
         "$schema", "$id", "$ref", "$defs", "$comment", "title", "description", "type", "enum",
@@ -37,9 +38,9 @@ def check_schema(value: Value, what: str) -> Value:
     """Check size, depth, keywords and that references stay inside the document."""
     if type(value) is not dict:
         raise DecodeError(f"{what}: must be a map")
+    _check_schema(value, what, 0)
     if len(encode(value)) > MAX_SCHEMA_BYTES:
         raise DecodeError(f"{what}: must have at most {MAX_SCHEMA_BYTES} bytes")
-    _check_schema(value, what, 0)
     return value
 
 
@@ -54,6 +55,8 @@ def _check_schema(value: Value, what: str, depth: int) -> None:
         place = f"{what}.{keyword}"
         if keyword not in SCHEMA_KEYWORDS:
             raise DecodeError(f"{place}: is not an allowed keyword")
+        if keyword == "$schema" and inner != DIALECT:
+            raise DecodeError(f"{place}: must be {DIALECT}")
         if keyword == "$ref" and not (isinstance(inner, str) and inner[:1] == "#"):
             raise DecodeError(f"{place}: must stay inside the document")
         if keyword in ("properties", "$defs"):

@@ -1,0 +1,5 @@
+"""Runs the ledger benchmark; `--help` names its options."""
+
+from bench.ledger import main
+
+main()
