@@ -12,6 +12,8 @@ With keys under 24 bytes the first byte of an encoded key is 0x60 plus its lengt
 
 from __future__ import annotations
 
+from typing import Any
+
 import cbor2
 
 Value = int | bytes | str | bool | None | list["Value"] | dict[str, "Value"]
@@ -38,8 +40,9 @@ def encode(value: object) -> bytes:
 
 
 def _ordered(value: object, depth: int) -> object:
+    """Check `value`; return it, or a copy of it where a map is not sorted."""
     kind = type(value)
-    if kind is bytes or kind is str or kind is bool or value is None:
+    if kind in _PLAIN:
         return value
     if kind is int:
         if not MIN_INT <= value <= MAX_INT:  # type: ignore[operator]
@@ -48,11 +51,34 @@ def _ordered(value: object, depth: int) -> object:
     if depth == 0:
         raise ValueError(f"nested deeper than {MAX_DEPTH}")
     if kind is list or kind is tuple:
-        return [_ordered(item, depth - 1) for item in value]  # type: ignore[attr-defined]
+        return [
+            item if type(item) in _PLAIN else _ordered(item, depth - 1)
+            for item in value  # type: ignore[attr-defined]
+        ]
     if kind is dict:
-        keys = sorted(value, key=_key_order)  # type: ignore[call-overload]
-        return {key: _ordered(value[key], depth - 1) for key in keys}  # type: ignore[index]
+        keys: tuple[Any, ...] = tuple(value)  # type: ignore[arg-type]
+        if keys not in _SORTED:
+            keys = tuple(sorted(keys, key=_key_order))
+            _remember(keys)
+        return {
+            key: item if type(item := value[key]) in _PLAIN else _ordered(item, depth - 1)  # type: ignore[index]
+            for key in keys
+        }
     raise TypeError(f"{kind.__name__} has no encoding")
+
+
+_PLAIN = frozenset((bytes, str, bool, type(None)))
+_SORTED: dict[tuple[str, ...], None] = {}
+"""Tuples of keys known to be allowed and sorted: most maps have the keys of another map before."""
+MAX_REMEMBERED = 1_024
+MAX_REMEMBERED_KEYS = 64
+
+
+def _remember(keys: tuple[str, ...]) -> None:
+    if len(keys) <= MAX_REMEMBERED_KEYS:
+        if len(_SORTED) >= MAX_REMEMBERED:
+            _SORTED.clear()
+        _SORTED[keys] = None
 
 
 def _key_order(key: object) -> tuple[int, str]:
@@ -90,27 +116,37 @@ def decode(data: bytes, *, max_bytes: int = MAX_BYTES, max_depth: int = MAX_DEPT
 def _check(value: object) -> None:
     """Refuse what cbor2 accepts and the ledger does not."""
     kind = type(value)
-    if kind is bytes or kind is str or kind is bool or value is None:
+    if kind in _PLAIN:
         return
     if kind is int:
         if not MIN_INT <= value <= MAX_INT:  # type: ignore[operator]
             raise DecodeError("integer out of the 64-bit range")
     elif kind is list:
         for item in value:  # type: ignore[attr-defined]
-            _check(item)
+            if type(item) not in _PLAIN:
+                _check(item)
     elif kind is dict:
-        previous = (-1, "")
-        for key, item in value.items():  # type: ignore[attr-defined]
-            try:
-                order = _key_order(key)
-            except ValueError:
-                raise DecodeError("map key is not short ASCII text") from None
-            if order <= previous:
-                raise DecodeError("map keys are not sorted")
-            previous = order
-            _check(item)
+        keys: tuple[Any, ...] = tuple(value)  # type: ignore[arg-type]
+        if keys not in _SORTED:
+            _check_keys(keys)
+            _remember(keys)
+        for item in value.values():  # type: ignore[attr-defined]
+            if type(item) not in _PLAIN:
+                _check(item)
     else:
         raise DecodeError(f"{kind.__name__} is not an allowed kind of value")
+
+
+def _check_keys(keys: tuple[object, ...]) -> None:
+    previous = (-1, "")
+    for key in keys:
+        try:
+            order = _key_order(key)
+        except ValueError:
+            raise DecodeError("map key is not short ASCII text") from None
+        if order <= previous:
+            raise DecodeError("map keys are not sorted")
+        previous = order
 
 
 def expect_int(value: Value, what: str, low: int = 0, high: int = (1 << 63) - 1) -> int:

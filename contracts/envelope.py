@@ -65,16 +65,30 @@ class Transaction:
         timestamp: int,
         calls: tuple[Call, ...],
     ) -> Transaction:
-        """Sign `calls`. `nonce` is NONCE_BYTES random bytes."""
+        """Sign `calls`. `nonce` is NONCE_BYTES random bytes.
+
+        The transaction is the one that `decode` returns, so its arguments are in canonical order.
+        """
         rows: list[Value] = [[call.contract, call.method, call.args] for call in calls]
-        signed = encode([sender, signer.public_key, nonce, valid_until, timestamp, rows])
+        encoded_calls = encode(rows)
+        ordered = expect_list(decode(encoded_calls), "calls")
+        head = encode([sender, signer.public_key, nonce, valid_until, timestamp, []])
+        signed = head[:-1] + encoded_calls
         signature = signer.sign(Kind.TRANSACTION, chain_id, signed)
         raw = bytes((_PAIR_HEAD,)) + signed + encode(signature)
         txid = sha256(_TAG + chain_id + signed)
         return cls(
-            sender, signer.public_key, nonce, valid_until, timestamp, calls, signature, raw, txid,
+            sender,
+            signer.public_key,
+            nonce,
+            valid_until,
+            timestamp,
+            tuple(_decode_call(call) for call in ordered),
+            signature,
+            raw,
+            txid,
             sha256(raw),
-        )  # fmt: skip
+        )
 
     @classmethod
     def decode(cls, raw: bytes, parameters: Parameters, chain_id: bytes) -> Transaction:

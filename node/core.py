@@ -431,7 +431,7 @@ class Core:
         transactions = self._bodies(block)
         if transactions is None:
             return
-        fault = self.ledger.find_fault(block, transactions)
+        fault = self.ledger.find_fault(block, transactions, self.mempool)
         if fault is None:
             self._pin(full_block_of(block, transactions))
         else:
@@ -521,7 +521,8 @@ class Core:
         entries = self.ledger.finalize(certificate)
         for entry in entries:
             for transaction in entry.transactions:
-                self.mempool.remove(transaction.wid)
+                # By txid: another signature on the same message waits under another hash.
+                self.mempool.remove_txid(transaction.txid)
             self._tell(BlockFinal(entry))
         tip = self.ledger.tip
         self.final_at_ms = self._now.wall

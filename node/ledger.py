@@ -7,7 +7,7 @@ and drops the rest.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from consensus import merkle
@@ -192,8 +192,14 @@ class Ledger:
     def _next_set(self, parent: bytes) -> ValidatorSet:
         return next_validator_set(self.state(parent), self.validators)
 
-    def find_fault(self, block: Block, transactions: Sequence[Transaction]) -> str | None:
-        """Tell why `block` must not be notarized, or None. Signatures were checked on arrival."""
+    def find_fault(
+        self, block: Block, transactions: Sequence[Transaction], waiting: Container[bytes]
+    ) -> str | None:
+        """Tell why `block` must not be notarized, or None.
+
+        Signatures were checked on arrival. `waiting` holds hashes of transactions known not to be
+        in the final chain, which need no look-up.
+        """
         header = block.header
         if header.parent != self.tip.digest and header.parent not in self._entries:
             return "the parent is not executed"
@@ -210,7 +216,8 @@ class Ledger:
         recent = self.txids_above_tip(header.parent)
         seen: set[bytes] = set()
         for transaction in transactions:
-            if transaction.txid in seen or self.is_replay(transaction, recent):
+            is_final = transaction.wid not in waiting and self.store.is_committed(transaction.txid)
+            if is_final or transaction.txid in seen or transaction.txid in recent:
                 return f"replays transaction {transaction.txid.hex()}"
             seen.add(transaction.txid)
             rejection = check_admission(state, transaction, header.height, parameters)
@@ -229,14 +236,6 @@ class Ledger:
     def unfinal_transactions(self) -> int:
         """How many transactions stand in executed blocks above the tip."""
         return sum(len(entry.transactions) for entry in self._entries.values())
-
-    def is_replay(self, transaction: Transaction, recent: set[bytes]) -> bool:
-        """Whether the transaction is in the final chain or among `recent`.
-
-        The index of all final transactions answers for the replay window too: what was committed
-        earlier than the window has expired.
-        """
-        return transaction.txid in recent or self.store.is_committed(transaction.txid)
 
     def check_admission(self, transaction: Transaction) -> Rejection | None:
         """Tell whether the next block could take `transaction`."""

@@ -83,6 +83,12 @@ class Mempool:
             del self._per_sender[transaction.sender]
         return transaction
 
+    def remove_txid(self, txid: bytes) -> None:
+        """Remove the transaction with this txid, whatever its signature, if it is here."""
+        wid = self._wid_by_txid.get(txid)
+        if wid is not None:
+            self.remove(wid)
+
     def expire(self, height: int) -> list[Transaction]:
         """Remove and return what can no longer enter a block above `height`."""
         expired: list[Transaction] = []

@@ -23,6 +23,7 @@ from node.errors import MunimentError
 from p2p.wire import FullBlock
 
 FORMAT = 1
+WRITE_BUFFER_BYTES = 32 << 20
 
 _META = b"m/"
 _STATE = b"s/"
@@ -69,7 +70,9 @@ class LevelDB:
                 str(path),
                 create_if_missing=True,
                 lru_cache_size=cache_bytes,
-                write_buffer_size=16 << 20,
+                write_buffer_size=WRITE_BUFFER_BYTES,
+                # Hashes and signatures do not compress.
+                compression=None,
                 bloom_filter_bits=10,
             )
         except (plyvel.Error, OSError) as error:

@@ -6,6 +6,8 @@ dataset's head, and the owner's history, which is in the order of heights.
 
 from __future__ import annotations
 
+from typing import Any
+
 from consensus.codec import DecodeError, Value, expect_bytes, expect_int, expect_list
 from consensus.crypto import HASH_BYTES
 from contracts import checks
@@ -43,9 +45,9 @@ def _register(ctx: Context, args: Args) -> None:
         fail(Code.WRONG_VERSION, latest)
     _check_standard(ctx, args)
     _check_sources(ctx, args)
-    record = {**args, "owner": ctx.sender, "height": ctx.block.height, "time": ctx.block.timestamp}
     number = checks.number_key(version)
-    ctx.put(_VERSION + key + b"/" + number, record)
+    record: list[Value] = [ctx.sender, ctx.block.height, ctx.block.timestamp, args]
+    ctx.put_ordered(_VERSION + key + b"/" + number, record)
     ctx.put(_HEAD + key, [version, "active"])
     ctx.put(_history_key(ctx.sender, ctx.block.height, key, number), [dataset, version])
     ctx.emit("registered", [dataset, version, args["commitment"]])
@@ -102,14 +104,20 @@ def _query_get(state: StateReader, args: Args) -> Value:
         return None
     latest, status = head
     number = args.get("version", latest)
-    record = reader.get(_VERSION + key + b"/" + checks.number_key(number))
-    return None if record is None else {**record, "latest": latest, "status": status}
+    row = reader.get(_VERSION + key + b"/" + checks.number_key(number))
+    return None if row is None else {**_record(row), "latest": latest, "status": status}
+
+
+def _record(row: list[Any]) -> dict[str, Value]:
+    """A registration as it is shown: its arguments, the owner, height and time (ms UTC)."""
+    owner, height, time, args = row
+    return {**args, "owner": owner, "height": height, "time": time}
 
 
 def _query_versions(state: StateReader, args: Args) -> Value:
     prefix = _VERSION + args["dataset"].encode("ascii") + b"/"
     start = prefix + checks.number_key(args["after"]) if "after" in args else b""
-    return [record for _, record in Reader(state, NAME).scan(prefix, start, PAGE)]
+    return [_record(row) for _, row in Reader(state, NAME).scan(prefix, start, PAGE)]
 
 
 def _query_list(state: StateReader, args: Args) -> Value:

@@ -28,6 +28,7 @@ class Client:
         self._socket.settimeout(timeout_s)
         self._next = 0
         self._notes: list[dict[str, Any]] = []
+        self._answers: dict[int, dict[str, Any]] = {}
         try:
             self._socket.connect(str(path))
         except OSError as error:
@@ -74,18 +75,18 @@ class Client:
 
     def collect(self, ids: Sequence[int]) -> list[Any]:
         """Wait for the answers to `ids`, in that order. Raises the first error among them."""
-        answers: dict[int, dict[str, Any]] = {}
-        while len(answers) < len(ids):
+        while not self._answers.keys() >= set(ids):
             message = self._read()
             if "method" in message:
                 self._notes.append(message)
             else:
-                answers[message["id"]] = message
-        for identity in ids:
-            error = answers[identity].get("error")
+                self._answers[message["id"]] = message
+        answers = [self._answers.pop(identity) for identity in ids]
+        for answer in answers:
+            error = answer.get("error")
             if error is not None:
                 raise NodeError(error["message"], error.get("data", {}).get("code", "error"))
-        return [answers[identity]["result"] for identity in ids]
+        return [answer["result"] for answer in answers]
 
     def subscribe(self, topics: Sequence[str]) -> Iterator[tuple[str, Any]]:
         """Yield (topic, data) for ever; ends when the node goes away."""
