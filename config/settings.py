@@ -38,8 +38,11 @@ class Network:
 
 @dataclass(frozen=True, slots=True)
 class Log:
+    """`votes` names a file that every vote received is written to, for audits; empty: none."""
+
     level: str = "info"
     format: str = "text"
+    votes: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +169,7 @@ listen = {json.dumps(list(listen))}
 [log]
 level = {json.dumps(defaults.log.level)}  # {", ".join(LOG_LEVELS)}
 format = {json.dumps(defaults.log.format)}  # {", ".join(LOG_FORMATS)}
+votes = {json.dumps(defaults.log.votes)}  # a file for every vote received, for audits
 
 [storage]
 cache_mib = {defaults.storage.cache_mib}

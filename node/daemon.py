@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
@@ -17,6 +18,7 @@ import config
 from config.settings import Log as LogSettings
 from consensus.crypto import Signer
 from consensus.events import Now
+from consensus.messages import Vote
 from node.core import Core
 from node.driver import Driver
 from node.errors import MunimentError
@@ -100,6 +102,8 @@ async def _run(
         delta_ms=settings.consensus.delta_ms or None,
         cut_off=transport.cut_off,
     )
+    if settings.log.votes:
+        core.votes_seen = _vote_recorder(home.path / settings.log.votes)
     driver = Driver(core, transport, journal, read_clock, voting.public_key)
     service = Service(
         core, driver, transport, genesis, read_clock, lambda: [str(a) for a in transport.addresses]
@@ -140,6 +144,18 @@ def _open_journal(home: Home, voting_key: bytes) -> JournalFile:
         return JournalFile.open(home.journal, voting_key)
     log.warning("the vote journal is missing; observing until it is safe to vote")
     return JournalFile.create(home.journal, voting_key, forgetful=True)
+
+
+def _vote_recorder(path: Path) -> Callable[[Vote], None]:
+    """Write each vote as a line: epoch, view, kind, signer, parent view, digest, signature."""
+    file = path.open("a", buffering=1)
+
+    def record(vote: Vote) -> None:
+        s = vote.statement
+        fields = (s.epoch, s.view, s.kind.name, vote.signer, s.parent_view, s.digest.hex() or "-")
+        file.write(" ".join(map(str, fields)) + f" {vote.signature.hex()}\n")
+
+    return record
 
 
 def _tame_collector() -> None:

@@ -12,6 +12,7 @@ _SENTENCES: dict[Code, str] = {
     Code.WRONG_KEY: "the key is not the sender's member key",
     Code.EXPIRED: "valid_until {} has passed; sign it again",
     Code.TOO_FAR_AHEAD: "valid_until must be at most {}",
+    Code.TOO_LARGE: "the transaction exceeds the limit of {}",
     Code.UNKNOWN_CONTRACT: "there is no contract named {}",
     Code.UNKNOWN_METHOD: "the contract has no method named {}",
     Code.BAD_ARGUMENT: "wrong argument: {}",

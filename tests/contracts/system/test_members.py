@@ -1,0 +1,74 @@
+"""Members come from the genesis; validators come from the members' records."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from consensus.codec import encode
+from consensus.validators import Parameters, ValidatorSet
+from contracts.engine import QueryError, next_validator_set
+
+
+def test_genesis_writes_each_member(chain: Any) -> None:
+    city = chain.ask("members", "get", name="city")
+    card = chain.genesis.members[0].card
+    assert city == {
+        "name": "city",
+        "tier": "local",
+        "parent": "land",
+        "roles": ["observer"],
+        "status": "active",
+        "member_key": card.member_key,
+        "node_key": card.node_key,
+        "voting_key": card.voting_key,
+        "addresses": ["/dns4/city.example/tcp/4001"],
+    }
+    assert [m["name"] for m in chain.ask("members", "list")] == ["city", "land", "tax"]
+    assert chain.ask("members", "get", name="nobody") is None
+
+
+def test_each_key_leads_to_its_member_and_purpose(chain: Any) -> None:
+    for member in chain.genesis.members:
+        for purpose, key in zip(("member", "node", "voting"), member.card.keys, strict=True):
+            assert chain.ask("members", "by_key", key=key) == [member.name, purpose]
+    assert chain.ask("members", "by_key", key=bytes(32)) is None
+    with pytest.raises(QueryError, match="key: must be 32 bytes"):
+        chain.ask("members", "by_key", key=b"short")
+
+
+def test_the_next_set_of_an_unchanged_network_is_the_current_one(chain: Any) -> None:
+    current = chain.genesis.validator_set
+    assert next_validator_set(chain.state, current) == current
+
+
+def change(chain: Any, name: str, **changes: Any) -> None:
+    record = chain.ask("members", "get", name=name)
+    chain.state.values[b"members/member/" + name.encode()] = encode(record | changes)
+
+
+def names(chain: Any) -> list[str]:
+    following = next_validator_set(chain.state, chain.genesis.validator_set)
+    return [validator.name for validator in following.validators]
+
+
+def test_the_next_set_follows_roles_and_status(chain: Any) -> None:
+    change(chain, "city", roles=["observer", "validator"])
+    assert names(chain) == ["city", "land", "tax"]
+    change(chain, "land", status="suspended")
+    assert names(chain) == ["city", "tax"]
+
+
+def test_a_set_without_validators_is_not_made(chain: Any) -> None:
+    change(chain, "land", status="suspended")
+    change(chain, "tax", roles=[])
+    assert names(chain) == ["land", "tax"]
+
+
+def test_the_next_set_takes_its_parameters_from_the_state(chain: Any) -> None:
+    other = Parameters(replay_window=16)
+    current = ValidatorSet(chain.genesis.validator_set.validators, other)
+    assert next_validator_set(chain.state, current).parameters == chain.parameters
+    chain.state.values[b"members/parameters"] = encode(other.to_value())
+    assert next_validator_set(chain.state, current) == current
