@@ -26,6 +26,7 @@ MAX_DEPTH = 64
 Slot = bytes | None
 Node = tuple[Slot, ...]
 _NO_SLOTS: Node = (None,) * 16
+_NIBBLES = tuple(bytes((nibble,)) for nibble in range(16))
 _Change = tuple[bytes, bytes | None]
 
 
@@ -95,6 +96,8 @@ def _update_node(
     slots = list(node)
     byte, high = depth >> 1, not depth & 1
     start, count = 0, len(changes)
+    # A node with two children keeps them unless one goes, or shrinks to a leaf.
+    may_collapse = node is _NO_SLOTS or is_root
     while start < count:
         digit = changes[start][0][byte]
         nibble = digit >> 4 if high else digit & 15
@@ -105,16 +108,18 @@ def _update_node(
                 break
             end += 1
         group = changes[start:end]
-        slots[nibble] = _update_slot(reader, nodes, path + bytes((nibble,)), slots[nibble], group)
+        old = slots[nibble]
+        new = slots[nibble] = _update_slot(reader, nodes, path + _NIBBLES[nibble], old, group)
+        may_collapse = may_collapse or new is None or (old is not None and len(old) < len(new))
         start = end
-    kept = [slot for slot in slots if slot is not None]
-    if len(kept) <= 1 and (not kept or len(kept[0]) == LEAF_SLOT_BYTES):
-        # At most one leaf is left: it moves up, and the node goes (the root stays, holding it).
-        nodes[path] = tuple(slots) if is_root and kept else None
-        return kept[0] if kept else None
+    if may_collapse:
+        kept = [slot for slot in slots if slot is not None]
+        if len(kept) <= 1 and (not kept or len(kept[0]) == LEAF_SLOT_BYTES):
+            # At most one leaf is left: it moves up, and the node goes (the root stays).
+            nodes[path] = tuple(slots) if is_root and kept else None
+            return kept[0] if kept else None
     nodes[path] = tuple(slots)
-    joined = b"".join([EMPTY if s is None else s if len(s) == 32 else s[:32] for s in slots])
-    return sha256(b"\x01" + joined).digest()
+    return sha256(b"\x01" + b"".join([s[:32] if s else EMPTY for s in slots])).digest()
 
 
 def _update_slot(
