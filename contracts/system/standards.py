@@ -98,8 +98,8 @@ def _publish(ctx: Context, args: Args) -> None:
         fail(Code.BAD_ARGUMENT, "fields: names must be distinct and at least one")
     key = identity.encode("ascii")
     head = ctx.get(_HEAD + key)
-    owner, latest = head or (ctx.sender, 0)
-    if owner != ctx.sender:
+    _, latest = head or (ctx.sender, 0)
+    if not identity.startswith(ctx.sender + "/"):
         fail(Code.NOT_OWNER, identity)
     if version != latest + 1:
         fail(Code.WRONG_VERSION, latest)

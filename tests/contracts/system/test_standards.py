@@ -50,12 +50,12 @@ def test_only_the_first_publisher_goes_on(chain: Any) -> None:
 
 
 def test_list_is_paged_by_id(chain: Any) -> None:
-    publish(chain, id="tax/b")
-    publish(chain, id="tax/a")
+    publish(chain, id="land/b")
+    publish(chain, id="land/a")
     rows = chain.ask("standards", "list")
-    assert [row["id"] for row in rows] == ["tax/a", "tax/b"]
-    assert rows[0] == {"id": "tax/a", "owner": "land", "latest": 1}
-    assert [row["id"] for row in chain.ask("standards", "list", after="tax/a")] == ["tax/b"]
+    assert [row["id"] for row in rows] == ["land/a", "land/b"]
+    assert rows[0] == {"id": "land/a", "owner": "land", "latest": 1}
+    assert [row["id"] for row in chain.ask("standards", "list", after="land/a")] == ["land/b"]
 
 
 def nested(depth: int) -> dict[str, Any]:
@@ -140,3 +140,8 @@ def test_every_argument_is_required(chain: Any, name: str) -> None:
 
 def test_a_standard_has_fields(chain: Any) -> None:
     assert publish(chain, fields=[]).code == Code.BAD_ARGUMENT
+
+
+def test_the_namespace_before_the_slash_is_the_members_own(chain: Any) -> None:
+    assert publish(chain, id="tax/parcels").code == Code.NOT_OWNER
+    assert publish(chain, sender="tax", id="tax/parcels").code == Code.OK
