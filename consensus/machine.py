@@ -158,6 +158,11 @@ class Machine:
         return self._nullified_in_row
 
     @property
+    def open_views(self) -> int:
+        """How many views something is kept of."""
+        return len(self._rounds)
+
+    @property
     def tip(self) -> Block:
         """The highest finalized block that is executed."""
         return self._tip

@@ -13,7 +13,7 @@ from typing import assert_never
 
 import structlog
 
-from consensus.block import Block
+from consensus.block import MAX_BODY_ITEMS, Block
 from consensus.codec import DecodeError
 from consensus.crypto import Signer, sha256
 from consensus.events import (
@@ -51,7 +51,7 @@ from consensus.messages import (
     encode_message,
 )
 from contracts.envelope import Transaction
-from node.fetch import Fetcher
+from node.fetch import MAX_HELD_BLOCKS, Fetcher
 from node.gossip import Gossip, overlay
 from node.ledger import Entry, Ledger, full_block_of
 from node.mempool import Mempool
@@ -74,6 +74,8 @@ from p2p.wire import (
 STATUS_MS = 1_000
 MAX_EARLY_MESSAGES = 256
 MAX_EVIDENCE = 256
+MAX_OPEN_VIEWS = 2_000
+"""More views than this without a finalization are a fault of the network, not of the memory."""
 
 log = structlog.get_logger("node")
 
@@ -155,12 +157,26 @@ class Core:
         self._next_status_ms = 0
         self._was_working = False
         self.machine: Machine
+        self.is_started = False
         self.final_at_ms = 0
 
     @property
     def is_forgetful(self) -> bool:
         """Whether the own key may have cast votes that the journal does not know."""
         return self._forgetful
+
+    @property
+    def sizes(self) -> list[tuple[str, int, int]]:
+        """(name, items, limit) of everything here that others could make grow."""
+        return [
+            ("views", self.machine.open_views, MAX_OPEN_VIEWS),
+            ("executed blocks", self.ledger.unfinal_blocks, MAX_OPEN_VIEWS),
+            ("pinned blocks", len(self._pinned), MAX_OPEN_VIEWS),
+            ("fetched blocks", self.fetcher.held, MAX_HELD_BLOCKS),
+            ("early messages", len(self._early), MAX_EARLY_MESSAGES),
+            ("evidence", len(self.evidence), MAX_EVIDENCE),
+            ("fetched transactions", len(self._extra), MAX_BODY_ITEMS),
+        ]
 
     # Life
 
@@ -169,6 +185,7 @@ class Core:
         self._now = now
         self.final_at_ms = now.wall
         self._start_epoch()
+        self.is_started = True
         self._run()
 
     def _start_epoch(self) -> None:

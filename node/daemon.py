@@ -45,9 +45,16 @@ class StartError(MunimentError):
     code = "start"
 
 
-def read_clock() -> Now:
-    """Both clocks of this machine, in ms."""
-    return Now(time.monotonic_ns() // 1_000_000, time.time_ns() // 1_000_000)
+class MachineClock:
+    """The clocks of this machine, in ms."""
+
+    def __call__(self) -> Now:
+        return Now(time.monotonic_ns() // 1_000_000, time.time_ns() // 1_000_000)
+
+    async def wait(self, event: trio.Event, until_ms: int) -> None:
+        due = until_ms - self().monotonic
+        with trio.move_on_after(max(0.0, due / 1_000)):
+            await event.wait()
 
 
 def run(path: Path, passphrase: str) -> None:
@@ -104,9 +111,10 @@ async def _run(
     )
     if settings.log.votes:
         core.votes_seen = _vote_recorder(home.path / settings.log.votes)
-    driver = Driver(core, transport, journal, read_clock, voting.public_key)
+    clock = MachineClock()
+    driver = Driver(core, transport, journal, clock, voting.public_key)
     service = Service(
-        core, driver, transport, genesis, read_clock, lambda: [str(a) for a in transport.addresses]
+        core, driver, transport, genesis, clock, lambda: [str(a) for a in transport.addresses]
     )
     server = service.server = Server(home.socket, service.methods)
     transport.admit({peer.key: peer.addresses for peer in peers.by_key.values()})

@@ -6,7 +6,6 @@ fsync, then send. Nothing leaves before what it depends on is on disk.
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol
@@ -24,9 +23,12 @@ SUBMISSIONS_PER_TURN = 256
 
 
 class Clock(Protocol):
-    """Both clocks of this machine."""
+    """Both clocks of this machine, and waiting by them."""
 
     def __call__(self) -> Now: ...
+
+    async def wait(self, event: trio.Event, until_ms: int) -> None:
+        """Return when `event` is set or the monotonic clock has reached `until_ms`."""
 
 
 Answer = Callable[[Transaction | Refusal], None]
@@ -88,13 +90,11 @@ class Driver:
             await self._drained.wait()
 
     async def _wait(self) -> None:
-        due = self.core.deadline_ms - self._clock().monotonic
-        if self._submissions or self._inbound:
+        if not self._submissions and not self._inbound:
+            await self._clock.wait(self._wake, self.core.deadline_ms)
+            self._wake = trio.Event()
+        else:
             await trio.lowlevel.checkpoint()
-            return
-        with trio.move_on_after(max(0.0, due / 1_000) if due < 1 << 40 else math.inf):
-            await self._wake.wait()
-        self._wake = trio.Event()
 
     def _take_turn(self) -> None:
         core, now = self.core, self._clock()

@@ -51,6 +51,11 @@ class Fetcher:
             self._ask(wanted, now_ms)
 
     @property
+    def held(self) -> int:
+        """How many blocks wait here for an ancestor."""
+        return len(self._held)
+
+    @property
     def deadline_ms(self) -> int | None:
         times = [wanted.asked_ms for wanted in self._wanted.values()]
         return min(times) + RETRY_MS if times else None

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
 from consensus.codec import DecodeError, decode, encode, expect_bytes, expect_list
 from consensus.crypto import PUBLIC_KEY_BYTES
@@ -17,11 +17,13 @@ from consensus.messages import (
     encode_message,
 )
 from node.errors import MunimentError
+from node.files import File, Files, OsFiles
 
 Record = Vote | Certificate | Proposal
 
 REWRITE_BYTES = 32 << 20
 FORMAT = 1
+_DISK = OsFiles()
 
 
 class JournalFileError(MunimentError):
@@ -38,51 +40,70 @@ class JournalFile:
     """
 
     def __init__(
-        self, path: Path, fd: int, batches: int, records: list[Record], *, is_forgetful: bool
+        self,
+        path: Path,
+        files: Files,
+        file: File,
+        payloads: Sequence[bytes],
+        records: list[Record],
+        *,
+        is_forgetful: bool,
     ) -> None:
         self._path = path
-        self._fd = fd
-        self._batches = batches
-        self._bytes = os.fstat(fd).st_size
+        self._files = files
+        self._file = file
+        self._batches = len(payloads)
+        self._bytes = file.size()
+        self.rewrite_bytes = REWRITE_BYTES
         self.restored = records
         self.is_forgetful = is_forgetful
 
     @classmethod
-    def create(cls, path: Path, voting_key: bytes, *, forgetful: bool = False) -> JournalFile:
+    def create(
+        cls, path: Path, voting_key: bytes, *, forgetful: bool = False, files: Files = _DISK
+    ) -> Self:
         """Make an empty journal for `voting_key`; refuses to replace one.
 
         `forgetful`: the key may have voted before; kept until it is safe to vote again.
         """
-        fd = _open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
-        journal = cls(path, fd, 0, [], is_forgetful=forgetful)
+        try:
+            file = files.create(path)
+        except FileExistsError as error:
+            raise JournalFileError(f"{path} exists already and will not be replaced") from error
+        except OSError as error:
+            raise JournalFileError(f"{path} cannot be made: {error.strerror}") from error
+        journal = cls(path, files, file, (), [], is_forgetful=forgetful)
         journal._append(encode([FORMAT, voting_key, forgetful]))
-        _sync_folder(path.parent)
+        files.sync_folder(path.parent)
         return journal
 
     @classmethod
-    def open(cls, path: Path, voting_key: bytes) -> JournalFile:
+    def open(cls, path: Path, voting_key: bytes, *, files: Files = _DISK) -> Self:
         """Read a journal, repair single bad copies, cut a torn end."""
-        fd = _open(path, os.O_RDWR)
         try:
-            size = os.fstat(fd).st_size
-            found = scan(_read_all(fd, size))
+            file = files.open(path)
+        except OSError as error:
+            raise JournalFileError(f"{path} cannot be opened: {error.strerror}") from error
+        try:
+            size = file.size()
+            found = scan(file.read_all())
             for offset, data in found.repairs:
-                os.pwrite(fd, data, offset)
+                file.write(offset, data)
             if found.end != size:
-                os.ftruncate(fd, found.end)
+                file.truncate(found.end)
             if found.repairs or found.end != size:
-                os.fsync(fd)
+                file.sync()
             forgetful, records = _decode_records(found.payloads, voting_key)
         except (JournalError, DecodeError) as error:
-            os.close(fd)
+            file.close()
             raise JournalFileError(
                 f"{path} is damaged ({error}); move it away: the node then observes until it is "
                 "safe to vote again"
             ) from error
         except OSError as error:
-            os.close(fd)
+            file.close()
             raise JournalFileError(f"{path} cannot be read: {error.strerror}") from error
-        return cls(path, fd, len(found.payloads), records, is_forgetful=forgetful)
+        return cls(path, files, file, found.payloads, records, is_forgetful=forgetful)
 
     def append(self, records: Sequence[Record]) -> None:
         """Make `records` durable. A failure is final: the caller must stop the process."""
@@ -91,10 +112,8 @@ class JournalFile:
     def _append(self, payload: bytes) -> None:
         data = encode_batch(self._batches, payload)
         try:
-            written = os.pwrite(self._fd, data, self._bytes)
-            if written != len(data):
-                raise OSError(28, "no space left on device")
-            os.fdatasync(self._fd)
+            self._file.write(self._bytes, data)
+            self._file.sync()
         except OSError as error:
             raise JournalFileError(
                 f"writing {self._path} failed ({error.strerror}); the node stops so that it "
@@ -105,27 +124,27 @@ class JournalFile:
 
     @property
     def is_large(self) -> bool:
-        return self._bytes >= REWRITE_BYTES
+        return self._bytes >= self.rewrite_bytes
 
     def rewrite(self, voting_key: bytes, records: Sequence[Record], *, forgetful: bool) -> None:
         """Replace the file, atomically, by one that holds only `records`."""
-        fresh = self._path.with_suffix(".new")
+        files, fresh = self._files, self._path.with_suffix(".new")
         try:
-            fresh.unlink(missing_ok=True)
-            replacement = JournalFile.create(fresh, voting_key, forgetful=forgetful)
+            files.remove(fresh)
+            replacement = JournalFile.create(fresh, voting_key, forgetful=forgetful, files=files)
             if records:
                 replacement.append(records)
-            fresh.replace(self._path)
-            _sync_folder(self._path.parent)
+            files.replace(fresh, self._path)
+            files.sync_folder(self._path.parent)
         except OSError as error:
             raise JournalFileError(f"rewriting {self._path} failed: {error.strerror}") from error
-        os.close(self._fd)
-        self._fd = replacement._fd
+        self._file.close()
+        self._file = replacement._file
         self._batches, self._bytes = replacement._batches, replacement._bytes
         self.is_forgetful = forgetful
 
     def close(self) -> None:
-        os.close(self._fd)
+        self._file.close()
 
 
 def _decode_records(payloads: Sequence[bytes], voting_key: bytes) -> tuple[bool, list[Record]]:
@@ -142,32 +161,3 @@ def _decode_records(payloads: Sequence[bytes], voting_key: bytes) -> tuple[bool,
                 raise DecodeError("a record is neither vote, certificate nor proposal")
             records.append(message)
     return forgetful is True, records
-
-
-def _open(path: Path, flags: int) -> int:
-    try:
-        return os.open(path, flags | os.O_CLOEXEC, 0o600)
-    except FileExistsError as error:
-        raise JournalFileError(f"{path} exists already and will not be replaced") from error
-    except OSError as error:
-        raise JournalFileError(f"{path} cannot be opened: {error.strerror}") from error
-
-
-def _read_all(fd: int, size: int) -> bytes:
-    parts = []
-    offset = 0
-    while offset < size:
-        part = os.pread(fd, min(size - offset, 8 << 20), offset)
-        if not part:
-            break
-        parts.append(part)
-        offset += len(part)
-    return b"".join(parts)
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -237,6 +237,11 @@ class Ledger:
         """How many transactions stand in executed blocks above the tip."""
         return sum(len(entry.transactions) for entry in self._entries.values())
 
+    @property
+    def unfinal_blocks(self) -> int:
+        """How many executed blocks stand above the tip."""
+        return len(self._entries)
+
     def check_admission(self, transaction: Transaction) -> Rejection | None:
         """Tell whether the next block could take `transaction`."""
         return check_admission(

@@ -1,0 +1,118 @@
+"""What a run consists of: size, length, faults, traitors, load. From options or a TOML file."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from consensus.validators import BYZANTINE, FAULT_MODELS
+from node.errors import MunimentError
+
+MAX_NODES = 200
+
+
+class ScenarioError(MunimentError):
+    """A scenario that cannot be run; the message names the key and what is allowed."""
+
+    code = "scenario"
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One kind of run; with a seed it is one run. Times are virtual seconds.
+
+    `faults` and `adversaries` name what may happen; a run picks from them by its seed, with
+    traitors, forgetful and rotted nodes together at most `max_traitors` (f if negative).
+    """
+
+    nodes: int = 4
+    duration_s: int = 20
+    faults: tuple[str, ...] = ()
+    adversaries: tuple[str, ...] = ()
+    load_tps: int = 10
+    fault_model: str = BYZANTINE
+    epoch_length: int = 40
+    latency_ms: int = 5
+    jitter_ms: int = 10
+    fault_gap_ms: int = 1_500
+    max_traitors: int = -1
+    mutant: str = ""
+
+    @property
+    def f(self) -> int:
+        """How many faulty nodes the fault model bears."""
+        if self.fault_model != BYZANTINE:
+            return (self.nodes - 1) // 2
+        return (self.nodes - 1) // 3
+
+    @property
+    def traitor_budget(self) -> int:
+        """Traitors, forgetful and rotted nodes together; none under the crash fault model."""
+        if self.fault_model != BYZANTINE:
+            return 0
+        return self.f if self.max_traitors < 0 else min(self.f, self.max_traitors)
+
+    def check(self, faults: tuple[str, ...], adversaries: tuple[str, ...]) -> None:
+        """Raises ScenarioError on unknown names and sizes that cannot be run."""
+        if not 1 <= self.nodes <= MAX_NODES:
+            raise ScenarioError(f"nodes must be from 1 to {MAX_NODES}, not {self.nodes}")
+        if self.fault_model not in FAULT_MODELS:
+            raise ScenarioError(f"fault_model must be one of {', '.join(FAULT_MODELS)}")
+        if not 1 <= self.duration_s <= 86_400:
+            raise ScenarioError("duration_s must be from 1 to 86400")
+        for what, names, known in (
+            ("fault", self.faults, faults),
+            ("adversary", self.adversaries, adversaries),
+        ):
+            for name in names:
+                if name not in known:
+                    raise ScenarioError(
+                        f"there is no {what} {name!r}; there are {', '.join(known)}"
+                    )
+
+
+def load_scenario(path: Path) -> tuple[Scenario, int | None]:
+    """Read a scenario file; returns it and the seed it fixes, if any."""
+    try:
+        table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScenarioError(f"{path} cannot be read: {error}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ScenarioError(f"{path} is not TOML: {error}") from error
+    seed = table.pop("seed", None)
+    if seed is not None and type(seed) is not int:
+        raise ScenarioError(f"{path}: seed must be an integer")
+    table.pop("about", None)
+    kinds = {field.name: type(getattr(Scenario(), field.name)) for field in fields(Scenario)}
+    for key, value in table.items():
+        if key not in kinds:
+            raise ScenarioError(f"{path}: unknown key {key!r}; there are {', '.join(kinds)}")
+        if kinds[key] is tuple:
+            if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+                raise ScenarioError(f"{path}: {key} must be a list of names")
+            table[key] = tuple(value)
+        elif type(value) is not kinds[key]:
+            raise ScenarioError(f"{path}: {key} must be of type {kinds[key].__name__}")
+    return replace(Scenario(), **table), seed
+
+
+def vary(base: Scenario, seed: int) -> Scenario:
+    """Turn a campaign's scenario into that of one seed: another size, model and set of faults."""
+    random = Random(f"vary/{seed}")
+    nodes = random.choice((4, 4, 4, 5, 7, 7, 10))
+    is_crash = random.randrange(8) == 0
+    count = random.randint(2, max(2, len(base.faults))) if base.faults else 0
+    return replace(
+        base,
+        nodes=nodes if base.nodes == Scenario().nodes else base.nodes,
+        fault_model="crash" if is_crash else base.fault_model,
+        faults=tuple(sorted(random.sample(base.faults, min(count, len(base.faults))))),
+        epoch_length=random.choice((12, 25, 40, 100)),
+        latency_ms=random.choice((1, 5, 20, 60)),
+        jitter_ms=random.choice((0, 5, 30)),
+        fault_gap_ms=random.choice((400, 1_000, 2_500)),
+        load_tps=random.choice((2, 10, 30)) if base.load_tps else 0,
+    )
