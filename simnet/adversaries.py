@@ -23,7 +23,6 @@ from consensus.messages import (
     Proposal,
     Statement,
     Vote,
-    decode_message,
     encode_message,
     nullify,
 )
@@ -41,6 +40,8 @@ from p2p.wire import (
 )
 from simnet.clock import elapsed_ms, sleep_until_ms
 from simnet.host import MEMPOOL_BYTES, MEMPOOL_COUNT, Host, Identity
+from simnet.load import publish
+from simnet.memory import read_message
 
 if TYPE_CHECKING:
     from simnet.world import World
@@ -67,7 +68,7 @@ class Adversary:
     def tamper(self, frame: Frame) -> list[Frame]:
         """Return what is really sent in place of `frame`."""
         if frame.kind == FrameKind.CONSENSUS:
-            message = decode_message(frame.payload)
+            message = read_message(frame.payload)
             return [
                 Frame(frame.peer, frame.channel, frame.kind, encode_message(m))
                 for m in self.say(frame.peer, message)
@@ -207,13 +208,21 @@ class InvalidLeader(Adversary):
     """Proposes blocks that break one rule each."""
 
     name = "invalid-block"
+    _honest: Vote | None = None
+    _wrong: Proposal
 
     def say(self, peer: bytes, message: Message) -> Iterable[Message]:
         if not isinstance(message, Proposal) or not self.is_own(message.vote):
             return (message,)
+        if message.vote != self._honest:
+            self._honest, self._wrong = message.vote, self._break(message)
+        return (self._wrong,)
+
+    def _break(self, message: Proposal) -> Proposal:
+        """Break the rule whose turn it is, in the same way for everybody."""
         self.fire()
         header, body = message.block.header, message.block.body
-        fault = message.vote.statement.view // max(1, self.world.scenario.nodes) % 7
+        fault = message.vote.statement.view // max(1, self.world.scenario.nodes) % 8
         if fault == 0:
             header = replace(header, state_root=bytes(32))
         elif fault == 1:
@@ -228,11 +237,30 @@ class InvalidLeader(Adversary):
         elif fault == 5:
             body = tuple(self.random.randbytes(32) for _ in range(5_000))
             header = replace(header, transactions_root=merkle.root(body))
+        elif fault == 6:
+            body = (*body, self._expired(header.height))
+            header = replace(header, transactions_root=merkle.root(body))
         else:
             header = replace(header, set_hash=bytes(32))
         block = Block(header, body)
         statement = replace(message.vote.statement, digest=block.digest)
-        return (Proposal(self.sign(statement, message.vote), block, message.justification),)
+        return Proposal(self.sign(statement, message.vote), block, message.justification)
+
+    def _expired(self, height: int) -> bytes:
+        """Hash of an own transaction that is too late by one block; its body is handed out."""
+        identity = self.host.identity
+        late = Transaction.create(
+            identity.keys["member"],
+            self.host.genesis.chain_id,
+            identity.name,
+            self.random.randbytes(16),
+            height - 1,
+            self.host.clock().wall,
+            (publish(identity.name, self.random.randbytes(4).hex()),),
+        )
+        for peer in self.others:
+            self.put(peer, FrameKind.TRANSACTIONS, encode_transactions([late.raw]))
+        return late.wid
 
     def _replayed(self) -> tuple[bytes, ...]:
         """Hashes of transactions that are final already; their bodies are handed out as well."""
@@ -243,6 +271,28 @@ class InvalidLeader(Adversary):
             for peer in self.others:
                 self.put(peer, FrameKind.TRANSACTIONS, payload)
         return tuple(s.transaction.wid for s in chosen)
+
+
+class GapJumper(Adversary):
+    """Proposes on the last final block, as if what was certified above it had been skipped."""
+
+    name = "gap-jumper"
+
+    def say(self, peer: bytes, message: Message) -> Iterable[Message]:
+        core = self.host.core
+        if core is None or not isinstance(message, Proposal) or not self.is_own(message.vote):
+            return (message,)
+        ledger, statement = core.ledger, message.vote.statement
+        proof = core.machine.finalization
+        view = core.machine.finalized_view
+        if proof is None or proof.statement.digest != ledger.tip.digest:
+            return (message,)
+        if statement.parent_view <= view or ledger.tip.header.height >= core.machine.last_height:
+            return (message,)
+        self.fire()
+        block = ledger.build(ledger.tip, self.host.name, message.block.header.timestamp, ())
+        other = replace(statement, parent_view=view, digest=block.digest)
+        return (Proposal(self.sign(other, message.vote), block, proof),)
 
 
 class Garbler(Adversary):
@@ -397,8 +447,13 @@ class Forger(Adversary):
         elif statement.kind is Kind.NOTARIZE:
             statement = replace(statement, kind=Kind.FINALIZE)
         own = self.sign(statement, Vote(statement, index, b""))
-        choice = self.random.randrange(3)
-        if choice == 0:  # the own signature in everybody's name
+        choice = self.random.randrange(4)
+        heard = [m for m in self.world.coalition.heard if isinstance(m, Certificate)]
+        if choice == 3 and heard:  # a real certificate, of another view
+            real = heard[-1]
+            view = max(machine.view, real.statement.view + 1)
+            forged = replace(real, statement=replace(real.statement, view=view))
+        elif choice == 0:  # the own signature in everybody's name
             forged = Certificate(statement, tuple(range(n)), (own.signature,) * n)
         elif choice == 1:  # real signatures, made for other statements
             signatures = tuple(self.random.choice(votes).signature for _ in range(n))
@@ -440,6 +495,7 @@ KINDS: tuple[type[Adversary], ...] = (
     Nullifier,
     BlockWithholder,
     InvalidLeader,
+    GapJumper,
     Garbler,
     Replayer,
     Censor,
@@ -493,7 +549,7 @@ class Coalition:
         if kind != FrameKind.CONSENSUS:
             return
         try:
-            message = decode_message(payload)
+            message = read_message(payload)
         except DecodeError:
             return
         if isinstance(message, Vote):

@@ -9,6 +9,8 @@ from consensus.events import Now
 START_MS = 1_800_000_000_000
 """What a right wall clock shows when a run begins, in ms UTC."""
 
+MAX_TURNS_PER_MS = 5_000
+
 
 def elapsed_ms() -> int:
     """Virtual time since the run began."""
@@ -30,6 +32,7 @@ class SimClock:
         self._running = trio.Event()
         self._running.set()
         self.busy_until_ms = 0
+        self._turn_ms = self._turns = 0
 
     def set_drift(self, ppm: int) -> None:
         """Let both clocks run faster (or slower) by `ppm` millionths from now on."""
@@ -63,8 +66,17 @@ class SimClock:
         monotonic = self._monotonic_ms + passed + passed * self._drift_ppm // 1_000_000
         return Now(monotonic, START_MS + monotonic + self.jump_ms)
 
+    def _watch_for_spinning(self) -> None:
+        """A node whose deadline stays in the past would spin, and virtual time stand still."""
+        now = elapsed_ms()
+        self._turns = self._turns + 1 if now == self._turn_ms else 0
+        self._turn_ms = now
+        if self._turns > MAX_TURNS_PER_MS:
+            raise AssertionError("the node takes turn after turn and no time passes")
+
     async def wait(self, event: trio.Event, until_ms: int) -> None:
         """Wait as the machine would: a paused one, or one whose disk is slow, wakes later."""
+        self._watch_for_spinning()
         missing = until_ms - self().monotonic
         scaled = -(-missing * 1_000_000 // (1_000_000 + self._drift_ppm))
         with trio.move_on_at((elapsed_ms() + max(0, scaled)) / 1_000):

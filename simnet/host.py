@@ -54,9 +54,15 @@ class Journal(JournalFile):
 
     on_durable: Callable[[Sequence[Record]], None] = staticmethod(lambda records: None)
 
+    on_rewritten: Callable[[], None] = staticmethod(lambda: None)
+
     def append(self, records: Sequence[Record]) -> None:
         super().append(records)
         self.on_durable(records)
+
+    def rewrite(self, voting_key: bytes, records: Sequence[Record], *, forgetful: bool) -> None:
+        super().rewrite(voting_key, records, forgetful=forgetful)
+        self.on_rewritten()
 
 
 class WatchedCore(Core):
@@ -64,9 +70,23 @@ class WatchedCore(Core):
 
     on_receive: Callable[[bytes, int, bytes], None] = staticmethod(lambda key, kind, payload: None)
 
+    on_fired: Callable[[str], None] = staticmethod(lambda what: None)
+
     def receive(self, key: bytes, kind: int, payload: bytes, now: Now) -> None:
         self.on_receive(key, kind, payload)
         super().receive(key, kind, payload, now)
+
+    def end_turn(self, now: Now) -> None:
+        was_forgetful, accusations = self._was_forgetful, self._accusations
+        super().end_turn(now)
+        self._was_forgetful, self._accusations = self.is_forgetful, len(self.evidence)
+        if self._was_forgetful != was_forgetful:
+            self.on_fired("votes forgotten" if self._was_forgetful else "votes recovered")
+        if self._accusations > accusations:
+            self.on_fired("evidence found")
+
+    _was_forgetful = False
+    _accusations = 0
 
 
 class Host:
@@ -130,6 +150,9 @@ class Host:
     def _be_busy(self, ms: int) -> None:
         self.clock.busy_until_ms = max(self.clock.busy_until_ms, elapsed_ms()) + ms
 
+    def _count(self, what: str) -> None:
+        self.fired[what] += 1
+
     # What faults do to it
 
     def start(self) -> None:
@@ -186,7 +209,8 @@ class Host:
         voting = self.identity.keys["voting"]
         journal = self._open_journal(voting.public_key)
         journal.rewrite_bytes = REWRITE_BYTES
-        journal.on_durable = lambda records: self.on_durable(self, records)
+        journal.on_durable = partial(self.on_durable, self)
+        journal.on_rewritten = partial(self._count, "journal rewritten")
         # A cut between the sync and its return leaves votes that are durable, told of only now.
         self.on_durable(self, journal.restored)
         ledger = Ledger(self.genesis, Store(self.disk), cache_bytes=1 << 20)
@@ -201,6 +225,7 @@ class Host:
             listeners=[lambda outcome: self.on_outcome(self, outcome)],
             cut_off=self.endpoint.cut_off,
         )
+        core.on_fired = self._count
         core.on_receive = partial(self.on_receive, self)
         self.driver = Driver(core, self.endpoint, journal, self.clock, voting.public_key)
         async with trio.open_nursery() as nursery:

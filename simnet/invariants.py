@@ -14,7 +14,7 @@ from consensus import merkle
 from consensus.block import Header
 from consensus.codec import DecodeError
 from consensus.crypto import Kind
-from consensus.messages import Proposal, Statement, Vote, decode_message, is_conflict
+from consensus.messages import Proposal, Statement, Vote, is_conflict
 from contracts.envelope import Transaction
 from node.core import BlockFinal, Outcome, Refusal, TransactionDropped
 from node.journal_file import Record
@@ -23,6 +23,7 @@ from p2p.transport import Frame
 from p2p.wire import FrameKind
 from simnet.clock import elapsed_ms
 from simnet.host import MEMPOOL_BYTES, MEMPOOL_COUNT, Host
+from simnet.memory import read_message
 from simnet.network import Endpoint
 
 CLOCK_TOLERANCE_MS = 500
@@ -96,7 +97,7 @@ class Invariants:
         """Persisted before sent; and never two conflicting votes of one honest key."""
         if not host.is_honest or frame.kind != FrameKind.CONSENSUS:
             return
-        message = decode_message(frame.payload)
+        message = read_message(frame.payload)
         vote = message.vote if isinstance(message, Proposal) else message
         if not isinstance(vote, Vote):
             return
@@ -129,7 +130,7 @@ class Invariants:
         if source in self._honest_keys:
             return
         try:
-            message = decode_message(payload)
+            message = read_message(payload)
         except DecodeError:
             return
         vote = message.vote if isinstance(message, Proposal) else message

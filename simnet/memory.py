@@ -18,16 +18,18 @@ from node import core
 VERIFICATIONS = 1 << 17
 MESSAGES = 1 << 13
 
+read_message = lru_cache(MESSAGES)(messages.decode_message)
+"""consensus.messages.decode_message, remembered. Raises DecodeError."""
+_verify = lru_cache(VERIFICATIONS)(crypto.verify)
+
 
 @contextmanager
 def remembered() -> Iterator[None]:
     """Let repeated work be remembered within the context."""
-    verify = lru_cache(VERIFICATIONS)(crypto.verify)
-    decode = lru_cache(MESSAGES)(messages.decode_message)
     swaps: list[tuple[Any, str, Callable[..., Any]]] = [
-        (messages, "verify", verify),
-        (envelope, "verify", verify),
-        (core, "decode_message", decode),
+        (messages, "verify", _verify),
+        (envelope, "verify", _verify),
+        (core, "decode_message", read_message),
     ]
     before = [getattr(module, name) for module, name, _ in swaps]
     for module, name, function in swaps:

@@ -21,7 +21,6 @@ from consensus.messages import (
     Question,
     Statement,
     Vote,
-    decode_message,
 )
 from consensus.validators import Parameters
 from p2p.transport import Frame
@@ -33,7 +32,8 @@ from simnet.faults import FAULTS, run_faults
 from simnet.host import Host, Identity
 from simnet.invariants import Invariants, Violation
 from simnet.load import Load
-from simnet.memory import remembered
+from simnet.memory import read_message, remembered
+from simnet.mutants import mutated
 from simnet.network import Endpoint, Link, Network
 from simnet.scenario import Scenario
 from simnet.trace import Event, Trace
@@ -77,7 +77,7 @@ def run(scenario: Scenario, seed: int, *, keep: int = KEPT_EVENTS) -> Report:
     scenario.check(tuple(FAULTS), tuple(ADVERSARIES))
     started = time.perf_counter()
     world = World(scenario, seed, keep)
-    with _silent_logs(), remembered():
+    with _silent_logs(), remembered(), mutated(scenario.mutant):
         run_seeded(seed, world.run)
     report = world.report
     report.wall_s = time.perf_counter() - started
@@ -285,7 +285,7 @@ class World:
             self.fired[f"frame {kind.name.lower()}"] += 1
             return kind.name.lower(), f"{len(frame.payload)} bytes"
         try:
-            message = decode_message(frame.payload)
+            message = read_message(frame.payload)
         except ValueError:
             return "garbage", f"{len(frame.payload)} bytes"
         match message:
@@ -328,6 +328,8 @@ class World:
 
     def _summarise(self) -> None:
         report, invariants = self.report, self.invariants
+        epochs = {block.header.epoch for block in invariants.chain}
+        self.fired["epoch change"] += max(0, len(epochs) - 1)
         report.digest, report.events = self.trace.digest, self.trace.count
         report.tail = list(self.trace.events)
         report.height = len(invariants.chain)

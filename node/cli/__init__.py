@@ -28,6 +28,7 @@ _COMMANDS = {
     "prove-record": ("node.cli.proofs", "Save a proof of one record with chosen fields."),
     "verify-record": ("node.cli.proofs", "Check a record's proof offline."),
     "devnet": ("node.cli.devnet", "Run a trial network of real processes."),
+    "simnet": ("simnet.cli", "Simulate whole networks with every fault, from one seed."),
     "demo": ("node.cli.devnet", "Show the whole ledger at work, step by step."),
 }
 

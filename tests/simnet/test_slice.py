@@ -1,0 +1,96 @@
+"""A slice of the campaign, the invariants' liveness phase included, and the command line."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from simnet.campaign import PATHS, Coverage, all_faults, run_seed, run_seeds
+from simnet.cli import simnet
+from simnet.report import to_html
+from simnet.scenario import Scenario, ScenarioError, load_scenario
+from simnet.world import run
+
+BASE = all_faults(Scenario(duration_s=20))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_seed_holds(seed: int) -> None:
+    report = run_seed((replace(BASE, load_tps=4), seed))
+    assert report.violation is None
+    assert report.final
+
+
+@pytest.mark.campaign
+def test_a_thousand_seeds_hold_and_cover_everything() -> None:
+    coverage = Coverage()
+    for report in run_seeds(replace(BASE, duration_s=6), range(1_000), 2):
+        coverage.add(report)
+        assert report.violation is None, f"seed {report.seed}"
+    assert [name for _, name, count in coverage.rows(BASE) if not count] == []
+
+
+def test_wiped_machine_with_the_same_keys_does_not_contradict_itself() -> None:
+    scenario = Scenario(duration_s=15, faults=("wipe", "lose-journal"), fault_gap_ms=600)
+    forgotten = 0
+    for seed in range(4):
+        report = run(scenario, seed, keep=0)
+        assert report.violation is None
+        forgotten += report.fired["fault wipe"] + report.fired["fault lose-journal"]
+    assert forgotten
+
+
+def test_crash_model_goes_on_with_a_bare_majority() -> None:
+    scenario = Scenario(nodes=5, duration_s=15, fault_model="crash", faults=("crash", "power"))
+    report = run(scenario, 2, keep=0)
+    assert report.violation is None
+    assert report.fired["restart"] > 3
+
+
+def test_every_name_in_the_coverage_table_is_counted_somewhere() -> None:
+    sources = "".join(p.read_text() for p in (Path(__file__).parents[2] / "simnet").glob("*.py"))
+    for name in PATHS:
+        if not name.startswith(("frame ", "refused: ", "certificate ")):
+            assert sources.count(f'"{name}"') >= 2, name
+
+
+def test_run_prints_json_and_a_page(tmp_path: Path) -> None:
+    page = tmp_path / "run.html"
+    command = ["run", "--duration", "3", "--seed", "5", "--json", "--html", str(page)]
+    done = CliRunner().invoke(simnet, command)
+    assert done.exit_code == 0
+    assert json.loads(done.stdout)["violation"] is None
+    assert "<svg" in page.read_text()
+
+
+def test_failure_names_the_command_that_replays_it() -> None:
+    options = ["--duration", "3", "--faults", "none", "--adversaries", "none"]
+    mutant = [*options, "--mutant", "vote-before-persist"]
+    done = CliRunner().invoke(simnet, ["campaign", "--seeds", "3", "--jobs", "1", *mutant])
+    assert done.exit_code == 1
+    line = next(x for x in done.stderr.splitlines() if "simnet replay" in x)
+    words = line.split()
+    again = CliRunner().invoke(simnet, words[words.index("replay") :])
+    assert again.exit_code == 1
+    assert "persisted before sent" in again.stdout
+
+
+def test_page_of_a_failed_run_shows_the_messages() -> None:
+    report = run(Scenario(duration_s=2, mutant="vote-before-persist"), 0)
+    assert report.violation in to_html(report).replace("&#x27;", "'")
+
+
+def test_scenario_files_are_checked(tmp_path: Path) -> None:
+    path = tmp_path / "s.toml"
+    path.write_text('nodes = 5\nfaults = ["crash"]\nseed = 9\nabout = "why"\n')
+    assert load_scenario(path) == (Scenario(nodes=5, faults=("crash",)), 9)
+    for text in ("nodse = 4", "nodes = true", 'faults = "crash"', "nodes = ", 'seed = "x"'):
+        path.write_text(text)
+        with pytest.raises(ScenarioError):
+            load_scenario(path)
+    with pytest.raises(ScenarioError, match="there is no fault"):
+        run(Scenario(faults=("no-such",)), 0)
