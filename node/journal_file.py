@@ -126,7 +126,7 @@ class JournalFile:
         self._bytes += len(data)
 
     def _require_sound(self) -> None:
-        """After a failed write or sync nobody knows what is on the disk: a later one is no proof."""
+        """After a failed sync nobody knows what is on the disk; a later one proves nothing."""
         if self._has_failed:
             raise JournalFileError(f"writing {self._path} failed before; start the node again")
 

@@ -165,7 +165,7 @@ def test_a_failed_sync_is_final(path: Path) -> None:
     journal = JournalFile.open(path, KEY, files=files)
     assert files.last is not None
     files.last.is_failing = True
-    with pytest.raises(JournalFileError, match="Input/output error.*mend the disk"):
+    with pytest.raises(JournalFileError, match=r"Input/output error.*mend the disk"):
         journal.append([vote(4)])
     assert files.calls == ["write", "sync"]
     with pytest.raises(JournalFileError, match="failed before"):

@@ -41,7 +41,7 @@ def test_every_flipped_field_is_found(key: Path, name: str) -> None:
     value = content[name]
     content[name] = ("0" if value[0] != "0" else "1") + value[1:]
     key.write_text(json.dumps(content))
-    with pytest.raises(KeyFileError, match="does not open|damaged"):
+    with pytest.raises(KeyFileError, match=r"does not open|damaged"):
         load_key(key, "member", "correct horse")
 
 
@@ -78,7 +78,7 @@ def test_files_that_are_no_keys(key: Path, content: bytes) -> None:
 def test_wrong_passphrase_missing_file_and_open_permissions(key: Path) -> None:
     with pytest.raises(KeyFileError, match="the passphrase does not open"):
         load_key(key, "member", "battery staple")
-    with pytest.raises(KeyFileError, match="none.key is missing; restore it from a backup"):
+    with pytest.raises(KeyFileError, match=r"none\.key is missing; restore it from a backup"):
         load_key(key.with_name("none.key"), "member", "correct horse")
     key.chmod(0o640)
     with pytest.raises(KeyFileError, match=f"run: chmod 600 {key}"):
