@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 MAX_FILE_BYTES = 1 << 20
+MAX_SHOWN_CHARACTERS = 80
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
 
@@ -96,7 +97,7 @@ def load(path: Path) -> Settings:
         raise SettingsError(f"{path} is larger than {MAX_FILE_BYTES} bytes")
     try:
         content = tomllib.loads(data.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SettingsError(f"{path} is not TOML: {error}") from error
     settings = _read(path, "", content, Settings)
     if not isinstance(settings, Settings) or not settings.node.name:
@@ -127,7 +128,10 @@ def _read(path: Path, prefix: str, content: Mapping[str, Any], kind: type) -> ob
 
 
 def _check(path: Path, name: str, value: object, hint: object) -> object:
-    problem = f"{path}: {name} = {json.dumps(value, default=str)}"
+    shown = json.dumps(value, default=str, ensure_ascii=False)
+    if len(shown) > MAX_SHOWN_CHARACTERS:
+        shown = shown[:MAX_SHOWN_CHARACTERS] + "..."
+    problem = f"{path}: {name} = {shown}"
     if name == "network.peers":
         if not isinstance(value, dict):
             raise SettingsError(f"{problem}: must be a table from member name to addresses")

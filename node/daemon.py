@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import gc
 import logging
 import os
@@ -18,6 +19,7 @@ import config
 from config.settings import Log as LogSettings
 from consensus.crypto import Signer
 from consensus.events import Now
+from consensus.genesis import Genesis
 from consensus.messages import Vote
 from node.core import Core
 from node.driver import Driver
@@ -32,6 +34,7 @@ from node.peers import Peers
 from node.rpc.server import Server
 from node.service import Service
 from node.store import LevelDB, Store
+from p2p.addresses import parse_address
 from p2p.libp2p_shim import quiet_libp2p
 from p2p.libp2p_transport import Libp2pTransport
 from p2p.transport import ListenError
@@ -93,11 +96,11 @@ async def _run(
     card = next((m.card for m in genesis.members if m.name == name), None)
     if card is None or card.node_key != node_key:
         raise StartError(f"{home.genesis} has no member {name} with the keys of {home.path}")
+    peers = _find_peers(settings, genesis, node_key, home)
     store = Store(LevelDB(home.database, cache_bytes=settings.storage.cache_mib << 20))
     ledger = Ledger(genesis, store, cache_bytes=settings.storage.cache_mib << 20)
     journal = _open_journal(home, voting.public_key)
     transport = Libp2pTransport(node_seed, settings.network.listen, genesis.chain_id[:8].hex())
-    peers = Peers.from_genesis(genesis, node_key, settings.network.peers)
     core = Core(
         ledger,
         Mempool(settings.mempool.max_transactions, settings.mempool.max_mib << 20),
@@ -146,6 +149,27 @@ def _first(group: BaseExceptionGroup[MunimentError]) -> MunimentError:
     return found
 
 
+def _find_peers(settings: config.Settings, genesis: Genesis, node_key: bytes, home: Home) -> Peers:
+    """Collect the other members; raises StartError on a name or address that is none."""
+    known = [member.name for member in genesis.members]
+    for name in settings.network.peers:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]}?" if near else f"members are {', '.join(known)}"
+            raise StartError(f"{home.settings}: unknown member network.peers.{name}; {hint}")
+    peers = Peers.from_genesis(genesis, node_key, settings.network.peers)
+    for peer in peers.by_key.values():
+        for address in peer.addresses:
+            try:
+                parse_address(address)
+            except ValueError as error:
+                raise StartError(
+                    f"{peer.name} cannot be dialled at {address!r} ({error}); "
+                    f"correct it in network.peers of {home.settings}"
+                ) from error
+    return peers
+
+
 def _open_journal(home: Home, voting_key: bytes) -> JournalFile:
     """Open the journal; one that is missing beside a database means that votes are forgotten."""
     if home.journal.exists():
@@ -156,7 +180,10 @@ def _open_journal(home: Home, voting_key: bytes) -> JournalFile:
 
 def _vote_recorder(path: Path) -> Callable[[Vote], None]:
     """Write each vote as a line: epoch, view, kind, signer, parent view, digest, signature."""
-    file = path.open("a", buffering=1)
+    try:
+        file = path.open("a", buffering=1)
+    except OSError as error:
+        raise StartError(f"log.votes: {path} cannot be opened: {error.strerror}") from error
 
     def record(vote: Vote) -> None:
         s = vote.statement

@@ -62,10 +62,12 @@ class Home:
         return self.path / "keys" / f"{purpose}.key"
 
     def create(self) -> None:
-        """Make the folders, readable by the owner only. Refuses a folder that is in use."""
-        if self.settings.exists() or (self.path / "keys").exists():
-            raise HomeError(f"{self.path} is a node's home already; choose another folder")
+        """Make the folders, readable by the owner only. Refuses a folder that holds anything."""
         try:
+            if (self.path / "keys").exists():
+                raise HomeError(f"{self.path} is a node's home already; choose another folder")
+            if self.path.exists() and next(self.path.iterdir(), None) is not None:
+                raise HomeError(f"{self.path} is not empty; choose another folder")
             for folder in (self.path, self.path / "keys", self.vault):
                 folder.mkdir(parents=True, exist_ok=True)
                 folder.chmod(0o700)
@@ -74,6 +76,8 @@ class Home:
 
     def require(self) -> None:
         """Raise HomeError unless this is a home with space left on its disk."""
+        if self.path.is_dir() and not os.access(self.path, os.R_OK | os.X_OK):
+            raise HomeError(f"{self.path} cannot be read; it belongs to another user")
         if not self.settings.exists():
             raise HomeError(f"{self.path} is not a node's home; make one with: muniment init")
         if not os.access(self.path, os.W_OK):

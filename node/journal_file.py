@@ -54,6 +54,7 @@ class JournalFile:
         self._file = file
         self._batches = len(payloads)
         self._bytes = file.size()
+        self._has_failed = False
         self.rewrite_bytes = REWRITE_BYTES
         self.restored = records
         self.is_forgetful = is_forgetful
@@ -110,11 +111,13 @@ class JournalFile:
         self._append(encode([encode_message(record) for record in records]))
 
     def _append(self, payload: bytes) -> None:
+        self._require_sound()
         data = encode_batch(self._batches, payload)
         try:
             self._file.write(self._bytes, data)
             self._file.sync()
         except OSError as error:
+            self._has_failed = True
             raise JournalFileError(
                 f"writing {self._path} failed ({error.strerror}); the node stops so that it "
                 "cannot forget a vote: mend the disk and start again"
@@ -122,12 +125,18 @@ class JournalFile:
         self._batches += 1
         self._bytes += len(data)
 
+    def _require_sound(self) -> None:
+        """After a failed sync nobody knows what is on the disk; a later one proves nothing."""
+        if self._has_failed:
+            raise JournalFileError(f"writing {self._path} failed before; start the node again")
+
     @property
     def is_large(self) -> bool:
         return self._bytes >= self.rewrite_bytes
 
     def rewrite(self, voting_key: bytes, records: Sequence[Record], *, forgetful: bool) -> None:
         """Replace the file, atomically, by one that holds only `records`."""
+        self._require_sound()
         files, fresh = self._files, self._path.with_suffix(".new")
         try:
             files.remove(fresh)
@@ -137,6 +146,7 @@ class JournalFile:
             files.replace(fresh, self._path)
             files.sync_folder(self._path.parent)
         except OSError as error:
+            self._has_failed = True
             raise JournalFileError(f"rewriting {self._path} failed: {error.strerror}") from error
         self._file.close()
         self._file = replacement._file

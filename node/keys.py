@@ -25,7 +25,8 @@ from node.home import atomic_write
 
 SUITE = "scrypt-aes256gcm-v1"
 SCRYPT_N, SCRYPT_R, SCRYPT_P = 1 << 15, 8, 1
-MAX_SCRYPT_N = 1 << 20
+MAX_SCRYPT_BYTES = 256 << 20
+"""Of memory: 128 * n * r (RFC 7914, section 2)."""
 SALT_BYTES, NONCE_BYTES, SECRET_BYTES = 16, 12, 32
 MAX_FILE_BYTES = 4_096
 CREDENTIAL = "muniment-passphrase"
@@ -68,7 +69,8 @@ def load_key(path: Path, purpose: str, passphrase: str) -> bytes:
         if content["purpose"] != purpose:
             raise KeyFileError(f"{path} holds a {content['purpose']} key, not a {purpose} key")
         n, r, p = int(content["n"]), int(content["r"]), int(content["p"])
-        if not (2 <= n <= MAX_SCRYPT_N and n & (n - 1) == 0 and 1 <= r <= 32 and 1 <= p <= 16):
+        is_sane = n >= 2 and n & (n - 1) == 0 and r >= 1 and 1 <= p <= 16
+        if not is_sane or 128 * n * r > MAX_SCRYPT_BYTES:
             raise KeyFileError(f"{path} asks for scrypt parameters out of bounds; restore a backup")
         salt, nonce = bytes.fromhex(content["salt"]), bytes.fromhex(content["nonce"])
         sealed = bytes.fromhex(content["sealed"])
@@ -97,7 +99,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise KeyFileError(f"{path} cannot be read: {error.strerror}") from error
     try:
         content = json.loads(data) if len(data) <= MAX_FILE_BYTES else None
-    except ValueError:
+    except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
         raise KeyFileError(f"{path} is damaged; restore it from a backup")

@@ -19,6 +19,7 @@ from node.home import Home, atomic_write
 from node.journal_file import JournalFile
 from node.keys import SALT_BYTES, create_key
 from node.network import SignedGenesis, save_card, save_genesis
+from p2p.addresses import parse_address
 
 
 class ProvisionError(MunimentError):
@@ -36,7 +37,9 @@ def make_home(
     """
     try:
         expect_name(name, "the member name")
-    except DecodeError as error:
+        for address in (*listen, *announce):
+            parse_address(address)
+    except (DecodeError, ValueError) as error:
         raise ProvisionError(str(error)) from error
     home = Home(path)
     home.create()

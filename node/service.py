@@ -121,11 +121,12 @@ class Service:
     async def _status(self, params: dict[str, Any], session: Session) -> Any:
         core, now = self._core, self._clock()
         tip = core.ledger.tip.header
+        validators = core.ledger.validators
         return {
             "name": core.name,
             "network": self._genesis.network,
             "chain_id": self._genesis.chain_id.hex(),
-            "version": core.ledger.validators.parameters.version,
+            "version": validators.parameters.version,
             "role": "validator" if core.machine.is_validator else "observer",
             "state": self._state(now),
             "height": tip.height,
@@ -134,6 +135,7 @@ class Service:
             "age_ms": max(0, now.wall - core.final_at_ms),
             "epoch": core.machine.epoch,
             "view": core.machine.view,
+            "leader": validators.validators[validators.leader(core.machine.view)].name,
             "nullified_in_row": core.machine.nullified_in_row,
             "state_root": core.ledger.state_root.hex(),
             "peers": len(core.peers.connected()),

@@ -50,7 +50,7 @@ def status(home: Path, as_json: bool) -> None:
                 ("network", f"{d['network']} {d['chain_id'][:16]}"),
                 ("state", d["state"]),
                 ("height", f"{d['height']} (final {d['age_ms'] / 1000:.1f} s ago)"),
-                ("epoch, view", f"{d['epoch']}, {d['view']}"),
+                ("epoch, view", f"{d['epoch']}, {d['view']} led by {d['leader']}"),
                 ("skipped views", d["nullified_in_row"]),
                 ("state root", d["state_root"][:32]),
                 ("peers", f"{d['peers']} of {d['members'] - 1}"),

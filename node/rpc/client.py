@@ -101,8 +101,8 @@ class Client:
             line = self._file.readline()
         except OSError as error:
             raise _lost(error) from error
-        if not line:
-            raise _lost(None)
+        if not line.endswith(b"\n"):
+            raise _lost(None)  # the node ended, perhaps in the middle of a line
         message = json.loads(line)
         if not isinstance(message, dict):
             raise _lost(None)

@@ -6,6 +6,8 @@ import json
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -36,18 +38,25 @@ def test_second_start_is_refused(net: Devnet) -> None:
     assert "is in use by the node with pid" in done.stderr
 
 
+def publish(net: Devnet, number: int) -> subprocess.Popen[str]:
+    """Begin to publish a standard at tax; the process ends when it is final."""
+    file = net.folder / f"{number}.json"
+    fields = [{"name": "a", "type": "text"}]
+    file.write_text(json.dumps({"id": f"tax/{number}", "title": "A", "fields": fields}))
+    return subprocess.Popen(
+        [sys.executable, "-m", "node", "standard", "publish", str(file),
+         "--home", str(net.home("tax").path), "--json"],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
 def test_two_of_four_down_stop_the_chain_and_the_third_resumes_it(net: Devnet) -> None:
     net.kill("civil")
     net.kill("land")
     status = net.wait("tax", lambda s: s["state"] == "no quorum", timeout_s=15)
-    standard = net.folder / "one.json"
-    content = {"id": "tax/one", "title": "One", "fields": [{"name": "a", "type": "text"}]}
-    standard.write_text(json.dumps(content))
-    waiting = subprocess.Popen(
-        [sys.executable, "-m", "node", "standard", "publish", str(standard),
-         "--home", str(net.home("tax").path), "--json"],
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    shown = command("status", "--home", str(net.home("tax").path))
+    assert "nothing becomes final until some return" in shown.stdout
+    waiting = publish(net, 1)
     net.wait("tax", lambda s: s["mempool"]["count"] == 1)
     net.start("civil")
     out, _ = waiting.communicate(timeout=30)
@@ -57,6 +66,28 @@ def test_two_of_four_down_stop_the_chain_and_the_third_resumes_it(net: Devnet) -
     top = net.wait("tax", lambda s: s["mempool"]["count"] == 0)
     roots = {net.wait(n, lambda s: s["height"] >= top["height"])["state_root"] for n in net.names}
     assert len(roots) == 1
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("outage_s", [1, 20, 50])
+def test_the_chain_resumes_within_five_seconds(net: Devnet, outage_s: int) -> None:
+    """However long the quorum was missing: timeouts that grew meanwhile must not delay it."""
+    net.kill("civil")
+    net.kill("land")
+    net.wait("tax", lambda s: s["state"] == "no quorum")
+    waiting = publish(net, outage_s)
+    net.wait("tax", lambda s: s["mempool"]["count"] == 1)
+    threading.Event().wait(outage_s)
+    assert net.wait("tax", lambda s: s["mempool"]["count"] == 1)["state"] == "no quorum"
+    begun = time.monotonic()
+    net.start("civil")
+    answered = time.monotonic()
+    net.wait("tax", lambda s: s["mempool"]["count"] == 0)
+    took = time.monotonic() - answered
+    net.start("land")
+    assert waiting.wait(30) == 0
+    print(f"{outage_s} s out: started in {answered - begun:.1f} s, {took:.1f} s more")
+    assert took < 5
 
 
 @pytest.mark.parametrize(
