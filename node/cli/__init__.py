@@ -21,7 +21,7 @@ _COMMANDS = {
     "block": ("node.cli.running", "Show a block."),
     "tx": ("node.cli.running", "Show what became of a transaction."),
     "watch": ("node.cli.running", "Follow blocks, transactions or events live."),
-    "standard": ("node.cli.data", "Publish and look up data standards."),
+    "standard": ("node.cli.standard", "Write, check, publish and look up data standards."),
     "dataset": ("node.cli.data", "Register and look up datasets."),
     "receipt": ("node.cli.proofs", "Save the proof that a transaction is final."),
     "verify": ("node.cli.proofs", "Check a receipt offline."),
