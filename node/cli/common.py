@@ -25,6 +25,12 @@ class Refused(MunimentError):
     code = "refused"
 
 
+class Failed(Refused):
+    """A transaction is final and its call failed: it never takes effect."""
+
+    code = "failed"
+
+
 def home_option(function: _F) -> _F:
     """Add --home, which defaults to $MUNIMENT_HOME."""
     return click.option(
@@ -131,7 +137,7 @@ def submit(
         reason = state.get("reason", "it is not final after 60 s; look again with muniment tx")
         raise Refused(f"transaction {state['txid']} is {state['state']}: {reason}")
     if state["code"] != 0:
-        raise Refused(f"{contract}.{method} failed: {state['sentence']} (tx {state['txid']})")
+        raise Failed(f"{contract}.{method} failed: {state['sentence']} (tx {state['txid']})")
     return dict(state)
 
 

@@ -74,6 +74,10 @@ class Worker:
         limit = self._limits
         self.send([job, args, limit.memory_bytes, limit.cpu_s, limit.files])
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def __enter__(self) -> Worker:
         return self
 

@@ -15,6 +15,8 @@ from consensus.codec import Value
 from node.data.readers.batches import BATCH_ROWS, Chunk, ReadError, Row, check_columns, make_batch
 from node.data.readers.columnar import text_of
 
+_RAW = sa.types.NullType()
+
 
 def read_table(
     url: str, name: str, key: str, stamp: str, cursor: Value
@@ -36,10 +38,12 @@ def read_table(
         if wanted not in names:
             raise ReadError(f"table {name} has no column {wanted!r}")
     order = [table.c[column] for column in (stamp, key) if column]
-    query = sa.select(table).order_by(*order)
+    raw = engine.dialect.name == "sqlite"  # which keeps what was written, whatever the type says
+    columns = [sa.type_coerce(c, _RAW).label(c.name) if raw else c for c in table.columns]
+    query = sa.select(*columns).order_by(*order)
     if cursor is not None and order:
-        first = order[0]
-        last = _typed(first, str(cursor))
+        first = sa.type_coerce(order[0], _RAW) if raw else order[0]
+        last = str(cursor) if raw else _typed(order[0], str(cursor))
         query = query.where(first >= last if stamp else first > last)
     place = names.index(stamp or key) if order else None
     return names, _chunks(engine, query, names, place, name)
