@@ -114,7 +114,7 @@ def run(name: str, home: Path, passphrase_file: Path | None, as_json: bool) -> N
 
     A run that was broken off is taken up where it stood. Without news nothing is registered.
     """
-    outcome = _collector(home, name, passphrase_file).run()
+    outcome = collector(home, name, passphrase_file).run()
     data = asdict(outcome)
     show(data, as_json, lambda d: pairs(_lines(d)))
     if outcome.refused and not as_json:
@@ -161,7 +161,8 @@ def _chain(home: Path, passphrase_file: Path | None) -> tuple[Chain, bytes]:
     return chain, load_key(place.key("vault"), "vault", passphrase)
 
 
-def _collector(home: Path, name: str, passphrase_file: Path | None) -> Collector:
+def collector(home: Path, name: str, passphrase_file: Path | None) -> Collector:
+    """Return the runs of a declared source, with the home's keys unlocked."""
     from node.data import source as sources
     from node.data.collect import Collector
 
@@ -186,7 +187,7 @@ def quarantine_list(
     name: str, home: Path, passphrase_file: Path | None, limit: int, plain: bool, as_json: bool
 ) -> None:
     """List what was refused of SOURCE: record, field, reason."""
-    found = _collector(home, name, passphrase_file).quarantine
+    found = collector(home, name, passphrase_file).quarantine
     rows, total = [], 0
     for each in found:
         total += 1
@@ -214,14 +215,14 @@ def fix(
     name: str, record: int, values: tuple[str, ...], home: Path, passphrase_file: Path | None
 ) -> None:
     """Say what fields of a refused RECORD should be; FIELD= makes a field null."""
-    collector = _collector(home, name, passphrase_file)
+    found = collector(home, name, passphrase_file)
     changes = {}
     for word in values:
         field, equals, value = word.partition("=")
         if not equals:
             raise click.UsageError(f"{word!r}: write FIELD=VALUE")
         changes[field] = value or None
-    collector.quarantine.correct(collector.field_names(), record, changes)
+    found.quarantine.correct(found.field_names(), record, changes)
     click.echo(f"noted; release with: muniment quarantine release {name}")
 
 
@@ -232,8 +233,8 @@ def fix(
 @json_option
 def release(name: str, home: Path, passphrase_file: Path | None, as_json: bool) -> None:
     """Run SOURCE with the corrections; corrected records that pass join the next version."""
-    collector = _collector(home, name, passphrase_file)
-    if not collector.quarantine.has_corrections():
+    found = collector(home, name, passphrase_file)
+    if not found.quarantine.has_corrections():
         raise Refused(f"no correction waits in the quarantine of {name}")
-    data = asdict(collector.run())
+    data = asdict(found.run())
     show(data, as_json, lambda d: pairs(_lines(d)))

@@ -22,6 +22,7 @@ from typing import Any
 from consensus.codec import Value, expect_list
 from node.data import vault
 from node.data.commitment import Field
+from node.data.findings import Decisions, Finding
 from node.data.index import Index, compare
 from node.data.quarantine import Quarantine, Refused
 from node.data.register import Report, registration
@@ -75,7 +76,7 @@ class _Tally:
     refused: int = 0
     repeated: int = 0
     report: dict[str, Any] = field(default_factory=dict)
-    findings: list[Any] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
 
 
 class Collector:
@@ -87,6 +88,7 @@ class Collector:
         self._run = self._folder / "run"
         self._dataset = f"{chain.member}/{source.dataset or source.name}"
         self._state = Sealer(master)
+        self.decisions = Decisions(home, source.name, master)
         self.quarantine = Quarantine(
             home.path / "quarantine" / source.name, master, keeps=self._merges
         )
@@ -274,7 +276,9 @@ class Collector:
             discard(folder)
             return False
         report = Report.build(tally.report, tally.findings, tally.refused, tally.repeated)
-        args = registration(head, standard, self._source, report, _size(folder), known)
+        args = registration(
+            head, standard, self._source, report, self.decisions.levels(), _size(folder), known
+        )
         ready = {"args": args, "changes": list(changes), "refused": tally.refused}
         report.save(folder / "report")
         sealer.write(self._run / "ready", "ready", ready)
@@ -368,8 +372,8 @@ class Collector:
                         )
                     case ["report", dict(report)]:
                         tally.report = _add(tally.report, report)
-                    case ["finding", *finding]:
-                        tally.findings.append(finding)
+                    case ["finding", str(), str(), int(), int(), str()]:
+                        tally.findings.append(Finding(*frame[1:]))
 
     def _staged(self, log: Log) -> Iterator[Value]:
         """Chunks in order; newest first where a later record replaces an earlier one."""
@@ -405,6 +409,7 @@ class Collector:
             "schema": json.dumps(standard["schema"]),
             "fresh": fresh,
             "backwards": self._merges,
+            "today": datetime.now(UTC).date().isoformat(),
         }
 
     # Register

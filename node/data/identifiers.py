@@ -31,6 +31,16 @@ _CREDIT_KINDS = frozenset(
     )
     for kind in kinds
 )  # fmt: skip
+_CARD_SIZES: dict[str, tuple[int, ...]] = {
+    **{f"4{digit}": (13, 16, 19) for digit in range(10)},
+    **{str(two): (16,) for two in (*range(22, 28), 35, *range(51, 56))},
+    **{str(two): (14, 16) for two in (30, 36, 38)},
+    **{str(two): (15,) for two in (34, 37)},
+    **{str(two): (16, 19) for two in (60, 63, 64, 65, 67, 95)},
+    "50": (12, 16),
+    "62": (16, 17, 18, 19),
+}
+"""Lengths of card numbers by their first two digits."""
 _DOUBLED = str.maketrans("0123456789", "0246813579")
 
 
@@ -92,23 +102,8 @@ def is_bank_card(text: str) -> bool:
     digits = text.replace(" ", "").replace("-", "")
     if not digits.isdigit() or len(set(digits)) < 3:
         return False
-    size, two = len(digits), digits[:2]
-    match digits[0]:
-        case "6":
-            fits = 16 <= size <= 19
-        case "4":
-            fits = size in (13, 16, 18, 19)
-        case "5" | "2":
-            fits = size == 16 and (two in ("51", "52", "53", "54", "55") or "22" <= two <= "27")
-        case "3":
-            fits = size == 15 if two in ("34", "37") else size in (14, 16)
-        case "9":
-            fits = size in (16, 17, 18, 19)
-        case "1" | "8":
-            fits = False
-        case _:
-            fits = size == 12 and two == "50"
-    return fits and is_luhn(digits)
+    sizes = _CARD_SIZES.get(digits[:2], ())
+    return len(digits) in sizes and is_luhn(digits)
 
 
 def is_iban(text: str) -> bool:

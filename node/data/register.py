@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from consensus.codec import Value, decode, encode
+from contracts.system.standards import CLASSES
 from node.data import vault
+from node.data.findings import Finding
+from node.data.lexicon import pack
 from node.data.source import Source
 from node.data.standard import grade
 from node.home import atomic_write
@@ -32,11 +36,11 @@ class Report:
     refused: int
     repeated: int
     nulls: tuple[tuple[str, int], ...]
-    findings: tuple[tuple[str, str, int, int, str], ...]
+    findings: tuple[Finding, ...]
 
     @classmethod
     def build(
-        cls, counts: dict[str, Any], findings: list[Any], refused: int, repeated: int
+        cls, counts: dict[str, Any], findings: list[Finding], refused: int, repeated: int
     ) -> Report:
         """Work out the five dimensions in basis points; what was not measured counts as whole."""
         read = counts.get("accepted", 0) + refused
@@ -48,13 +52,12 @@ class Report:
             "consistency": _share(counts.get("consistent", 0), counts.get("compared", 0)),
         }
         nulls = tuple((str(n), int(c)) for n, c in counts.get("nulls", ()))
-        found = tuple((str(f), str(e), int(lv), int(c), str(w)) for f, e, lv, c, w in findings)
         accepted = int(counts.get("accepted", 0))
-        return cls(quality, read, accepted, refused, repeated, nulls, found)
+        return cls(quality, read, accepted, refused, repeated, nulls, tuple(findings))
 
     def save(self, path: Path) -> None:
         nulls: Value = [list(pair) for pair in self.nulls]
-        found: Value = [list(each) for each in self.findings]
+        found: Value = [[f.field, f.entity, f.level, f.count, f.why] for f in self.findings]
         row = [dict(self.quality), self.read, self.accepted, self.refused, self.repeated, nulls,
                found]  # fmt: skip
         atomic_write(path, encode(row), 0o600)
@@ -66,13 +69,13 @@ class Report:
             return None
         row: Any = decode(path.read_bytes())
         quality, read, accepted, refused, repeated, nulls, found = row
-        pairs, findings = tuple(map(tuple, nulls)), tuple(map(tuple, found))
+        pairs, findings = tuple(map(tuple, nulls)), tuple(Finding(*each) for each in found)
         return cls(quality, read, accepted, refused, repeated, pairs, findings)
 
-    @property
-    def level(self) -> int:
-        """The highest sharing level that was found."""
-        return max((level for _, _, level, _, _ in self.findings), default=1)
+    def level(self, decided: Mapping[str, int]) -> int:
+        """The highest sharing level that was found, where the steward has not decided otherwise."""
+        found = (each.level for each in self.findings if each.field not in decided)
+        return max((1, *decided.values(), *found))
 
 
 def _share(part: int, whole: int) -> int:
@@ -84,11 +87,14 @@ def registration(
     standard: dict[str, Any],
     source: Source,
     report: Report,
+    decided: Mapping[str, int],
     size: int,
     known: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """Return the arguments of `catalogue.register`; `known` is the version before, if any."""
     least, data_class = grade(standard)
+    level = max(least, report.level(decided))
+    data_class = raise_class(data_class, level, head.rows)
     return {
         "dataset": head.dataset,
         "version": head.version,
@@ -101,7 +107,7 @@ def registration(
         "temporal": None,
         "media_type": media_type(source),
         "standard": [standard["id"], standard["version"], head.standard],
-        "level": max(least, report.level),
+        "level": level,
         "class": data_class,
         "rows": head.rows,
         "bytes": size,
@@ -111,6 +117,15 @@ def registration(
         "derived_from": [],
         "custody": "own",
     }
+
+
+def raise_class(data_class: str, level: int, rows: int) -> str:
+    """Return the data class after the rules on volume: much of what is sensitive is important."""
+    found = [data_class]
+    for rule in pack()["volumes"]:
+        if level >= rule["level"] and rows >= rule["rows"]:
+            found.append(rule["class"])
+    return max(found, key=CLASSES.index)
 
 
 def media_type(source: Source) -> str:

@@ -97,6 +97,7 @@ class Guess:
     name: str
     type: str = "text"
     codes: tuple[str, ...] | None = None
+    level: int = 1
 
 
 def _field(guess: Guess, level: int) -> dict[str, Any]:
@@ -106,7 +107,7 @@ def _field(guess: Guess, level: int) -> dict[str, Any]:
         "type": guess.type,
         "unit": None,
         "codes": None if guess.codes is None else list(guess.codes),
-        "level": max(level, known.level),
+        "level": max(level, known.level, guess.level),
         "class": "general",
         "mask": known.mask,
     }

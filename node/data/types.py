@@ -63,7 +63,7 @@ _TABLE = (
     SemanticType("coordinates", "text", "经纬度", "coordinates", 3, "coordinates", "COORDINATES"),
     SemanticType("birth-date", "date", "出生日期", "date of birth", 3, "date-year",
                  "DATE_OF_BIRTH"),
-    SemanticType("sex", "text", "性别", "sex", 2),
+    SemanticType("sex", "text", "性别", "sex", 2, entity="SEX"),
     SemanticType("health", "text", "健康信息", "health", 4, "redact", "HEALTH"),
     SemanticType("biometric", "text", "生物识别信息", "biometric data", 4, "redact", "BIOMETRIC"),
     SemanticType("property", "text", "财产信息", "property", 4, "redact", "PROPERTY"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 import pyarrow as pa
@@ -10,6 +11,7 @@ import pyarrow.compute as pc
 
 from node.data.jobs.read import from_bytes
 from node.data.kernels import quality
+from node.data.kernels.classify import Classifier
 from node.data.kernels.standardise import FIELD, REASON, Field, Plan, standardise
 from node.data.readers.batches import ROW, make_batch
 
@@ -31,6 +33,9 @@ def run(args: dict[str, Any], incoming: Iterator[Any]) -> Iterator[list[Any]]:
         args["schema"],
     )
     measure = quality.Measure(plan, *args["fresh"])
+    names = [field.name for field in plan.fields]
+    classifier = Classifier(names, date.fromisoformat(args["today"]))
+    failed = ""
     for kind, *rest in incoming:
         batch = from_bytes(rest[0]) if kind == "chunk" else make_batch(*rest)
         if args["backwards"]:
@@ -39,9 +44,18 @@ def run(args: dict[str, Any], incoming: Iterator[Any]) -> Iterator[list[Any]]:
         fine = pc.is_null(made.column(REASON))
         accepted = made.filter(fine)
         measure.add(accepted, made.num_rows)
+        try:
+            classifier.add(accepted)
+        except Exception as error:
+            failed = type(error).__name__
         yield from _rows(accepted)
         yield from _refused(made.filter(pc.invert(fine)))
     yield ["report", measure.report()]
+    if failed:
+        # What could not be looked at is graded up, never down.
+        yield ["finding", "", "UNKNOWN", 4, 0, f"classification failed: {failed}"]
+    for found in classifier.findings():
+        yield ["finding", found.field, found.entity, found.level, found.count, found.why]
 
 
 def _rows(batch: pa.RecordBatch) -> Iterator[list[Any]]:

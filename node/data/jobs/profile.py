@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from node.data.jobs.read import open_source
+from node.data.kernels.classify import Classifier
 from node.data.kernels.standardise import bring, tidy
 from node.data.readers.batches import ReadError
 from node.data.types import Kind
@@ -20,7 +22,10 @@ _GUESSES: tuple[Kind, ...] = ("date", "datetime", "integer", "decimal", "boolean
 
 
 def run(args: dict[str, Any], incoming: Iterator[Any]) -> Iterator[list[Any]]:
-    """Frames: ["column", name, kind, type or null, codes or null, nulls, rows] for each column."""
+    """Frames: ["finding", column, entity, level, count, why] for what is sensitive, then
+
+    ["column", name, kind, codes or null, nulls, rows] for each column.
+    """
     opened = open_source(args["source"], None, None, {})
     assert opened is not None  # only a conditional request can be unchanged
     names, chunks, _ = opened
@@ -34,10 +39,19 @@ def run(args: dict[str, Any], incoming: Iterator[Any]) -> Iterator[list[Any]]:
     if not rows:
         raise ReadError("the sample holds no record")
     sample = pa.Table.from_batches(batches).combine_chunks()
-    for name in names:
-        column = tidy(sample.column(name).chunk(0))
+    columns = [tidy(sample.column(name).chunk(0)) for name in names]
+    yield from _classified(names, columns)
+    for name, column in zip(names, columns, strict=True):
         kind = guess_kind(column)
-        yield ["column", name, kind, None, _codes(column, kind), column.null_count, rows]
+        yield ["column", name, kind, _codes(column, kind), column.null_count, rows]
+
+
+def _classified(names: list[str], columns: list[pa.Array]) -> Iterator[list[Any]]:
+    classifier = Classifier(names, date.max)
+    classifier.add(pa.record_batch(columns, names=names))
+    for found in classifier.findings():
+        if found.field:
+            yield ["finding", found.field, found.entity, found.level, found.count, found.why]
 
 
 def guess_kind(column: pa.Array) -> Kind:

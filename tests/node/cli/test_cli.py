@@ -12,7 +12,7 @@ import pytest
 
 COMMANDS = (
     "init", "card", "network", "start", "status", "peers", "block", "tx", "watch", "standard",
-    "dataset", "source", "collect", "quarantine", "receipt", "verify",
+    "dataset", "source", "collect", "quarantine", "classify", "receipt", "verify",
     "prove-record", "verify-record", "devnet", "demo",
 )  # fmt: skip
 
