@@ -50,6 +50,11 @@ class Home:
         return self.path / "vault"
 
     @property
+    def sources(self) -> Path:
+        """Declarations of where data comes from."""
+        return self.path / "sources"
+
+    @property
     def socket(self) -> Path:
         return self.path / "rpc.sock"
 

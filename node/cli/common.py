@@ -25,6 +25,12 @@ class Refused(MunimentError):
     code = "refused"
 
 
+class Failed(Refused):
+    """A transaction is final and its call failed: it never takes effect."""
+
+    code = "failed"
+
+
 def home_option(function: _F) -> _F:
     """Add --home, which defaults to $MUNIMENT_HOME."""
     return click.option(
@@ -131,5 +137,21 @@ def submit(
         reason = state.get("reason", "it is not final after 60 s; look again with muniment tx")
         raise Refused(f"transaction {state['txid']} is {state['state']}: {reason}")
     if state["code"] != 0:
-        raise Refused(f"{contract}.{method} failed: {state['sentence']} (tx {state['txid']})")
+        raise Failed(f"{contract}.{method} failed: {state['sentence']} (tx {state['txid']})")
     return dict(state)
+
+
+def where(state: dict[str, Any]) -> dict[str, Any]:
+    """Return what a command shows of a final transaction's state."""
+    return {"txid": state["txid"], "height": state["height"]}
+
+
+def query(home: Path, contract: str, args: dict[str, Any]) -> dict[str, Any]:
+    """Return what `get` of a contract finds. Raises Refused if that is nothing."""
+    with connect(home) as client:
+        found = client.call("state.query", contract=contract, method="get", args=args)
+    if found is None:
+        wanted = next(iter(args.values()))
+        kind = "standard" if contract == "standards" else "dataset"
+        raise Refused(f"{wanted!s} is not registered; list what is with: muniment {kind} list")
+    return dict(found)

@@ -1,4 +1,4 @@
-"""Commands for standards and datasets."""
+"""Commands for datasets."""
 
 from __future__ import annotations
 
@@ -19,70 +19,15 @@ from node.cli.common import (
     pairs,
     passphrase_for,
     passphrase_option,
+    query,
     show,
     submit,
     table,
+    where,
 )
 from node.home import Home
 
 _Row = list[str | None]
-
-
-@click.group()
-def standard() -> None:
-    """Publish and look up data standards."""
-
-
-@standard.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@home_option
-@passphrase_option
-@json_option
-def publish(file: Path, home: Path, passphrase_file: Path | None, as_json: bool) -> None:
-    """Publish the standard in FILE (JSON) on the chain.
-
-    \b
-    FILE: {"id": "tax/permit", "version": 1, "title": "...",
-           "fields": [{"name": "holder", "type": "text", "level": 3}, ...]}
-    """
-    from node.data import standard as standards
-
-    place = Home(home)
-    content = standards.load(file)
-    passphrase = passphrase_for(place, passphrase_file)
-    state = submit(place, passphrase, "standards", "publish", content)
-    data = {"id": content["id"], "version": content["version"], **_where(state)}
-    show(data, as_json, lambda d: pairs(list(d.items())))
-
-
-@standard.command("list")
-@home_option
-@json_option
-def standard_list(home: Path, as_json: bool) -> None:
-    """List the published standards."""
-    with connect(home) as client:
-        data = client.call("state.query", contract="standards", method="list", args={})
-    rows = [(row["id"], row["latest"], row["owner"]) for row in data]
-    show(data, as_json, lambda d: table(("standard", "version", "owner"), rows))
-
-
-@standard.command("show")
-@click.argument("identity", metavar="ID")
-@home_option
-@json_option
-def standard_show(identity: str, home: Path, as_json: bool) -> None:
-    """Show a standard and its fields."""
-    data = _query(home, "standards", {"id": identity})
-
-    def render(d: dict[str, Any]) -> None:
-        body = d["standard"]
-        pairs([("standard", body["id"]), ("title", body["title"]), ("version", body["version"]),
-               ("owner", d["owner"]), ("digest", d["digest"])])  # fmt: skip
-        fields = body["fields"]
-        table(("field", "type", "level", "class"),
-              [(f["name"], f["type"], f"L{f['level']}", f["class"]) for f in fields])  # fmt: skip
-
-    show(data, as_json, render)
 
 
 @click.group()
@@ -185,13 +130,9 @@ def register(
         "rows": head.rows,
         "level": f"L{args['level']}",
         "commitment": head.commitment.hex(),
-        **_where(state),
+        **where(state),
     }
     show(data, as_json, lambda d: pairs(list(d.items())))
-
-
-def _where(state: dict[str, Any]) -> dict[str, Any]:
-    return {"txid": state["txid"], "height": state["height"]}
 
 
 def _slug(name: str) -> str:
@@ -211,7 +152,7 @@ def _find_standard(
     from node.data import standard as standards
 
     if wanted is not None and not wanted.endswith(".json"):
-        found = _query(home.path, "standards", {"id": wanted})
+        found = query(home.path, "standards", {"id": wanted})
         body: dict[str, Any] = found["standard"]
         return body
     if wanted is not None:
@@ -268,16 +209,7 @@ def dataset_show(name: str, version: int | None, home: Path, as_json: bool) -> N
     args: dict[str, Any] = {"dataset": name}
     if version is not None:
         args["version"] = version
-    data = _query(home, "catalogue", args)
+    data = query(home, "catalogue", args)
     wanted = ("dataset", "version", "title", "owner", "status", "level", "class", "rows",
               "commitment", "height", "latest")  # fmt: skip
     show(data, as_json, lambda d: pairs([(key, d[key]) for key in wanted]))
-
-
-def _query(home: Path, contract: str, args: dict[str, Any]) -> dict[str, Any]:
-    with connect(home) as client:
-        found = client.call("state.query", contract=contract, method="get", args=args)
-    if found is None:
-        wanted = next(iter(args.values()))
-        raise Refused(f"{wanted!s} is not registered; list what is with: muniment dataset list")
-    return dict(found)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from consensus.codec import DecodeError, Value, encode
 from contracts.api import Failure, check_arguments
 from contracts.system import standards
+from node.data.types import TYPES
 from node.errors import MunimentError
 
 MAX_FILE_BYTES = 1 << 20
@@ -51,12 +54,32 @@ def check(content: dict[str, Any], source: str) -> dict[str, Value]:
         raise StandardError(f"{source}: {failure.details!s}") from failure
     except (TypeError, ValueError, DecodeError) as error:
         raise StandardError(f"{source}: {error}") from error
+    for index, field in enumerate(content["fields"]):
+        _check_field(field, f"{source}: fields[{index}]")
     return content
 
 
-def draft(identity: str, title: str, columns: Sequence[str], level: int) -> dict[str, Value]:
-    """Return a standard that takes every column as text of sharing level `level`."""
-    fields = [{"name": name, "type": "text", **_OPTIONAL, "level": level} for name in columns]
+def _check_field(field: dict[str, Any], place: str) -> None:
+    """What is needed beyond the contract: a known type and distinct codes."""
+    if field["type"] not in TYPES:
+        near = difflib.get_close_matches(field["type"], TYPES, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(TYPES)}"
+        raise StandardError(f"{place}.type: {field['type']!r} is not known; {hint}")
+    codes = field["codes"]
+    if codes is not None and len(set(codes)) != len(codes):
+        raise StandardError(f"{place}.codes: a code stands twice")
+
+
+def draft(
+    identity: str, title: str, columns: Sequence[str | Guess], level: int
+) -> dict[str, Value]:
+    """Return a standard of `columns`: names, which are taken as text, or guesses about them.
+
+    Every field has at least sharing level `level`.
+    """
+    fields = [
+        _field(Guess(column) if isinstance(column, str) else column, level) for column in columns
+    ]
     content = {
         "id": identity,
         "version": 1,
@@ -67,13 +90,53 @@ def draft(identity: str, title: str, columns: Sequence[str], level: int) -> dict
     return check(content, identity)
 
 
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """What a sample suggests about a column."""
+
+    name: str
+    type: str = "text"
+    codes: tuple[str, ...] | None = None
+    level: int = 1
+
+
+def _field(guess: Guess, level: int) -> dict[str, Any]:
+    known = TYPES[guess.type]
+    return {
+        "name": guess.name,
+        "type": guess.type,
+        "unit": None,
+        "codes": None if guess.codes is None else list(guess.codes),
+        "level": max(level, known.level, guess.level),
+        "class": "general",
+        "mask": known.mask,
+    }
+
+
 def _schema(fields: Sequence[dict[str, Any]]) -> dict[str, Any]:
     names = [str(field.get("name", "")) for field in fields if isinstance(field, dict)]
     return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$schema": standards.DIALECT,
         "type": "object",
-        "properties": {name[:23]: {} for name in names if name.isascii() and len(name) <= 23},
+        "properties": {name: {} for name in names if name.isascii() and 0 < len(name) <= 23},
     }
+
+
+def starters() -> dict[str, dict[str, Any]]:
+    """Return the standards to start from, by name."""
+    folder = files("node.data") / "starters"
+    found = (path for path in folder.iterdir() if path.name.endswith(".json"))
+    return {
+        path.name.removesuffix(".json"): json.loads(path.read_text(encoding="utf-8"))
+        for path in sorted(found, key=lambda path: path.name)
+    }
+
+
+def labels(standard: dict[str, Any], name: str) -> tuple[str, str]:
+    """Return a field's Chinese and English label: title and description of its schema."""
+    properties = standard["schema"].get("properties", {})
+    known = properties.get(name, {})
+    return str(known.get("title", "")), str(known.get("description", ""))
 
 
 def order_columns(standard: dict[str, Value], columns: Sequence[str]) -> list[int]:
@@ -100,3 +163,78 @@ def grade(standard: dict[str, Value]) -> tuple[int, str]:
     level = max(f["level"] for f in found if isinstance(f["level"], int))
     classes = [standards.CLASSES.index(str(f["class"])) for f in found]
     return level, standards.CLASSES[max(classes)]
+
+
+Effect = Literal["breaking", "compatible", "grade"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference between two versions: what, where, and what it means for holders of data.
+
+    `breaking`: data of the old version may not follow the new one; `grade`: who may see it changes.
+    """
+
+    field: str
+    what: str
+    old: str
+    new: str
+    effect: Effect
+
+
+def diff(old: dict[str, Any], new: dict[str, Any]) -> list[Change]:
+    """Return what changes from one standard to another, field by field in the order of both."""
+    before = {field["name"]: field for field in old["fields"]}
+    after = {field["name"]: field for field in new["fields"]}
+    required = set(new["schema"].get("required", ()))
+    changes = [
+        Change(name, "removed", name, "", "breaking") for name in before.keys() - after.keys()
+    ]
+    for name, field in after.items():
+        if name not in before:
+            effect: Effect = "breaking" if name in required else "compatible"
+            changes.append(Change(name, "added", "", f"{field['type']} L{field['level']}", effect))
+        else:
+            changes += _field_changes(name, before[name], field)
+    changes += _schema_changes(old["schema"], new["schema"])
+    kept = [name for name in after if name in before]
+    if kept != [name for name in before if name in after]:
+        changes.append(Change("", "order", ", ".join(before), ", ".join(after), "compatible"))
+    if old["title"] != new["title"]:
+        changes.append(Change("", "title", old["title"], new["title"], "compatible"))
+    place = {name: index for index, name in enumerate([*after, *before])}
+    return sorted(changes, key=lambda change: place.get(change.field, -1))
+
+
+def _field_changes(name: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Change]:
+    for key in ("type", "unit", "level", "class", "mask"):
+        if old[key] != new[key]:
+            effect: Effect = "grade" if key in ("level", "class", "mask") else "breaking"
+            yield Change(name, key, str(old[key] or ""), str(new[key] or ""), effect)
+    if old["codes"] != new["codes"]:
+        lost = old["codes"] is None or set(old["codes"]) - set(new["codes"] or old["codes"])
+        effect = "breaking" if lost else "compatible"
+        yield Change(name, "codes", _list(old["codes"]), _list(new["codes"]), effect)
+
+
+def _schema_changes(old: dict[str, Any], new: dict[str, Any]) -> Iterator[Change]:
+    """Labels are compatible; whatever else changes in a field's schema may break."""
+    before, after = old.get("properties", {}), new.get("properties", {})
+    for name in [name for name in after if name in before]:
+        for key in sorted(before[name].keys() | after[name].keys()):
+            was, now = before[name].get(key), after[name].get(key)
+            if was != now:
+                label = key in ("title", "description", "$comment", "examples", "default")
+                yield Change(name, f"schema {key}", _json(was), _json(now),
+                             "compatible" if label else "breaking")  # fmt: skip
+    for key in sorted((old.keys() | new.keys()) - {"properties"}):
+        if old.get(key) != new.get(key):
+            yield Change("", f"schema {key}", _json(old.get(key)), _json(new.get(key)), "breaking")
+
+
+def _list(codes: list[str] | None) -> str:
+    return "any" if codes is None else ", ".join(codes)
+
+
+def _json(value: object) -> str:
+    return "" if value is None else json.dumps(value, ensure_ascii=False)

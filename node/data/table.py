@@ -14,6 +14,7 @@ from node.errors import MunimentError
 
 MAX_COLUMNS = 1_024
 MAX_FIELD_CHARACTERS = 1 << 20
+MAX_LINE_CHARACTERS = 4 << 20
 MAX_HEADER_CHARACTERS = 128
 SNIFF_BYTES = 64 << 10
 DELIMITERS = ",;\t|"
@@ -62,20 +63,28 @@ def inspect(path: Path) -> Shape:
 
 
 def _find_encoding(path: Path) -> str:
-    """By byte order mark; else UTF-8 if the whole file is, else GB18030 if it is that."""
+    """By byte order mark; UTF-16 by its zeros; else UTF-8 or GB18030, if the whole file is."""
     try:
         with path.open("rb") as file:
-            head = file.read(4)
+            head = file.read(SNIFF_BYTES)
             for mark, encoding in _BOMS:
                 if head.startswith(mark):
                     return encoding
-            for encoding in ("utf-8", "gb18030"):
+            for encoding in (*_wide(head), "utf-8", "gb18030"):
                 file.seek(0)
                 if _decodes(file, encoding):
                     return encoding
     except OSError as error:
         raise TableError(f"{path} cannot be read: {error.strerror}") from error
-    raise TableError(f"{path} is neither UTF-8, UTF-16 with a mark, nor GB18030")
+    raise TableError(f"{path} is neither UTF-8, UTF-16, nor GB18030")
+
+
+def _wide(head: bytes) -> tuple[str, ...]:
+    """UTF-16 without a mark shows zeros at every other byte of its delimiters and digits."""
+    for encoding, start in (("utf-16-le", 1), ("utf-16-be", 0)):
+        if head[start::2].count(0) * 4 > len(head[start::2]) and not head[1 - start :: 2].count(0):
+            return (encoding,)
+    return ()
 
 
 def _decodes(file: IO[bytes], encoding: str) -> bool:
@@ -94,24 +103,38 @@ def rows(path: Path, shape: Shape) -> Iterator[tuple[list[str | None], int]]:
 
     Values keep their text. Raises TableError with the row's number (1 is the header).
     """
+    for number, values, position in records(path, shape):
+        if isinstance(values, str):
+            raise TableError(f"{path}: row {number} {values}")
+        yield values, position
+
+
+def records(path: Path, shape: Shape) -> Iterator[tuple[int, list[str | None] | str, int]]:
+    """Yield (row number, values or what is wrong with the row, bytes read so far).
+
+    Only a row of another width can be stepped over; anything else raises TableError, since it
+    is not known where the next row begins.
+    """
     csv.field_size_limit(MAX_FIELD_CHARACTERS)
     width = len(shape.columns)
     number = 1
     try:
         with path.open("rb") as raw:
             text = io.TextIOWrapper(raw, encoding=shape.encoding, newline="")
-            reader = csv.reader(text, delimiter=shape.delimiter, strict=True)
+            lines = _lines(text)
+            reader = csv.reader(lines, delimiter=shape.delimiter, strict=True)
             next(reader, None)
             for values in reader:
                 number += 1
-                if len(values) != width:
-                    if not values:
-                        continue
-                    raise TableError(
-                        f"{path}: row {number} (line {reader.line_num}) has {len(values)} "
-                        f"fields; the header has {width}"
+                if len(values) == width:
+                    yield number, [value or None for value in values], raw.tell()
+                elif values:
+                    place = f"(line {reader.line_num})"
+                    yield (
+                        number,
+                        f"{place} has {len(values)} fields; the header has {width}",
+                        raw.tell(),
                     )
-                yield [value or None for value in values], raw.tell()
     except UnicodeDecodeError as error:
         place = f"after row {number}"
         raise TableError(f"{path}: {place} there is no {shape.encoding} text") from error
@@ -119,3 +142,11 @@ def rows(path: Path, shape: Shape) -> Iterator[tuple[list[str | None], int]]:
         raise TableError(f"{path}: row {number + 1} is not CSV: {error}") from error
     except OSError as error:
         raise TableError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _lines(text: IO[str]) -> Iterator[str]:
+    """Yield lines of bounded length: a file may be one line of any size."""
+    while line := text.readline(MAX_LINE_CHARACTERS):
+        if len(line) == MAX_LINE_CHARACTERS:
+            raise csv.Error(f"a line is longer than {MAX_LINE_CHARACTERS} characters")
+        yield line

@@ -115,6 +115,11 @@ def column_names(standard: dict[str, Value]) -> tuple[str, ...]:
     )
 
 
+def digest_of(standard: dict[str, Value]) -> bytes:
+    """Return the digest that versions bind to."""
+    return sha256(encode(standard))
+
+
 def folder_of(vault: Path, dataset: str, version: int) -> Path:
     return vault / dataset.replace("/", "+") / str(version)
 
@@ -316,6 +321,13 @@ class Version:
                 f"{self._folder / 'segments'}: segment {number} (from row {first} on) is damaged; "
                 "restore the version from a backup"
             ) from error
+
+    def rows(self) -> Iterator[list[Field]]:
+        """Yield the values of each record in the order of rows. Raises VaultError."""
+        for _, records in self.segments():
+            for pair in records:
+                _, values = expect_list(pair, "record", 2)
+                yield [v if isinstance(v, str) else None for v in expect_list(values, "row")]
 
     def record(self, row: int) -> Record:
         """Return the record of data row `row`, counted from 1. Raises VaultError."""

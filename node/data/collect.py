@@ -1,0 +1,590 @@
+"""A collect run: fetch, process, register. Killed at any moment, the next run takes it up again.
+
+Everything that holds data is sealed. `run/staged` grows chunk by chunk, each with the cursor to
+read on from; `run/fetched` says that the source is read to its end; `run/ready` holds the
+registration, written once the version stands in the vault. A version is registered whole, or not
+at all; when the run is over its key is destroyed with it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from consensus.codec import Value, expect_list
+from node.data import vault
+from node.data.commitment import Field
+from node.data.findings import Decisions, Finding
+from node.data.index import Index, compare
+from node.data.quarantine import Quarantine, Refused
+from node.data.register import Report, registration
+from node.data.sealing import Log, Sealer, fresh_key, load_key
+from node.data.source import Source, match_columns
+from node.data.worker import Limits, Worker
+from node.errors import MunimentError
+from node.home import Home
+
+MAX_DELTA_ROWS = 5_000_000
+
+
+class CollectError(MunimentError):
+    """A run that cannot go on; nothing of it is registered, nothing read so far is lost."""
+
+    code = "collect"
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """What a run asks of the node: `query(contract, method, args)`, and `submit` of one call."""
+
+    chain_id: bytes
+    member: str
+    query: Callable[[str, str, dict[str, Any]], Any]
+    submit: Callable[[str, str, dict[str, Any]], dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended. `state`: registered or unchanged."""
+
+    state: str
+    dataset: str
+    version: int
+    rows: int = 0
+    refused: int = 0
+    added: int = 0
+    removed: int = 0
+    changed: int = 0
+    level: int = 0
+    commitment: str = ""
+    txid: str = ""
+    height: int = 0
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What processing counts beside the vault."""
+
+    refused: int = 0
+    repeated: int = 0
+    report: dict[str, Any] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+
+
+class Collector:
+    """Runs of one source."""
+
+    def __init__(self, home: Home, source: Source, chain: Chain, master: bytes) -> None:
+        self._home, self._source, self._chain, self._master = home, source, chain, master
+        self._folder = home.path / "collect" / source.name
+        self._run = self._folder / "run"
+        self._dataset = f"{chain.member}/{source.dataset or source.name}"
+        self._state = Sealer(master)
+        self.decisions = Decisions(home, source.name, master)
+        self.quarantine = Quarantine(
+            home.path / "quarantine" / source.name, master, keeps=self._merges
+        )
+
+    def run(self) -> Outcome:
+        """Run, or finish the run that was broken off. Raises MunimentError."""
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with (self._folder / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise CollectError(f"another run of {self._source.name} is under way") from None
+            return self._finish() or self._collect()
+
+    def _collect(self) -> Outcome:
+        state = self._read_state()
+        standard = self._find_standard()
+        if not (self._run / "fetched").exists() and not self._fetch(state, standard):
+            self._destroy_run()
+            return self._unchanged()
+        if not self._process(standard):
+            self.quarantine.settle()
+            self._keep_state()
+            return self._unchanged()
+        outcome = self._finish()
+        assert outcome is not None
+        return outcome
+
+    def _find_standard(self) -> dict[str, Any]:
+        identity, _, number = self._source.standard.partition("@")
+        args: dict[str, Any] = {"id": identity}
+        if number:
+            args["version"] = int(number)
+        found = self._chain.query("standards", "get", args)
+        if found is None:
+            raise CollectError(f"the standard {self._source.standard} is not published")
+        body: dict[str, Any] = found["standard"]
+        return body
+
+    def field_names(self) -> list[str]:
+        """Return the names of the standard's fields."""
+        return _names(self._find_standard())
+
+    # Fetch
+
+    def _read_state(self) -> dict[str, Any]:
+        """What the last complete run left: cursor, validators, files taken with their digests."""
+        found = self._state.read(self._folder / "state", f"state {self._source.name}")
+        empty: dict[str, Any] = {"cursor": None, "validators": {}, "files": []}
+        return found if isinstance(found, dict) else empty
+
+    def _fetch(self, state: dict[str, Any], standard: dict[str, Any]) -> bool:
+        """Stage what the source has; False if it says that nothing is new."""
+        declared = sha256(repr(self._source).encode()).digest()
+        sealer, items = self._open_run(state, declared)
+        if items is None:
+            return False
+        log = Log(self._run / "staged", sealer, "staged")
+        places = log.places()
+        item, cursor = 0, state["cursor"] if self._source.mode == "incremental" else None
+        for number, place in enumerate(places):
+            item, _, _, reached = _parts(log.read(number, place))
+            cursor = reached if reached is not None else cursor
+        validators: dict[str, Any] = dict(state["validators"])
+        resumed = bool(places)
+        count = len(places)
+        for index in range(item, len(items)):
+            source = {**self._source.declaration(), **items[index]}
+            first = cursor if index == item or self._source.kind == "sql" else None
+            args: dict[str, Any] = {
+                "source": source,
+                "cursor": first if self._source.kind != "file" or resumed else None,
+                "columns": self._columns(standard),
+                "validators": {} if resumed else self._validators(state),
+            }
+            with Worker("read", args, Limits()) as worker:
+                for frame in worker.frames():
+                    match frame:
+                        case ["unchanged"]:
+                            return False
+                        case ["columns", list(names)]:
+                            match_columns(self._source, _names(standard), names)
+                        case ["chunk", bytes(data), list(bad), reached]:
+                            log.append(count, [index, data, bad, reached])
+                            count += 1
+                            cursor = reached if reached is not None else cursor
+                        case ["end", dict(fresh)]:
+                            validators = fresh
+        done = {"cursor": cursor, "validators": validators, "files": items}
+        sealer.write(self._run / "fetched", "fetched", done)
+        return True
+
+    def _validators(self, state: dict[str, Any]) -> dict[str, Any]:
+        """Conditional only while what they stand for is the registered version."""
+        known = self._chain.query("catalogue", "get", {"dataset": self._dataset})
+        return {} if known is None or self.quarantine.has_corrections() else state["validators"]
+
+    def _open_run(
+        self, state: dict[str, Any], declared: bytes
+    ) -> tuple[Sealer, list[dict[str, Any]] | None]:
+        """Go on with the broken run if source and files are as they were; else begin anew."""
+        items = self._items(state)
+        if (self._run / "head").exists():
+            try:
+                sealer = load_key(self._run / "key", self._master)
+                if sealer.read(self._run / "head", "head") == [declared, items]:
+                    return sealer, items
+            except MunimentError:
+                pass  # the run was killed while its key was made: there is nothing to go on with
+        self._destroy_run()
+        if items is None:
+            return Sealer(bytes(32)), None
+        self._run.mkdir(mode=0o700)
+        sealer = fresh_key(self._run / "key", self._master)
+        sealer.write(self._run / "head", "head", [declared, items])
+        return sealer, items
+
+    def _items(self, state: dict[str, Any]) -> list[dict[str, Any]] | None:
+        """What is to be read, one after the other; None if no file is new."""
+        if self._source.kind not in ("file", "folder"):
+            return [{}]
+        known = {each["path"]: each["digest"] for each in state["files"]}
+        waiting = self.quarantine.has_corrections()
+        if waiting and not self._merges:
+            known = {}  # corrected records are shown again by reading all of them again
+        found: list[dict[str, Any]] = []
+        for path in self._paths():
+            digest = _digest(path)
+            if known.get(str(path)) != digest:
+                found.append({"kind": "file", "path": str(path), "digest": digest})
+        if found or self._chain.query("catalogue", "get", {"dataset": self._dataset}) is None:
+            return found
+        return [] if waiting else None
+
+    def _paths(self) -> list[Path]:
+        path = Path(self._source.path)
+        if self._source.kind == "file":
+            if not path.is_file():
+                raise CollectError(f"{path} is missing or not a file")
+            return [path]
+        if not path.is_dir():
+            raise CollectError(f"{path} is missing or not a folder")
+        return sorted(each for each in path.glob(self._source.pattern) if each.is_file())
+
+    def _columns(self, standard: dict[str, Any]) -> list[str] | None:
+        """JSON has no header: what is expected is said beforehand."""
+        source = self._source
+        return [*(source.columns.get(n, n) for n in _names(standard)), *source.ignore]
+
+    # Process
+
+    def _process(self, standard: dict[str, Any]) -> bool:
+        """Write the next version into the vault; False if it would equal the last."""
+        sealer = load_key(self._run / "key", self._master)
+        known = self._chain.query("catalogue", "get", {"dataset": self._dataset})
+        version = 1 if known is None else int(known["latest"]) + 1
+        if known is not None and known["status"] != "active":
+            raise CollectError(f"{self._dataset} is retired")
+        folder = vault.folder_of(self._home.vault, self._dataset, version)
+        shutil.rmtree(folder, ignore_errors=True)  # committed before, never registered
+        names = _names(standard)
+        key = [names.index(name) for name in self._source.key if name in names]
+        if len(key) != len(self._source.key):
+            raise CollectError(f"the key of {self._source.name} names no field of the standard")
+        before = self._open_version(version - 1)
+        merge = self._merges and before is not None
+        if merge and before is not None and before.head.standard != vault.digest_of(standard):
+            raise CollectError(
+                f'the standard of {self._dataset} has changed: run once with mode = "snapshot"'
+            )
+        tally = _Tally()
+        index = Index.fresh(index_folder(folder), self._master, self._dataset, key)
+        try:
+            rows = self._accepted(standard, sealer, index, tally)
+            if merge and before is not None:
+                rows = _merged(rows, before, index)
+            head = vault.write(
+                folder, self._chain.chain_id, self._dataset, version, standard, rows, self._master
+            )
+            index.complete()
+            changes = self._changes(index, before, key)
+        finally:
+            index.close()
+        if before is not None and before.head.standard == head.standard and not any(changes):
+            discard(folder)
+            return False
+        report = Report.build(tally.report, tally.findings, tally.refused, tally.repeated)
+        args = registration(
+            head, standard, self._source, report, self.decisions.levels(), _size(folder), known
+        )
+        ready = {"args": args, "changes": list(changes), "refused": tally.refused}
+        report.save(folder / "report")
+        sealer.write(self._run / "ready", "ready", ready)
+        return True
+
+    @property
+    def _merges(self) -> bool:
+        return self._source.mode == "incremental" or self._source.kind == "folder"
+
+    def _open_version(self, version: int) -> vault.Version | None:
+        folder = vault.folder_of(self._home.vault, self._dataset, version)
+        return vault.Version(folder, self._master) if folder.exists() else None
+
+    def _changes(
+        self, index: Index, before: vault.Version | None, key: list[int]
+    ) -> tuple[int, int, int]:
+        """Return how many records were added, removed and changed since the version before."""
+        if before is None:
+            return (sum(1 for _ in index), 0, 0)
+        counts = {"added": 0, "removed": 0, "changed": 0}
+        old = open_index(self._home, before, self._master, key)
+        try:
+            for kind, _ in compare(old, index):
+                counts[kind] += 1
+        finally:
+            old.close()
+        return counts["added"], counts["removed"], counts["changed"]
+
+    def _accepted(
+        self, standard: dict[str, Any], sealer: Sealer, index: Index, tally: _Tally
+    ) -> Iterator[list[Field]]:
+        """Yield the records that follow the standard; the others go to quarantine."""
+        args = self._job(standard)
+        corrected: list[tuple[int, list[Field]]] = []
+        with self.quarantine.fresh() as refusals:
+            log = Log(self._run / "staged", sealer, "staged")
+            for rows in self._work(args, self._staged(log), tally):
+                for number, values in rows:
+                    if isinstance(values, Refused):
+                        fixed = self.quarantine.correction(values.values)
+                        if fixed is not None:
+                            corrected.append((number, fixed))
+                        else:
+                            refusals.add(values)
+                        continue
+                    yield from self._unique(number, values, index, refusals, tally)
+            for number, bad in self._unreadable(log):
+                refusals.add(Refused(number, "", bad, ()))
+            corrected += self.quarantine.released()
+            if corrected:
+                again = self._again(standard, corrected)
+                fields = [[n, t, c, n, o] for n, t, c, _, o in args["fields"]]
+                for rows in self._work({**args, "fields": fields}, again, tally):
+                    for number, values in rows:
+                        if isinstance(values, Refused):
+                            refusals.add(values)
+                        else:
+                            yield from self._unique(number, values, index, refusals, tally)
+            tally.refused = refusals.count
+
+    def _unique(
+        self, number: int, values: list[Field], index: Index, refusals: Any, tally: _Tally
+    ) -> Iterator[list[Field]]:
+        if index.lacks_key(values):
+            key = ", ".join(self._source.key)
+            refusals.add(Refused(number, key, "has no value in its key", tuple(values)))
+            return
+        seen = index.add(values)
+        if seen == "new":
+            yield values
+        elif seen == "same" or self._merges:
+            tally.repeated += 1  # in a merge the newest comes first
+        else:
+            key = ", ".join(self._source.key)
+            refusals.add(Refused(number, key, "has the key of another record", tuple(values)))
+            tally.repeated += 1
+
+    def _work(
+        self, args: dict[str, Any], frames: Iterator[Value], tally: _Tally
+    ) -> Iterator[Iterator[tuple[int, list[Field] | Refused]]]:
+        with Worker("process", args) as worker:
+            worker.feed(frames)
+            for frame in worker.frames():
+                match frame:
+                    case ["rows", list(rows)]:
+                        yield ((_number(row[0]), _fields(row[1:])) for row in rows)
+                    case ["refused", list(rows)]:
+                        yield (
+                            (_number(n), Refused(_number(n), str(f), str(r), tuple(_fields(v))))
+                            for n, f, r, v in rows
+                        )
+                    case ["report", dict(report)]:
+                        tally.report = _add(tally.report, report)
+                    case ["finding", str(), str(), int(), int(), str()]:
+                        tally.findings.append(Finding(*frame[1:]))
+
+    def _staged(self, log: Log) -> Iterator[Value]:
+        """Chunks in order; newest first where a later record replaces an earlier one."""
+        places = list(enumerate(log.places()))
+        for number, place in reversed(places) if self._merges else places:
+            yield ["chunk", _parts(log.read(number, place))[1]]
+
+    def _unreadable(self, log: Log) -> Iterator[tuple[int, str]]:
+        for chunk in log:
+            yield from _parts(chunk)[2]
+
+    def _again(
+        self, standard: dict[str, Any], corrected: list[tuple[int, list[Field]]]
+    ) -> Iterator[Value]:
+        for start in range(0, len(corrected), 1_024):
+            some = corrected[start : start + 1_024]
+            numbers, rows = [number for number, _ in some], [values for _, values in some]
+            yield ["rows", _names(standard), numbers, rows]  # type: ignore[list-item]
+
+    def _job(self, standard: dict[str, Any]) -> dict[str, Any]:
+        source = self._source
+        fields = [
+            [f["name"], f["type"], f["codes"], source.columns.get(f["name"], f["name"]),
+             source.dates.get(f["name"], "")]
+            for f in standard["fields"]
+        ]  # fmt: skip
+        fresh = ["", ""]
+        if source.fresh_field in _names(standard) and source.fresh_days:
+            since = datetime.now(UTC).date() - timedelta(days=source.fresh_days)
+            fresh = [source.fresh_field, since.isoformat()]
+        return {
+            "fields": fields,
+            "schema": json.dumps(standard["schema"]),
+            "fresh": fresh,
+            "backwards": self._merges,
+            "today": datetime.now(UTC).date().isoformat(),
+        }
+
+    # Register
+
+    def _finish(self) -> Outcome | None:
+        """Register what stands ready, once; None if nothing does."""
+        if not (self._run / "ready").exists():
+            return None
+        sealer = load_key(self._run / "key", self._master)
+        ready = sealer.read(self._run / "ready", "ready")
+        assert isinstance(ready, dict)
+        args: dict[str, Any] = ready["args"]  # type: ignore[assignment]
+        state = self._register(args)
+        if state is None:
+            # Another registration took the number: the version is made again on top of it.
+            (self._run / "ready").unlink()
+            return None
+        self.quarantine.settle()
+        self._keep_state()
+        changes = expect_list(ready["changes"], "changes", 3)
+        added, removed, changed = (_number(each) for each in changes)
+        return Outcome(
+            state="registered",
+            dataset=args["dataset"],
+            version=args["version"],
+            rows=args["rows"],
+            refused=_number(ready["refused"]),
+            added=added,
+            removed=removed,
+            changed=changed,
+            level=args["level"],
+            commitment=args["commitment"].hex(),
+            txid=state["txid"],
+            height=state["height"],
+        )
+
+    def _register(self, args: dict[str, Any]) -> dict[str, Any] | None:
+        """Return where the registration stands, ours or of a run before that was killed."""
+        for attempt in range(2):
+            found = self._registered(args)
+            if found is not None:
+                return found if found else None
+            try:
+                return self._chain.submit("catalogue", "register", args)
+            except MunimentError as error:
+                if not attempt and self._registered(args) is not None:
+                    continue
+                if error.code == "failed":  # for good; anything else may yet become final
+                    (self._run / "ready").unlink()
+                raise
+        return None
+
+    def _registered(self, args: dict[str, Any]) -> dict[str, Any] | None:
+        """None: the version is free. Empty: it is another's. Else: it is this one."""
+        wanted = {"dataset": args["dataset"], "version": args["version"]}
+        found = self._chain.query("catalogue", "get", wanted)
+        if found is None:
+            return None
+        if found["commitment"] != args["commitment"].hex():
+            return {}
+        return {"txid": "", "height": found["height"]}
+
+    def _keep_state(self) -> None:
+        """Remember where the next run begins, then destroy this one."""
+        sealer = load_key(self._run / "key", self._master)
+        fetched = sealer.read(self._run / "fetched", "fetched")
+        assert isinstance(fetched, dict)
+        known = {each["path"]: each for each in self._read_state()["files"]}
+        known |= {each["path"]: each for each in fetched["files"] if "path" in each}  # type: ignore
+        kept: Any = {**fetched, "files": list(known.values())}
+        self._state.write(self._folder / "state", f"state {self._source.name}", kept)
+        self._destroy_run()
+
+    def _destroy_run(self) -> None:
+        """The key goes first: what a crash leaves after it cannot be read."""
+        key = self._run / "key"
+        if key.exists():
+            destroy(key)
+        shutil.rmtree(self._run, ignore_errors=True)
+
+    def _unchanged(self) -> Outcome:
+        known = self._chain.query("catalogue", "get", {"dataset": self._dataset})
+        latest = 0 if known is None else known["latest"]
+        return Outcome("unchanged", self._dataset, latest, 0 if known is None else known["rows"])
+
+
+def destroy(path: Path) -> None:
+    """Overwrite a small file before it is unlinked."""
+    with path.open("r+b") as file:
+        size = os.fstat(file.fileno()).st_size
+        file.write(bytes(size))
+        file.flush()
+        os.fsync(file.fileno())
+    path.unlink()
+
+
+def index_folder(version_folder: Path) -> Path:
+    return version_folder.with_name(f"{version_folder.name}.index")
+
+
+def open_index(home: Home, version: vault.Version, master: bytes, key: list[int]) -> Index:
+    """Return a version's index by `key`, built anew if it is missing."""
+    head = version.head
+    folder = index_folder(vault.folder_of(home.vault, head.dataset, head.version))
+    index = Index.reopen(folder, master, head.dataset, key)
+    if index is None:
+        index = Index.fresh(folder, master, head.dataset, key)
+        for values in version.rows():
+            index.add(values)
+        index.complete()
+    return index
+
+
+def discard(folder: Path) -> None:
+    """Remove a version that was never registered, with what stands beside it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(index_folder(folder), ignore_errors=True)
+
+
+def _merged(
+    rows: Iterator[list[Field]], before: vault.Version, index: Index
+) -> Iterator[list[Field]]:
+    """The new records, then those of the version before that none of them replaces."""
+    for count, values in enumerate(rows):
+        if count == MAX_DELTA_ROWS:
+            raise CollectError(f"a run takes at most {MAX_DELTA_ROWS} new records")
+        yield values
+    for values in before.rows():
+        if not index.holds_key(values):
+            index.add(values)
+            yield values
+
+
+def _names(standard: dict[str, Any]) -> list[str]:
+    return [field["name"] for field in standard["fields"]]
+
+
+def _parts(chunk: Any) -> tuple[int, bytes, list[Any], Value]:
+    """Return item, Arrow stream, unreadable records and cursor of a staged chunk."""
+    item, data, bad, cursor = chunk
+    return item, data, bad, cursor
+
+
+def _number(value: object) -> int:
+    if type(value) is not int:
+        raise CollectError("a worker sent a record without its number")
+    return value
+
+
+def _fields(values: list[Any]) -> list[Field]:
+    for value in values:
+        if value is not None and type(value) is not str:
+            raise CollectError("a worker sent a value that is not text")
+    return values
+
+
+def _add(total: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """Add the counters of a second pass to those of the first."""
+    if not total:
+        return more
+    nulls = [[n, a + b] for (n, a), (_, b) in zip(total["nulls"], more["nulls"], strict=True)]
+    return {**{k: total[k] + more[k] for k in total if k != "nulls"}, "nulls": nulls}
+
+
+def _digest(path: Path) -> bytes:
+    """SHA-256 of a file. Raises CollectError."""
+    found = sha256()
+    try:
+        with path.open("rb") as file:
+            while data := file.read(1 << 20):
+                found.update(data)
+    except OSError as error:
+        raise CollectError(f"{path} cannot be read: {error.strerror}") from error
+    return found.digest()
+
+
+def _size(folder: Path) -> int:
+    return (folder / "segments").stat().st_size

@@ -1,0 +1,53 @@
+"""A first draft of a standard from a sample, for the steward to edit. Reading is a worker's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from consensus.codec import Value
+from node.data.findings import Finding
+from node.data.standard import Guess, draft
+from node.data.types import BY_ENTITY, TYPES
+from node.data.worker import Limits, Worker, WorkerError
+
+_LIMITS = Limits(cpu_s=300, silence_s=120.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a sample of a file looks like."""
+
+    guesses: tuple[Guess, ...]
+    findings: tuple[Finding, ...]
+
+
+def profile(sample: Path) -> Profile:
+    """Look at the first records of a file. Raises WorkerError or what the reader refused."""
+    source: dict[str, Value] = {"kind": "file", "path": str(sample)}
+    findings: list[Finding] = []
+    guesses: list[Guess] = []
+    with Worker("profile", {"source": source}, _LIMITS) as worker:
+        for frame in worker.frames():
+            match frame:
+                case ["finding", str(), str(), int(), int(), str()]:
+                    findings.append(Finding(*frame[1:]))
+                case ["column", str(name), str(kind), codes, int(), int()] if kind in TYPES:
+                    guesses.append(_guess(name, kind, codes, findings))
+                case _:
+                    raise WorkerError(f"the profile of {sample} is not as it should be")
+    return Profile(tuple(guesses), tuple(findings))
+
+
+def _guess(name: str, kind: str, codes: Any, findings: list[Finding]) -> Guess:
+    """The type of what was found in the column; its level is that of the worst thing in it."""
+    found = [each for each in findings if each.field == name]
+    known = next((BY_ENTITY[each.entity].name for each in found if each.entity in BY_ENTITY), kind)
+    level = max((each.level for each in found), default=1)
+    return Guess(name, known, None if codes is None else tuple(map(str, codes)), level)
+
+
+def infer(identity: str, title: str, sample: Path, level: int = 1) -> dict[str, Value]:
+    """Return a standard that the sample follows. Raises StandardError, WorkerError or a refusal."""
+    return draft(identity, title, profile(sample).guesses, level)

@@ -1,0 +1,1 @@
+"""Kernels: pure functions from Arrow record batches to Arrow record batches, for workers only."""

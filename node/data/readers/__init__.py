@@ -1,0 +1,1 @@
+"""Readers: from a foreign source to Arrow batches of text. They run in worker processes only."""

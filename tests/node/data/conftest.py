@@ -1,0 +1,41 @@
+"""One real node for the tests that register."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from node.devnet import Devnet
+
+Command = Callable[..., Any]
+
+
+@pytest.fixture(scope="session")
+def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devnet]:
+    made = Devnet.create(tmp_path_factory.mktemp("data") / "net", 1)
+    made.start(*made.names)
+    yield made
+    made.down()
+
+
+@pytest.fixture(scope="session")
+def command(net: Devnet) -> Command:
+    """Run `muniment ... --home tax --json`; returns what it printed, or its error if `fails`."""
+    home = str(net.home(net.names[0]).path)
+
+    def run(*args: str, fails: bool = False) -> Any:
+        done = subprocess.run(
+            [sys.executable, "-m", "node", *args, "--home", home, "--json"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode != 0) == fails, done.stderr or done.stdout
+        return done.stderr if fails else json.loads(done.stdout)
+
+    return run

@@ -1,0 +1,189 @@
+"""Detectors against a population that was written apart from them, and against hostile text."""
+
+from __future__ import annotations
+
+import zipfile
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from bench.detect import CHECKED, document_accuracy, score
+from bench.population import Population
+from node.data import identifiers
+from node.data.findings import look_at
+from node.data.jobs.read import open_source
+from node.data.kernels.classify import Classifier, Finding
+from node.data.recognise import AnalyzerEngine
+
+TODAY = date(2026, 11, 24)
+SAMPLES = Path(__file__).parents[3] / "node" / "samples"
+ENGINE = AnalyzerEngine()
+
+
+def found_in(text: str) -> list[tuple[str, str]]:
+    return [(r.entity_type, text[r.start : r.end]) for r in ENGINE.analyze(text)]
+
+
+def test_sentences_of_the_population_reach_the_frozen_thresholds() -> None:
+    population = Population(7_351)
+    table = score([population.sentence() for _ in range(3_000)])
+    for kind in CHECKED:
+        assert table[kind][2] >= 0.98, (kind, table[kind])
+    for kind in ("PERSON", "ADDRESS", "PHONE_NUMBER", "EMAIL_ADDRESS", "CN_LICENSE_PLATE"):
+        assert table[kind][2] >= 0.90, (kind, table[kind])
+
+
+def test_documents_of_the_population_get_their_level() -> None:
+    assert document_accuracy(Population(99), 1_000) >= 0.85
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("身份证11010519491231002X，", [("CN_RESIDENT_ID", "11010519491231002X")]),
+        ("证号11010519491231002x号", [("CN_RESIDENT_ID", "11010519491231002x")]),
+        ("11010519491231002113812345678", []),  # a wrong check digit touching a number
+        ("440524188001010014", []),  # nobody born in 1880 has a number
+        ("电话13812345678转8", [("PHONE_NUMBER", "13812345678")]),
+        ("共计138123456789元", []),
+        ("版本1.2.3.4.5发布", []),
+        ("服务器192.168.10.1故障", [("IP_ADDRESS", "192.168.10.1")]),
+        ("金额13812345678.90元", []),
+        ("卡号6222 0209 0161 0334 结清", [("CREDIT_CARD", "6222 0209 0161 0334")]),
+        ("卡号6222 0209 0161 0335 结清", []),
+        ("IBAN DE89370400440532013000.", [("IBAN_CODE", "DE89370400440532013000")]),
+        ("联系人：欧阳娜，电话", [("PERSON", "欧阳娜")]),
+        ("联系人：待定", []),
+        ("护照E12345678", [("CN_PASSPORT", "E12345678")]),
+        ("型号E12345678", []),
+        ("a@b.cn。c.d@example.gov.cn", [("EMAIL_ADDRESS", "a@b.cn"),
+                                        ("EMAIL_ADDRESS", "c.d@example.gov.cn")]),
+    ],
+)  # fmt: skip
+def test_identifiers_beside_chinese_digits_and_decoys(
+    text: str, expected: list[tuple[str, str]]
+) -> None:
+    assert found_in(text) == expected
+
+
+def test_identity_numbers_that_touch_a_mobile_number_are_found_in_the_run() -> None:
+    assert found_in("11010519491231002X13812345678")[0] == ("CN_RESIDENT_ID", "11010519491231002X")
+    population = Population(1)
+    identity = next(i for i in iter(population.resident_id, "") if i.isdigit())
+    assert found_in(identity + "13812345678") == [
+        ("CN_RESIDENT_ID", identity), ("PHONE_NUMBER", "13812345678"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("day", ["18991231", "20230229", "20231301", "20230431", "21010101"])
+def test_impossible_births_are_no_identity(day: str) -> None:
+    body = "110105" + day + "002"
+    total = sum(int(d) * pow(2, 17 - i) for i, d in enumerate(body))
+    assert not identifiers.is_resident_id(body + "10X98765432"[total % 11])
+
+
+def test_long_runs_take_bounded_time() -> None:
+    assert found_in("1" * 2_000_000) == []
+    assert found_in("路1号" * 100_000)[:1] == []
+    assert found_in("@" * 500_000) == []
+
+
+def classify(rows: list[dict[str, str]]) -> list[Finding]:
+    names = list(rows[0])
+    classifier = Classifier(names, TODAY)
+    columns = [pa.array([row[name] or None for row in rows], pa.string()) for name in names]
+    classifier.add(pa.record_batch(columns, names=names))
+    return classifier.findings()
+
+
+def entities(findings: list[Finding]) -> dict[str, str]:
+    """The first finding of each column."""
+    found: dict[str, str] = {}
+    for each in findings:
+        if each.field:
+            found.setdefault(each.field, each.entity)
+    return found
+
+
+def test_columns_are_known_by_content_alone() -> None:
+    rows = list(Population(3).people(3_000))
+    bare = [{f"c{i}": value for i, value in enumerate(row.values())} for row in rows]
+    assert entities(classify(bare)) == {
+        "c1": "PERSON", "c2": "CN_RESIDENT_ID", "c5": "PHONE_NUMBER", "c6": "EMAIL_ADDRESS",
+        "c7": "ADDRESS", "c8": "CREDIT_CARD",
+    }  # fmt: skip
+    firms = list(Population(3).enterprises(3_000))
+    bare = [{f"c{i}": value for i, value in enumerate(row.values())} for row in firms]
+    assert entities(classify(bare)) == {
+        "c0": "CN_CREDIT_CODE", "c2": "PERSON", "c3": "PHONE_NUMBER", "c4": "ADDRESS",
+    }  # fmt: skip
+
+
+def test_minors_and_combinations_raise_the_level() -> None:
+    rows = [{"姓名": "王小明", "出生日期": "2020-01-01", "诊断": "感冒"} for _ in range(30)]
+    found = {(f.field, f.entity): f.level for f in classify(rows)}
+    assert found[("出生日期", "MINOR")] == 4
+    assert found[("诊断", "HEALTH")] == 4
+    assert found[("", "PERSON+HEALTH")] == 4
+
+
+def test_an_empty_column_is_graded_by_its_name() -> None:
+    rows = [{"护照号码": "", "备注": ""} for _ in range(5)]
+    assert [(f.field, f.level) for f in classify(rows)] == [("护照号码", 4)]
+
+
+def _of_file(path: Path) -> dict[str, str]:
+    opened = open_source({"kind": "file", "path": str(path)}, None, None, {})
+    assert opened is not None
+    names, chunks, _ = opened
+    classifier = Classifier(names, TODAY)
+    for chunk in chunks:
+        classifier.add(chunk.batch)
+    return entities(classifier.findings())
+
+
+def test_every_personal_column_of_the_legislators_is_found() -> None:
+    found = _of_file(Path(__file__).parent / "legislators.csv")
+    assert found == {
+        "name.first": "PERSON", "name.middle": "PERSON", "name.last": "PERSON",
+        "name.official_full": "PERSON", "bio.birthday": "DATE_OF_BIRTH", "bio.gender": "SEX",
+        "address": "ADDRESS", "phone": "PHONE_NUMBER", "office": "ADDRESS",
+    }  # fmt: skip
+
+
+def test_nothing_is_graded_too_high_in_the_domains() -> None:
+    assert _of_file(SAMPLES / "domains.csv") == {"Security contact email": "EMAIL_ADDRESS"}
+
+
+def _docx(path: Path, body: str) -> None:
+    space = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("word/document.xml", body.replace("SPACE", space))
+
+
+def test_documents_of_each_kind_are_graded(tmp_path: Path) -> None:
+    sentence = "申请人：王小明，身份证号11010519491231002X。"
+    (tmp_path / "a.txt").write_text(sentence, encoding="gb18030")
+    (tmp_path / "a.html").write_text(f"<p>{sentence}</p><script>x</script>", encoding="utf-8")
+    _docx(tmp_path / "a.docx", f'<w:d xmlns:w="SPACE"><w:p><w:t>{sentence}</w:t></w:p></w:d>')
+    for name in ("a.txt", "a.html", "a.docx"):
+        level, findings = look_at(tmp_path / name)
+        assert level == 4
+        assert {f.entity for f in findings} == {"PERSON", "CN_RESIDENT_ID"}
+    (tmp_path / "b.md").write_text("# 通知\n\n会议定于周五。", encoding="utf-8")
+    assert look_at(tmp_path / "b.md") == (1, [])
+
+
+def test_what_cannot_be_read_is_graded_highest(tmp_path: Path) -> None:
+    (tmp_path / "broken.pdf").write_bytes(b"%PDF-1.7\n" + b"\x00" * 500)
+    laughs = "".join(f'<!ENTITY a{i} "{f"&a{i - 1};" * 10}">' for i in range(1, 9))
+    _docx(tmp_path / "bomb.docx", f'<!DOCTYPE x [<!ENTITY a0 "ha">{laughs}]><x>&a8;</x>')
+    with zipfile.ZipFile(tmp_path / "zip.docx", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("word/document.xml", bytes(600 << 20))
+    (tmp_path / "cut.xlsx").write_bytes(b"PK\x03\x04" + bytes(40))
+    for path in sorted(tmp_path.iterdir()):
+        level, findings = look_at(path)
+        assert level == 4, path
+        assert findings[0].entity == "UNKNOWN"
