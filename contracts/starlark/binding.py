@@ -6,9 +6,7 @@ from contracts.starlark.errors import StarlarkError
 from contracts.starlark.values import Arguments, Named, Value, type_name
 
 
-def bind(
-    name: str, args: Arguments, named: Named, *parameters: str, least: int = 0
-) -> list[Value]:
+def bind(name: str, args: Arguments, named: Named, *parameters: str, least: int = 0) -> list[Value]:
     """Return the values of a builtin's parameters, None for those left out.
 
     The first `least` must be given.

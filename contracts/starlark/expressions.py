@@ -13,7 +13,15 @@ from typing import cast
 from contracts.starlark.containers import DICT_METHODS, LIST_METHODS
 from contracts.starlark.errors import LimitReached, StarlarkError, SyntaxFault
 from contracts.starlark.functions import Code, Eval, Formal, Frame, call
-from contracts.starlark.operators import BINARY, get_item, get_slice, insert, items_of, set_item, unary
+from contracts.starlark.operators import (
+    BINARY,
+    get_item,
+    get_slice,
+    insert,
+    items_of,
+    set_item,
+    unary,
+)
 from contracts.starlark.resolver import Resolved, Scope, Variable
 from contracts.starlark.strings import BYTES_METHODS, TEXT_METHODS, Method
 from contracts.starlark.syntax import (
@@ -211,13 +219,10 @@ def compile_target(builder: Builder, target: Expr) -> Store:
             builder.level -= 1
 
             def unpack(frame: Frame, value: Value) -> None:
-                if type(value) is List or type(value) is tuple:
-                    values = value.items if type(value) is List else value
-                else:
-                    values = items_of(frame[0], value)
+                values = items_of(frame[0], value)
                 if len(values) != len(stores):
                     raise StarlarkError(f"{len(values)} values for {len(stores)} targets")
-                for store, item in zip(stores, list(values), strict=True):
+                for store, item in zip(stores, values, strict=True):
                     store(frame, item)
 
             return unpack
@@ -332,35 +337,42 @@ def attribute(thread: Thread, value: Value, name: str) -> Value:
 def _call(builder: Builder, node: CallExpr) -> Eval:
     builder.cost += CALL >> 1
     builder.deepen(3)
-    receiver, name = None, ""
     if isinstance(node.function, Dot):
-        receiver, name = compile_expr(builder, node.function.operand), node.function.name
-        callee = _nothing
+        run = _method_call(builder, node.function, node.arguments)
     else:
-        callee = compile_expr(builder, node.function)
-    take = _arguments(builder, node.arguments)
+        run = _plain_call(builder, node.function, node.arguments)
     builder.level -= 3
-    if receiver is None:
+    return run
 
-        def run(frame: Frame) -> Value:
-            function = callee(frame)
-            args, named = take(frame)
-            return call(frame[0], function, args, named)
 
-        return run
-    owner = receiver
+def _plain_call(builder: Builder, function: Expr, arguments: tuple[Argument, ...]) -> Eval:
+    callee = compile_expr(builder, function)
+    take = _arguments(builder, arguments)
 
-    def run_method(frame: Frame) -> Value:
-        value = owner(frame)
+    def run(frame: Frame) -> Value:
+        function = callee(frame)
+        args, named = take(frame)
+        return call(frame[0], function, args, named)
+
+    return run
+
+
+def _method_call(builder: Builder, dot: Dot, arguments: tuple[Argument, ...]) -> Eval:
+    """A call of `value.name(...)`, without making the bound method first."""
+    receiver, name = compile_expr(builder, dot.operand), dot.name
+    take = _arguments(builder, arguments)
+
+    def run(frame: Frame) -> Value:
+        thread, value = frame[0], receiver(frame)
         method = METHODS.get(type(value), _NO_METHODS).get(name)
         if method is None:
-            function = attribute(frame[0], value, name)
+            function = attribute(thread, value, name)
             args, named = take(frame)
-            return call(frame[0], function, args, named)
+            return call(thread, function, args, named)
         args, named = take(frame)
-        return method(frame[0], value, args, named)
+        return method(thread, value, args, named)
 
-    return run_method
+    return run
 
 
 def _arguments(
@@ -573,5 +585,3 @@ def open_loop(thread: Thread, value: Value) -> Iterable[Value]:
 def close_loop(value: Value) -> None:
     if type(value) is List or type(value) is Dict:
         value.loops -= 1
-
-

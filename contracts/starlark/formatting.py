@@ -10,9 +10,7 @@ _ESCAPES = {chr(n): f"\\x{n:02x}" for n in (*range(0x20), 0x7F)} | {
     "\n": "\\n", "\t": "\\t", "\r": "\\r", '"': '\\"', "\\": "\\\\",
 }  # fmt: skip
 _ESCAPE_TABLE = str.maketrans(_ESCAPES)
-_BYTE = tuple(
-    _ESCAPES.get(chr(n)) or (chr(n) if n < 0x80 else f"\\x{n:02x}") for n in range(256)
-)
+_BYTE = tuple(_ESCAPES.get(chr(n)) or (chr(n) if n < 0x80 else f"\\x{n:02x}") for n in range(256))
 _HEX = "0123456789abcdef"
 _RADIX = {"d": 10, "x": 16, "X": 16, "o": 8}
 

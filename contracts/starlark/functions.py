@@ -88,9 +88,7 @@ def call_function(thread: Thread, function: Function, args: Arguments, named: Na
     return result
 
 
-def _frame(
-    thread: Thread, function: Function, code: Code, args: Arguments, named: Named
-) -> Frame:
+def _frame(thread: Thread, function: Function, code: Code, args: Arguments, named: Named) -> Frame:
     if code.plain and not named and len(args) == len(code.formals):
         frame: Frame = [thread, None, *args]
     else:

@@ -175,7 +175,7 @@ def compare(thread: Thread, left: Value, right: Value, depth: int = 0) -> int:
         if kind in (int, str, bytes, bool):
             if kind is str or kind is bytes:
                 thread.charge(min(len(left), len(right)) >> 6)
-            return (left > right) - (left < right)
+            return -1 if left < right else 1 if left > right else 0
         if kind is List:
             left, right, kind = left.items, right.items, tuple
         if kind is tuple:
@@ -295,9 +295,7 @@ def insert(
         table[found] = (old[0], value)
 
 
-def get_slice(
-    thread: Thread, collection: Value, start: Value, stop: Value, step: Value
-) -> Value:
+def get_slice(thread: Thread, collection: Value, start: Value, stop: Value, step: Value) -> Value:
     for part in (start, stop, step):
         if part is not None and type(part) is not int:
             raise StarlarkError(f"a slice is made with ints, not {type_name(part)}")

@@ -5,8 +5,17 @@ from __future__ import annotations
 from typing import TypeVar, cast
 
 from contracts.starlark.errors import SyntaxFault
-from contracts.starlark.lexer import BYTES, DEDENT, END, INDENT, INT, NAME, NEWLINE, STRING
-from contracts.starlark.lexer import tokenize
+from contracts.starlark.lexer import (
+    BYTES,
+    DEDENT,
+    END,
+    INDENT,
+    INT,
+    NAME,
+    NEWLINE,
+    STRING,
+    tokenize,
+)
 from contracts.starlark.syntax import (
     Argument,
     Assign,

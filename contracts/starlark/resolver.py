@@ -49,7 +49,8 @@ class Variable:
 class Scope:
     """A function, or the top level: its names and the size of its frame.
 
-    `own` are its variables in the order of slots, those of comprehensions included; `taken` pairs a variable of the function around with the one that stands for it here.
+    `own` are its variables in the order of slots, those of comprehensions included; `taken` pairs
+    a variable of the function around with the one that stands for it here.
     """
 
     outer: Scope | None
@@ -236,5 +237,3 @@ def _target_names(target: Expr) -> list[tuple[str, int]]:
         case Sequence(items=items):
             return [pair for item in items for pair in _target_names(item)]
     return []
-
-

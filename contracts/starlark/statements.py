@@ -196,7 +196,7 @@ def _for(builder: Builder, node: For) -> Step:
                 raise OutOfGas
             store(frame, item)
             signal = body(frame)
-            if signal == BREAK or signal == RETURN:
+            if signal in (BREAK, RETURN):
                 break
         close_loop(value)
         return RETURN if signal == RETURN else None

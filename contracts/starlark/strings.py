@@ -157,7 +157,7 @@ def _split_lines(thread: Thread, text: str, args: Arguments, named: Named) -> Va
     rows = text.split("\n")
     last = rows.pop()
     found = [row + "\n" for row in rows] if keep is True else rows
-    return List(found + [last] if last else found)
+    return List([*found, last] if last else found)
 
 
 def _partition(name: str, part: Callable[[str, str], tuple[str, str, str]]) -> Method:

@@ -203,7 +203,10 @@ def docstring(body: Block) -> str:
 
 
 def children(node: Expr) -> tuple[Expr, ...]:
-    """Return the parts of `node` in the order of evaluation; none for names, literals, lambdas and comprehensions."""
+    """Return the parts of `node` in the order of evaluation.
+
+    Names, literals, lambdas and comprehensions have none here: who walks treats them apart.
+    """
     match node:
         case Sequence(items=items):
             return items

@@ -62,9 +62,7 @@ class Function:
 
     __slots__ = ("cells", "code", "defaults", "frozen")
 
-    def __init__(
-        self, code: Any, defaults: tuple[Value, ...], cells: tuple[Cell, ...]
-    ) -> None:
+    def __init__(self, code: Any, defaults: tuple[Value, ...], cells: tuple[Cell, ...]) -> None:
         self.code = code
         self.defaults = defaults
         self.cells = cells
