@@ -73,7 +73,7 @@ class _Writer:
             self.put(_plain(value))
 
     def write_sequence(self, items: Arguments, is_list: bool, depth: int) -> None:
-        self.thread.charge(2 * len(items))
+        self.thread.charge(4 + 6 * len(items))
         self.put("[" if is_list else "(")
         for index, item in enumerate(items):
             self.put(", " if index else "")
@@ -81,7 +81,7 @@ class _Writer:
         self.put("]" if is_list else ",)" if len(items) == 1 else ")")
 
     def write_dict(self, value: Dict, depth: int) -> None:
-        self.thread.charge(4 * len(value.items))
+        self.thread.charge(4 + 12 * len(value.items))
         self.put("{")
         for index, (key, item) in enumerate(value.items.values()):
             self.put(", " if index else "")

@@ -159,7 +159,7 @@ def equal(thread: Thread, left: Value, right: Value, depth: int = 0) -> bool:
         return False
     if depth >= MAX_NESTING:
         raise LimitReached(f"values nested deeper than {MAX_NESTING} are not compared")
-    thread.charge(2 * len(left))
+    thread.charge(4 + 5 * len(left))
     if kind is Dict:
         return all(
             key in right and equal(thread, pair[1], right[key][1], depth + 1)
@@ -181,7 +181,7 @@ def compare(thread: Thread, left: Value, right: Value, depth: int = 0) -> int:
         if kind is tuple:
             if depth >= MAX_NESTING:
                 raise LimitReached(f"values nested deeper than {MAX_NESTING} are not compared")
-            thread.charge(3 * min(len(left), len(right)))
+            thread.charge(4 + 5 * min(len(left), len(right)))
             for a, b in zip(left, right, strict=False):
                 if not equal(thread, a, b, depth + 1):
                     return compare(thread, a, b, depth + 1)
@@ -225,6 +225,7 @@ def key_of(thread: Thread, key: Value) -> object:
     if key is None or (kind is int and -_SMALL < key < _SMALL):
         return key
     if kind in (bool, int, tuple):
+        thread.charge(6)
         _check_hashable(thread, key, 0)
         return (render(thread, key, quoted=True),)
     raise StarlarkError(f"a {type_name(key)} cannot be a key")

@@ -195,7 +195,7 @@ def _join(thread: Thread, text: str, args: Arguments, named: Named) -> Value:
 def _translate(name: str, table: dict[int, int]) -> Method:
     def run(thread: Thread, text: str, args: Arguments, named: Named) -> Value:
         bind(name, args, named)
-        thread.charge(len(text) >> 3)
+        thread.charge(len(text) >> 2)
         thread.charge_text(len(text))
         return text.translate(table)
 
