@@ -23,6 +23,7 @@ _COMMANDS = {
     "watch": ("node.cli.running", "Follow blocks, transactions or events live."),
     "standard": ("node.cli.data", "Publish and look up data standards."),
     "dataset": ("node.cli.data", "Register and look up datasets."),
+    "contract": ("node.cli.contract", "Write, check, test, describe, call and ask contracts."),
     "receipt": ("node.cli.proofs", "Save the proof that a transaction is final."),
     "verify": ("node.cli.proofs", "Check a receipt offline."),
     "prove-record": ("node.cli.proofs", "Save a proof of one record with chosen fields."),

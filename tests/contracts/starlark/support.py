@@ -43,5 +43,3 @@ def fault(source: str, gas: int = GAS) -> StarlarkError:
     except StarlarkError as error:
         return error
     raise AssertionError("the source ran to its end")
-
-

@@ -89,7 +89,9 @@ def test_an_expression_has_the_value_of_the_specification(expression: str, value
         ("len('e\\u0301'), 'a\\u0085b'.splitlines()", '(2, ["a\u0085b"])'),
     ],
 )  # fmt: skip
-def test_characters_beyond_ascii_have_no_case_and_are_no_blanks(expression: str, value: str) -> None:
+def test_characters_beyond_ascii_have_no_case_and_are_no_blanks(
+    expression: str, value: str
+) -> None:
     assert shown(expression) == value
 
 

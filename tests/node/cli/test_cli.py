@@ -12,7 +12,7 @@ import pytest
 
 COMMANDS = (
     "init", "card", "network", "start", "status", "peers", "block", "tx", "watch", "standard",
-    "dataset", "receipt", "verify", "prove-record", "verify-record", "devnet", "demo",
+    "dataset", "contract", "receipt", "verify", "prove-record", "verify-record", "devnet", "demo",
 )  # fmt: skip
 
 
