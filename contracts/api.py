@@ -154,6 +154,15 @@ class Context:
         execution.events = mine.events
         return Context(execution, contract, self.index, self.caller)
 
+    def mark(self) -> tuple[int, int]:
+        """Return where the transaction is now, for `roll_back`."""
+        return self._overlay.mark(), len(self._execution.events)
+
+    def roll_back(self, mark: tuple[int, int]) -> None:
+        """Take back what was written and announced since `mark`."""
+        self._overlay.roll_back(mark[0])
+        del self._execution.events[mark[1] :]
+
     @property
     def overlay(self) -> Overlay:
         """The whole state, for what gives contracts their part of it."""

@@ -66,7 +66,7 @@ class _Lexer:
         self.text = text
         self.at = 0
         self.line = 1
-        self.open: list[str] = []
+        self.open: list[Token] = []
         self.indents = [0]
 
     def fault(self, message: str) -> SyntaxFault:
@@ -77,7 +77,7 @@ class _Lexer:
             yield from self._indentation()
             yield from self._line()
         if self.open:
-            raise self.fault(f"{self.open[-1]} is never closed")
+            raise SyntaxFault(f"{self.open[-1].kind} is never closed", self.open[-1].line)
         for _ in self.indents[1:]:
             yield Token(DEDENT, "", self.line)
         yield Token(END, "", self.line)
@@ -146,10 +146,10 @@ class _Lexer:
 
     def _bracket(self, operator: str) -> None:
         if operator in _CLOSING:
-            self.open.append(operator)
+            self.open.append(Token(operator, operator, self.line))
             if len(self.open) > MAX_NESTING:
                 raise self.fault(f"brackets are nested deeper than {MAX_NESTING}")
-        elif operator in ")]}" and (not self.open or _CLOSING[self.open.pop()] != operator):
+        elif operator in ")]}" and (not self.open or _CLOSING[self.open.pop().kind] != operator):
             raise self.fault(f"{operator} closes nothing")
 
     def _word(self) -> Token:

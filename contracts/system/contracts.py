@@ -46,8 +46,8 @@ def deploy(ctx: Context, name: str, source: str, title: str = "") -> None:
     count = mine.get(_COUNT) or 0
     if count >= MAX_CONTRACTS:
         fail(Code.TOO_MANY_CONTRACTS, MAX_CONTRACTS)
-    mine.put(_COUNT, count + 1)
     _install(ctx, name, source, title, 1, "setup", {})
+    mine.put(_COUNT, count + 1)
     mine.emit("deployed", [name, 1, sha256(source.encode("utf-8"))])
 
 
@@ -114,7 +114,7 @@ def _install(
     ctx: Context, name: str, source: str, title: str, version: int, hook: str, args: Args
 ) -> None:
     """Store code and head, then let the new code prepare the state; all of it or nothing."""
-    mark = ctx.overlay.mark()
+    mark = ctx.mark()
     mine = ctx.as_contract(CONTRACT)
     module, contract = _load(name, source)
     key = name.encode("ascii")
@@ -135,7 +135,7 @@ def _install(
         inner = ctx.as_contract(contract, gas=ctx.block.parameters.max_gas)
         run_hook(inner, module, contract, find, hook, args)
     except Failure:
-        ctx.overlay.roll_back(mark)
+        ctx.roll_back(mark)
         raise
 
 

@@ -19,6 +19,14 @@ def loop(first: str, body: str, times: int = 1_000_000) -> str:
     return f"def f():\n    {first}\n    for i in range({times}):\n        {body}\nf()"
 
 
+def grown(first: str, step: str, last: str, times: int = 50) -> str:
+    """Two values that grow alike, and what is done with them at the end."""
+    return (
+        f"def f():\n    x = {first}\n    y = {first}\n    for i in range({times}):\n"
+        f"        x = {step.format('x')}\n        y = {step.format('y')}\n    return {last}\nf()"
+    )
+
+
 ATTACKS = {
     "list of a range": "list(range(20000000))",
     "list of the largest range": "list(range(1 << 61))",
@@ -55,16 +63,17 @@ ATTACKS = {
     "format template": loop("x = '}}' * 100000", "x.format()"),
     "repr": loop("x = '\\\\n' * 100000", "repr(x)"),
     "repr of repr": loop("x = '\"'", "x = repr(x)", 100),
-    "str of a tree": "def f():\n    x = []\n    for i in range(50):\n        x = [x, x]\n    return str(x)\nf()",
-    "equality of trees": "def f():\n    x = [1]\n    y = [1]\n    for i in range(50):\n        x = [x, x]\n        y = [y, y]\n    return x == y\nf()",
-    "order of trees": "def f():\n    x = [1]\n    y = [1]\n    for i in range(50):\n        x = [x, x]\n        y = [y, y]\n    return x < y\nf()",
-    "key of a tree": "def f():\n    x = (1,)\n    for i in range(50):\n        x = (x, x)\n    return {x: 1}\nf()",
-    "deep list shown": "def f():\n    x = []\n    for i in range(1000):\n        x = [x]\n    return str(x)\nf()",
-    "deep list compared": "def f():\n    x = []\n    y = []\n    for i in range(1000):\n        x = [x]\n        y = [y]\n    return x == y\nf()",
+    "str of a tree": grown("[]", "[{0}, {0}]", "str(x)"),
+    "equality of trees": grown("[1]", "[{0}, {0}]", "x == y"),
+    "order of trees": grown("[1]", "[{0}, {0}]", "x < y"),
+    "key of a tree": grown("(1,)", "({0}, {0})", "{x: 1}"),
+    "deep list shown": grown("[]", "[{0}]", "str(x)", 1_000),
+    "deep list compared": grown("[]", "[{0}]", "x == y", 1_000),
+    "deep tuple as key": grown("()", "({0},)", "{x: 1}", 1_000),
     "deep list kept": loop("x = []", "x = [x]"),
-    "list in itself shown": "def f():\n    x = []\n    x.append(x)\n    return str(x)\nf()",
-    "lists in themselves compared": "def f():\n    x = []\n    y = []\n    x.append(x)\n    y.append(y)\n    return x == y\nf()",
-    "dict in itself shown": "def f():\n    x = {}\n    x['x'] = x\n    return str(x)\nf()",
+    "list in itself shown": "x = []\nx.append(x)\nstr(x)",
+    "lists in themselves compared": "x = []\ny = [x]\nx.append(y)\nx == y",
+    "dict in itself shown": "x = {}\nx['x'] = x\nstr(x)",
     "replace": "('a' * 200000).replace('a', 'b' * 200000)",
     "replace nothing": "('a' * 100000).replace('', 'b' * 1000)",
     "replace often": loop("x = 'a' * 100000", "x.replace('a', 'b')"),

@@ -113,9 +113,9 @@ def test_an_expression_ends_alike_each_time(expression: str) -> None:
 
 _SOUP = st.lists(
     st.sampled_from(
-        ["def ", "f", "(", ")", ":", "\n", "    ", "if ", "else", "for ", " in ", "[", "]", "{", "}",
-         "'", '"""', "\\", "lambda ", "1", "0x", "*", "**", ",", "=", "==", "+", "-", "not ", ".",
-         "return ", "and ", "b'", "r'", "#", "é", "\t", "\x00", "\u202e", "while ", "e", "_", ";"]
+        ["def ", "f", "(", ")", ":", "\n", "    ", "if ", "else", "for ", " in ", "[", "]", "{",
+         "}", "'", '"""', "\\", "lambda ", "1", "0x", "*", "**", ",", "=", "==", "+", "-", "not ",
+         ".", "return ", "and ", "b'", "r'", "#", "é", "\t", "\x00", "\u202e", "while ", "e", ";"]
     ),
     max_size=60,
 ).map("".join)  # fmt: skip
@@ -124,7 +124,9 @@ _SOUP = st.lists(
 @settings(max_examples=500, deadline=None)
 @given(st.one_of(st.text(max_size=200), _SOUP))
 def test_any_text_parses_or_is_refused(text: str) -> None:
+    found = None
     try:
         parse(text)
     except SyntaxFault as fault:
-        assert 1 <= fault.line <= text.count("\n") + 2
+        found = fault.line
+    assert found is None or 1 <= found <= text.count("\n") + 2
