@@ -233,6 +233,7 @@ def compile_target(builder: Builder, target: Expr) -> Store:
 
 
 def _sequence(builder: Builder, node: Sequence) -> Eval:
+    builder.cost += 2
     parts = [compile_expr(builder, item) for item in node.items]
     if node.is_list:
         return lambda frame: List([part(frame) for part in parts])
@@ -240,6 +241,7 @@ def _sequence(builder: Builder, node: Sequence) -> Eval:
 
 
 def _dict(builder: Builder, entries: tuple[tuple[Expr, Expr], ...]) -> Eval:
+    builder.cost += 6
     parts = [(compile_expr(builder, key), compile_expr(builder, value)) for key, value in entries]
 
     def run(frame: Frame) -> Value:
@@ -335,7 +337,7 @@ def attribute(thread: Thread, value: Value, name: str) -> Value:
 
 
 def _call(builder: Builder, node: CallExpr) -> Eval:
-    builder.cost += CALL >> 1
+    builder.cost += CALL - 2
     builder.deepen(3)
     if isinstance(node.function, Dot):
         run = _method_call(builder, node.function, node.arguments)

@@ -190,7 +190,7 @@ def _sorted(thread: Thread, args: Arguments, named: Named) -> Value:
     """Stable; `key` is called once for each element, `reverse` keeps the order of equal ones."""
     source, key, reverse = bind("sorted", args, named, "elements", "key", "reverse", least=1)
     items = items_of(thread, source)
-    thread.charge(3 * len(items) * len(items).bit_length())
+    thread.charge(4 * len(items) * len(items).bit_length())
     pairs = [(_key(thread, key, item), item) for item in items]
     wanted = -1 if truth(reverse) else 1
     return List([item for _, item in _merge_sort(thread, pairs, wanted)])

@@ -288,7 +288,7 @@ def insert(
     found = key_of(thread, key)
     old = table.get(found)
     if old is None:
-        thread.charge(2)
+        thread.charge(4)
         if len(table) >= MAX_ITEMS:
             raise LimitReached(f"a dict has {MAX_ITEMS} entries at most")
         table[found] = (key, value)
