@@ -113,11 +113,16 @@ def test(file: Path, as_json: bool) -> None:
                 click.echo(f"  | {line}")
             if row["fault"]:
                 click.echo(row["fault"])
-        table(("method", "least gas", "most gas"), [(n, *g) for n, g in d["gas"].items()])
+        if d["gas"]:
+            pairs([(name, f"{_span(*found)} gas") for name, found in d["gas"].items()])
 
     show(data, as_json, render)
     if failed:
         raise MunimentError(f"{len(failed)} of {len(report.results)} tests failed")
+
+
+def _span(least: int, most: int) -> str:
+    return str(least) if least == most else f"{least} to {most}"
 
 
 @contract.command()
