@@ -37,6 +37,8 @@ _BOUNDS: dict[str, tuple[int, int]] = {
     "max_calls": (1, 1_000),
     "replay_window": (8, 10_000),
     "replay_limit": (1_000, 10_000_000),
+    "max_gas": (10_000, 100_000_000),
+    "max_block_gas": (10_000, 1_000_000_000),
 }
 
 
@@ -46,6 +48,8 @@ class Parameters:
 
     `delta_ms` bounds the network delay that Simplex assumes: the leader timer is two of it, the
     advance timer three. `replay_window` is the number of heights a transaction may be valid for.
+    `max_gas` bounds what deployed contracts may do in a transaction, `max_block_gas` in a block; a
+    unit is about 100 ns.
     """
 
     version: int = 1
@@ -62,6 +66,8 @@ class Parameters:
     max_calls: int = 100
     replay_window: int = 600
     replay_limit: int = 1_000_000
+    max_gas: int = 1_000_000
+    max_block_gas: int = 5_000_000
 
     def to_value(self) -> dict[str, Value]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
@@ -81,6 +87,8 @@ class Parameters:
             raise DecodeError("delta_cap_ms must not be below delta_ms")
         if parameters.max_block_bytes < parameters.max_transaction_bytes:
             raise DecodeError("max_block_bytes must not be below max_transaction_bytes")
+        if parameters.max_block_gas < parameters.max_gas:
+            raise DecodeError("max_block_gas must not be below max_gas")
         return parameters
 
 

@@ -13,6 +13,7 @@ from consensus.codec import DecodeError, Value, encode
 from consensus.validators import Parameters
 from contracts.codes import Code
 from contracts.receipts import MAX_EVENTS, Event
+from contracts.starlark.thread import Thread
 from contracts.state import Overlay, StateReader
 
 MAX_DETAIL = 256
@@ -75,39 +76,51 @@ class Reader:
 
 
 class Execution:
-    """One transaction in execution: what its calls share."""
+    """One transaction in execution: what its calls share.
 
-    __slots__ = ("block", "contracts", "events", "key", "overlay", "sender", "txid")
+    `contracts` are the ledger's own, `find` returns a deployed one; `gas` is for the latter.
+    """
+
+    __slots__ = (
+        "block", "contracts", "events", "find", "key", "overlay", "sender", "thread", "txid",
+    )  # fmt: skip
 
     def __init__(
         self,
         block: BlockContext,
         overlay: Overlay,
         contracts: Mapping[str, Contract],
+        find: Callable[[StateReader, str], Contract | None],
         sender: str,
         key: bytes,
         txid: bytes,
+        gas: int,
     ) -> None:
         self.block = block
         self.overlay = overlay
         self.contracts = contracts
+        self.find = find
         self.sender = sender
         self.key = key
         self.txid = txid
+        self.thread = Thread(gas)
         self.events: list[Event] = []
 
     def run(
         self, index: int, caller: str | None, contract: str, method: str, args: dict[str, Value]
-    ) -> None:
-        """Run one call. Raises Failure; what was written until then is the caller's to undo."""
-        found = self.contracts.get(contract)
+    ) -> Any:
+        """Run one call; returns what a deployed contract's method returns.
+
+        Raises Failure; what was written until then is the caller's to undo.
+        """
+        found = self.contracts.get(contract) or self.find(self.overlay, contract)
         if found is None:
             fail(Code.UNKNOWN_CONTRACT, plain(contract))
         signature = found.methods.get(method)
         if signature is None:
             fail(Code.UNKNOWN_METHOD, plain(method))
         check_arguments(signature.arguments, args, signature.optional)
-        signature.run(Context(self, found, index, caller), args)
+        return signature.run(Context(self, found, index, caller), args)
 
 
 class Context:
@@ -129,6 +142,40 @@ class Context:
         self.contract = contract.name
         self.index = index
         self.caller = caller
+
+    def as_contract(self, contract: Contract, gas: int = 0) -> Context:
+        """The context of another contract in the same call, with gas of its own.
+
+        For the ledger's own code only: it gives access to another contract's state.
+        """
+        mine = self._execution
+        shared = (mine.block, mine.overlay, mine.contracts, mine.find)
+        execution = Execution(*shared, mine.sender, mine.key, mine.txid, gas)
+        execution.events = mine.events
+        return Context(execution, contract, self.index, self.caller)
+
+    def mark(self) -> tuple[int, int]:
+        """Return where the transaction is now, for `roll_back`."""
+        return self._overlay.mark(), len(self._execution.events)
+
+    def roll_back(self, mark: tuple[int, int]) -> None:
+        """Take back what was written and announced since `mark`."""
+        self._overlay.roll_back(mark[0])
+        del self._execution.events[mark[1] :]
+
+    @property
+    def overlay(self) -> Overlay:
+        """The whole state, for what gives contracts their part of it."""
+        return self._overlay
+
+    @property
+    def contracts(self) -> Mapping[str, Contract]:
+        """The ledger's own contracts."""
+        return self._execution.contracts
+
+    @property
+    def thread(self) -> Thread:
+        return self._execution.thread
 
     @property
     def sender(self) -> str:
@@ -163,7 +210,10 @@ class Context:
 
     def scan(self, prefix: bytes, after: bytes = b"", limit: int = 100) -> list[tuple[bytes, Any]]:
         """Up to `limit` pairs with key under `prefix` and above `after`, sorted by key."""
-        return self.other(self.contract).scan(prefix, after, limit)
+        own = self._prefix
+        start = own + after if after else b""
+        rows = self._overlay.scan(own + prefix, start, limit)
+        return [(key[len(own) :], cbor2.loads(value)) for key, value in rows]
 
     def other(self, contract: str) -> Reader:
         """Read access to another contract's state."""
@@ -176,14 +226,14 @@ class Context:
             fail(Code.TOO_MANY_EVENTS, MAX_EVENTS)
         events.append(Event(self.contract, name, data))
 
-    def call(self, contract: str, method: str, args: dict[str, Value]) -> None:
+    def call(self, contract: str, method: str, args: dict[str, Value]) -> Any:
         """Call another contract in the sender's name; its failure is the transaction's."""
-        self._execution.run(self.index, self.contract, contract, method, args)
+        return self._execution.run(self.index, self.contract, contract, method, args)
 
 
 Args = dict[str, Any]
 """Arguments that their checkers have accepted, so their types are known to the method."""
-Method = Callable[[Context, Args], None]
+Method = Callable[[Context, Args], Any]
 Query = Callable[[StateReader, Args], Value]
 
 
@@ -207,16 +257,22 @@ class QuerySignature:
 
 @dataclass(frozen=True)
 class Contract:
-    """A named set of methods and queries; the name is ASCII without a slash."""
+    """A named set of methods and queries; the name is ASCII without a slash.
+
+    A deployed contract keeps its state in a `space` of its own, and can be asked on the gas of the
+    one who asks.
+    """
 
     name: str
     methods: Mapping[str, Signature]
     queries: Mapping[str, QuerySignature]
+    space: str | None = None
+    ask: Callable[[Thread, StateReader, str, Args], Value] | None = None
 
     @cached_property
     def prefix(self) -> bytes:
         """Stands before each key of this contract in the state."""
-        return self.name.encode("ascii") + b"/"
+        return (self.space or self.name).encode("ascii") + b"/"
 
 
 def check_arguments(

@@ -4,26 +4,9 @@ from __future__ import annotations
 
 from consensus.codec import DecodeError, Value
 from contracts.api import Checker
+from contracts.text import HIDDEN
 
 _SLUG = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-._")
-_HIDDEN = frozenset(
-    chr(point)
-    for low, high in (
-        (0x00, 0x1F),
-        (0x7F, 0x9F),
-        (0x061C, 0x061C),
-        (0x200E, 0x200F),
-        (0x2028, 0x202E),
-        (0x2066, 0x2069),
-        (0xD800, 0xDFFF),
-    )
-    for point in range(low, high + 1)
-)
-"""Controls, line and paragraph separators, direction marks, lone surrogates.
-
-A fixed list, since `str.isprintable` follows the interpreter's edition of Unicode and members run
-several.
-"""
 MAX_ID_BYTES = 128
 
 
@@ -52,7 +35,7 @@ def text(max_bytes: int, min_bytes: int = 1) -> Checker:
         if type(value) is not str:
             raise DecodeError(f"{what}: must be text")
         # For ASCII alone `isprintable` is the same in every edition, and quicker.
-        if not (value.isprintable() if value.isascii() else _HIDDEN.isdisjoint(value)):
+        if not (value.isprintable() if value.isascii() else HIDDEN.isdisjoint(value)):
             raise DecodeError(f"{what}: must not hold control characters")
         if not min_bytes <= len(value.encode()) <= max_bytes:
             raise DecodeError(f"{what}: must have {min_bytes} to {max_bytes} bytes")

@@ -21,6 +21,10 @@ class Code(IntEnum):
     BAD_ARGUMENT = 8
     TOO_MANY_EVENTS = 9
     TOO_LARGE = 10
+    OUT_OF_GAS = 11
+    BLOCK_OUT_OF_GAS = 12
+    CONTRACT_FAULT = 13
+    REFUSED_BY_CONTRACT = 14
     NOT_OWNER = 100
     EXISTS = 101
     NOT_FOUND = 102
@@ -29,6 +33,8 @@ class Code(IntEnum):
     LEVEL_TOO_LOW = 105
     CLASS_TOO_LOW = 106
     RETIRED = 107
+    BAD_SOURCE = 140
+    TOO_MANY_CONTRACTS = 141
 
 
 NAMES = {code: code.name.replace("_", "-").translate(_LOWER) for code in Code}

@@ -14,6 +14,7 @@ from contracts.envelope import Transaction
 from contracts.receipts import Receipt
 from contracts.state import Overlay, StateReader
 from contracts.system import VERSIONS, members
+from contracts.system.contracts import find
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +32,11 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class BlockResult:
-    """What a block changed (None: deleted) and the receipts of its transactions, in order."""
+    """What a block changed (None: deleted), and receipts and gas of its transactions, in order."""
 
     changes: dict[bytes, bytes | None]
     receipts: tuple[Receipt, ...]
+    gas: tuple[int, ...]
 
 
 class QueryError(ValueError):
@@ -93,16 +95,21 @@ def execute_block(
     overlay = Overlay(state)
     contracts = VERSIONS[context.parameters.version]
     receipts = []
+    gas: list[int] = []
+    left = context.parameters.max_block_gas
     for index, transaction in enumerate(transactions):
         overlay.begin()
         rejection = check_admission(overlay, transaction, context.height, context.parameters)
+        used = 0
         if rejection is None:
-            receipt = _execute(overlay, context, contracts, index, transaction)
+            receipt, used = _execute(overlay, context, contracts, index, transaction, left)
         else:
             code, details = int(rejection.code), rejection.details
             receipt = Receipt(transaction.txid, index, code, details, ())
         receipts.append(receipt)
-    return BlockResult(overlay.changes, tuple(receipts))
+        gas.append(used)
+        left -= used
+    return BlockResult(overlay.changes, tuple(receipts), tuple(gas))
 
 
 def _execute(
@@ -111,29 +118,45 @@ def _execute(
     contracts: Mapping[str, Contract],
     index: int,
     transaction: Transaction,
-) -> Receipt:
-    """Run all calls, or take back what they did at the first that fails.
+    block_gas: int,
+) -> tuple[Receipt, int]:
+    """Run all calls, or take back what they did at the first that fails; returns the gas used too.
+
+    `block_gas` is what the transactions before have left of the block's gas.
 
     Only Failure is an answer to the sender. Any other exception is a fault of a contract's code
     and stops the node, since it would otherwise pass for a rule.
     """
+    limit = context.parameters.max_gas
     execution = Execution(
-        context, overlay, contracts, transaction.sender, transaction.key, transaction.txid
+        context,
+        overlay,
+        contracts,
+        find,
+        transaction.sender,
+        transaction.key,
+        transaction.txid,
+        min(limit, block_gas),
     )
+    thread = execution.thread
     try:
         for place, call in enumerate(transaction.calls):
             execution.run(place, None, call.contract, call.method, call.args)
     except Failure as failure:
         overlay.roll_back()
-        return Receipt(transaction.txid, index, int(failure.code), failure.details, ())
-    return Receipt(transaction.txid, index, int(Code.OK), None, tuple(execution.events))
+        code = failure.code
+        if code is Code.OUT_OF_GAS and thread.limit < limit:
+            code = Code.BLOCK_OUT_OF_GAS
+        return Receipt(transaction.txid, index, int(code), failure.details, ()), thread.used
+    receipt = Receipt(transaction.txid, index, int(Code.OK), None, tuple(execution.events))
+    return receipt, thread.used
 
 
 def query(
     state: StateReader, version: int, contract: str, method: str, args: dict[str, Value]
 ) -> Value:
     """Answer a read-only question. Raises QueryError on a wrong contract, question, argument."""
-    found: Contract | None = VERSIONS[version].get(contract)
+    found = VERSIONS[version].get(contract) or find(state, contract)
     if found is None:
         raise QueryError(Code.UNKNOWN_CONTRACT, contract)
     signature = found.queries.get(method)
@@ -141,9 +164,9 @@ def query(
         raise QueryError(Code.UNKNOWN_METHOD, method)
     try:
         check_arguments(signature.arguments, args, signature.optional)
+        return signature.run(state, args)
     except Failure as failure:
         raise QueryError(failure.code, failure.details) from failure
-    return signature.run(state, args)
 
 
 __all__ = [

@@ -55,9 +55,13 @@ class Overlay:
         """Make everything written so far permanent in this overlay."""
         self._undo.clear()
 
-    def roll_back(self) -> None:
-        """Take back what was written since `begin`."""
-        while self._undo:
+    def mark(self) -> int:
+        """Return where the transaction is now, for `roll_back`."""
+        return len(self._undo)
+
+    def roll_back(self, mark: int = 0) -> None:
+        """Take back what was written since `mark`, or since `begin`."""
+        while len(self._undo) > mark:
             key, was_changed, old = self._undo.pop()
             if was_changed:
                 self.changes[key] = old

@@ -17,6 +17,10 @@ _SENTENCES: dict[Code, str] = {
     Code.UNKNOWN_METHOD: "the contract has no method named {}",
     Code.BAD_ARGUMENT: "wrong argument: {}",
     Code.TOO_MANY_EVENTS: "more than {} events in one transaction",
+    Code.OUT_OF_GAS: "the contracts need more than the {} units of gas a transaction may use",
+    Code.BLOCK_OUT_OF_GAS: "the block's gas was spent, {} units were left; send it again",
+    Code.CONTRACT_FAULT: "the contract is faulty: {}",
+    Code.REFUSED_BY_CONTRACT: "refused by the contract {}",
     Code.NOT_OWNER: "{} belongs to another member",
     Code.EXISTS: "{} exists already",
     Code.NOT_FOUND: "{} does not exist",
@@ -25,6 +29,8 @@ _SENTENCES: dict[Code, str] = {
     Code.LEVEL_TOO_LOW: "the sharing level must be at least {}, as the standard's fields have it",
     Code.CLASS_TOO_LOW: "the data class must be at least {}, as the standard's fields have it",
     Code.RETIRED: "{} is retired",
+    Code.BAD_SOURCE: "the contract's source is refused: {}",
+    Code.TOO_MANY_CONTRACTS: "there are {} contracts already, which is the most there may be",
 }
 
 
@@ -34,6 +40,8 @@ def render(code: int, details: Value) -> str:
         known = Code(code)
     except ValueError:
         return f"failed with code {code} of a newer protocol version"
+    if type(details) is list:
+        details = ": ".join(str(part) for part in details if part is not None)
     return _SENTENCES[known].format(details)
 
 

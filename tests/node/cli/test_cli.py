@@ -12,8 +12,8 @@ import pytest
 
 COMMANDS = (
     "init", "card", "network", "start", "status", "peers", "block", "tx", "watch", "standard",
-    "dataset", "source", "collect", "quarantine", "classify", "receipt", "verify",
-    "prove-record", "verify-record", "devnet", "demo",
+    "dataset", "source", "collect", "quarantine", "classify", "contract", "receipt", "verify",
+    "prove-record", "verify-record", "devnet", "simnet", "demo",
 )  # fmt: skip
 
 

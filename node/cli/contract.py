@@ -1,0 +1,236 @@
+"""Commands for contracts: write, check, test and describe them; call and ask deployed ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from node.cli.common import (
+    Refused,
+    connect,
+    home_option,
+    json_option,
+    pairs,
+    passphrase_for,
+    passphrase_option,
+    show,
+    submit,
+    table,
+)
+from node.errors import MunimentError
+from node.home import Home
+
+_FILE = click.argument("file", metavar="FILE.star", type=click.Path(path_type=Path))
+_TEMPLATE = '''"""What the contract is for."""
+
+def note(text):
+    """Keep a text of the sender."""
+    if state.get("note/" + ctx.sender) != None:
+        fail("noted")
+    state.put("note/" + ctx.sender, text)
+    emit("noted", [ctx.sender])
+
+def read(who):
+    """The text that a member has kept, or None."""
+    return state.get("note/" + who)
+
+method(note, text = text(256))
+query(read, who = member)
+'''
+_TEST_TEMPLATE = '''"""What the contract allows and refuses."""
+
+def test_a_text_is_kept_once():
+    run("tax", "note", text = "hello")
+    equal(events(), [("noted", ["tax"])])
+    equal(ask("read", who = "tax"), "hello")
+    equal(ask("read", who = "land"), None)
+    refused("tax", "note", "noted", text = "again")
+'''
+
+
+@click.group()
+def contract() -> None:
+    """Write, check, test and describe contracts; call and ask deployed ones.
+
+    \b
+    Example: muniment contract new duty-rota && muniment contract test duty-rota.star
+    """
+
+
+@contract.command()
+@click.argument("name")
+@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), default=Path())
+def new(name: str, folder: Path) -> None:
+    """Write a first contract NAME.star and a test of it."""
+    from node.contract_kit import SUFFIX, TEST_SUFFIX, check
+
+    target, beside = folder / (name + SUFFIX), folder / (name + TEST_SUFFIX)
+    for path in (target, beside):
+        if path.exists():
+            raise MunimentError(f"{path} is there already")
+    target.write_text(_TEMPLATE, "utf-8")
+    beside.write_text(_TEST_TEMPLATE, "utf-8")
+    try:
+        check(target)
+    except MunimentError:
+        target.unlink()
+        beside.unlink()
+        raise
+    click.echo(f"wrote {target} and {beside}; test it with: muniment contract test {target}")
+
+
+@contract.command()
+@_FILE
+@json_option
+def check(file: Path, as_json: bool) -> None:
+    """Check that FILE.star can be deployed; show its methods."""
+    _describe_file(file, as_json)
+
+
+@contract.command()
+@_FILE
+@json_option
+def test(file: Path, as_json: bool) -> None:
+    """Run the tests in NAME_test.star against a ledger in memory."""
+    from node.contract_kit import run_tests
+
+    report = run_tests(file)
+    failed = [result for result in report.results if result.fault]
+    data = {
+        "tests": [
+            {"name": r.name, "fault": r.fault, "printed": list(r.printed)} for r in report.results
+        ],
+        "gas": {name: list(found) for name, found in sorted(report.gas.items())},
+    }
+
+    def render(d: dict[str, Any]) -> None:
+        for row in d["tests"]:
+            click.echo(f"{'FAILED' if row['fault'] else 'passed'}  {row['name']}")
+            for line in row["printed"]:
+                click.echo(f"  | {line}")
+            if row["fault"]:
+                click.echo(row["fault"])
+        if d["gas"]:
+            pairs([(name, f"{_span(*found)} gas") for name, found in d["gas"].items()])
+
+    show(data, as_json, render)
+    if failed:
+        raise MunimentError(f"{len(failed)} of {len(report.results)} tests failed")
+
+
+def _span(least: int, most: int) -> str:
+    return str(least) if least == most else f"{least} to {most}"
+
+
+@contract.command()
+@click.argument("name", metavar="FILE.star|NAME")
+@click.option("--home", type=click.Path(path_type=Path), envvar="MUNIMENT_HOME",
+              help="The node to ask for a deployed contract.")  # fmt: skip
+@json_option
+def describe(name: str, home: Path | None, as_json: bool) -> None:
+    """Show the methods and queries of a contract: a file, or a deployed one by NAME."""
+    if name.endswith(".star"):
+        _describe_file(Path(name), as_json)
+        return
+    if home is None:
+        raise click.UsageError("a deployed contract is described with --home; a file ends in .star")
+    data = _query(home, "contracts", "describe", {"name": name})
+    if data is None:
+        raise Refused(f"no contract {name} is deployed; list what is: muniment contract list")
+    show(data, as_json, _render)
+
+
+def _describe_file(file: Path, as_json: bool) -> None:
+    from contracts.system.contracts import describe as describe_module
+    from node.contract_kit import check as check_file
+
+    show(describe_module(check_file(file)), as_json, _render)
+
+
+def _render(data: dict[str, Any]) -> None:
+    click.echo(f"{data['name']}: {data['doc']}")
+    for kind in ("methods", "queries"):
+        for row in data[kind]:
+            click.echo(f"\n{kind[:-1] if kind == 'methods' else 'query'} {row['name']}")
+            click.echo("  " + row["doc"].replace("\n", "\n  "))
+            if row["arguments"]:
+                pairs([("  " + a["name"], a["type"]) for a in row["arguments"]])
+
+
+@contract.command("list")
+@home_option
+@json_option
+def list_contracts(home: Path, as_json: bool) -> None:
+    """List deployed contracts."""
+    rows = _query(home, "contracts", "list", {})
+    cells = [(r["name"], r["version"], r["status"], r["title"]) for r in rows]
+    show(rows, as_json, lambda _: table(("contract", "version", "status", "title"), cells))
+
+
+@contract.command()
+@click.argument("name")
+@click.argument("method")
+@click.argument("arguments", metavar="[ARG=VALUE]...", nargs=-1)
+@home_option
+@passphrase_option
+@json_option
+def call(
+    name: str,
+    method: str,
+    arguments: tuple[str, ...],
+    home: Path,
+    passphrase_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Call a METHOD of the contract NAME, signed with the member key.
+
+    A VALUE is JSON if it reads as JSON, else text; hex:00ff is bytes.
+
+    \b
+    Example: muniment contract call duty-rota take day=20454 shift=night officer=Li --home tax
+    """
+    place = Home(home)
+    passphrase = passphrase_for(place, passphrase_file)
+    state = submit(place, passphrase, name, method, _arguments(arguments))
+    show(state, as_json, lambda d: pairs([("txid", d["txid"]), ("height", d["height"])]))
+
+
+@contract.command()
+@click.argument("name")
+@click.argument("question", metavar="QUERY")
+@click.argument("arguments", metavar="[ARG=VALUE]...", nargs=-1)
+@home_option
+def query(name: str, question: str, arguments: tuple[str, ...], home: Path) -> None:
+    """Ask a QUERY of the contract NAME; the answer is JSON."""
+    data = _query(home, name, question, _arguments(arguments))
+    click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def _query(home: Path, name: str, method: str, args: dict[str, Any]) -> Any:
+    with connect(home) as client:
+        return client.call("state.query", contract=name, method=method, args=args)
+
+
+def _arguments(given: tuple[str, ...]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for part in given:
+        name, equals, value = part.partition("=")
+        if not equals or not name or name in found:
+            raise click.UsageError(f"{part!r} is not ARG=VALUE, or stands twice")
+        found[name] = _value(value)
+    return found
+
+
+def _value(text: str) -> Any:
+    if text.startswith("hex:"):
+        try:
+            return bytes.fromhex(text[4:])
+        except ValueError:
+            raise click.UsageError(f"{text!r} is not hexadecimal") from None
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
