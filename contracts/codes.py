@@ -33,6 +33,8 @@ class Code(IntEnum):
     LEVEL_TOO_LOW = 105
     CLASS_TOO_LOW = 106
     RETIRED = 107
+    DESTROYED = 108
+    NOT_LATER = 109
     BAD_SOURCE = 140
     TOO_MANY_CONTRACTS = 141
 

@@ -29,6 +29,8 @@ _SENTENCES: dict[Code, str] = {
     Code.LEVEL_TOO_LOW: "the sharing level must be at least {}, as the standard's fields have it",
     Code.CLASS_TOO_LOW: "the data class must be at least {}, as the standard's fields have it",
     Code.RETIRED: "{} is retired",
+    Code.DESTROYED: "version {} is destroyed already",
+    Code.NOT_LATER: "an anchor at {} entries stands already",
     Code.BAD_SOURCE: "the contract's source is refused: {}",
     Code.TOO_MANY_CONTRACTS: "there are {} contracts already, which is the most there may be",
 }

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -21,12 +20,14 @@ from typing import Any
 
 from consensus.codec import Value, expect_list
 from node.data import vault
+from node.data.access import AccessLog
 from node.data.commitment import Field
 from node.data.findings import Decisions, Finding
 from node.data.index import Index, compare
+from node.data.keyring import Keyring
 from node.data.quarantine import Quarantine, Refused
 from node.data.register import Report, registration
-from node.data.sealing import Log, Sealer, fresh_key, load_key
+from node.data.sealing import Log, Sealer, destroy_file, fresh_key, load_key
 from node.data.source import Source, match_columns
 from node.data.worker import Limits, Worker
 from node.errors import MunimentError
@@ -88,6 +89,7 @@ class Collector:
         self._run = self._folder / "run"
         self._dataset = f"{chain.member}/{source.dataset or source.name}"
         self._state = Sealer(master)
+        self._keyring = Keyring(home.vault, master)
         self.decisions = Decisions(home, source.name, master)
         self.quarantine = Quarantine(
             home.path / "quarantine" / source.name, master, keeps=self._merges
@@ -127,6 +129,11 @@ class Collector:
             raise CollectError(f"the standard {self._source.standard} is not published")
         body: dict[str, Any] = found["standard"]
         return body
+
+    def note_access(self, operator: str, purpose: str) -> None:
+        """Enter into the access log that refused records are shown; they have no version yet."""
+        log = AccessLog(self._home.vault, self._master)
+        log.note(operator, self._dataset, 0, (0, 0), purpose)
 
     def field_names(self) -> list[str]:
         """Return the names of the standard's fields."""
@@ -248,13 +255,18 @@ class Collector:
         if known is not None and known["status"] != "active":
             raise CollectError(f"{self._dataset} is retired")
         folder = vault.folder_of(self._home.vault, self._dataset, version)
-        shutil.rmtree(folder, ignore_errors=True)  # committed before, never registered
+        self._discard(version)  # committed before, never registered
         names = _names(standard)
         key = [names.index(name) for name in self._source.key if name in names]
         if len(key) != len(self._source.key):
             raise CollectError(f"the key of {self._source.name} names no field of the standard")
         before = self._open_version(version - 1)
         merge = self._merges and before is not None
+        if self._merges and before is None and version > 1:
+            raise CollectError(
+                f"version {version - 1} of {self._dataset} is not in the vault: run once with "
+                'mode = "snapshot"'
+            )
         if merge and before is not None and before.head.standard != vault.digest_of(standard):
             raise CollectError(
                 f'the standard of {self._dataset} has changed: run once with mode = "snapshot"'
@@ -266,14 +278,14 @@ class Collector:
             if merge and before is not None:
                 rows = _merged(rows, before, index)
             head = vault.write(
-                folder, self._chain.chain_id, self._dataset, version, standard, rows, self._master
+                folder, self._chain.chain_id, self._dataset, version, standard, rows, self._keyring
             )
             index.complete()
             changes = self._changes(index, before, key)
         finally:
             index.close()
         if before is not None and before.head.standard == head.standard and not any(changes):
-            discard(folder)
+            self._discard(version)
             return False
         report = Report.build(tally.report, tally.findings, tally.refused, tally.repeated)
         args = registration(
@@ -290,7 +302,13 @@ class Collector:
 
     def _open_version(self, version: int) -> vault.Version | None:
         folder = vault.folder_of(self._home.vault, self._dataset, version)
-        return vault.Version(folder, self._master) if folder.exists() else None
+        return vault.Version(folder, self._keyring) if folder.exists() else None
+
+    def _discard(self, version: int) -> None:
+        """Remove a version that was never registered, with what stands beside it."""
+        vault.erase(self._home.vault, self._dataset, version, self._keyring)
+        folder = vault.folder_of(self._home.vault, self._dataset, version)
+        shutil.rmtree(index_folder(folder), ignore_errors=True)
 
     def _changes(
         self, index: Index, before: vault.Version | None, key: list[int]
@@ -487,23 +505,13 @@ class Collector:
         """The key goes first: what a crash leaves after it cannot be read."""
         key = self._run / "key"
         if key.exists():
-            destroy(key)
+            destroy_file(key)
         shutil.rmtree(self._run, ignore_errors=True)
 
     def _unchanged(self) -> Outcome:
         known = self._chain.query("catalogue", "get", {"dataset": self._dataset})
         latest = 0 if known is None else known["latest"]
         return Outcome("unchanged", self._dataset, latest, 0 if known is None else known["rows"])
-
-
-def destroy(path: Path) -> None:
-    """Overwrite a small file before it is unlinked."""
-    with path.open("r+b") as file:
-        size = os.fstat(file.fileno()).st_size
-        file.write(bytes(size))
-        file.flush()
-        os.fsync(file.fileno())
-    path.unlink()
 
 
 def index_folder(version_folder: Path) -> Path:
@@ -521,12 +529,6 @@ def open_index(home: Home, version: vault.Version, master: bytes, key: list[int]
             index.add(values)
         index.complete()
     return index
-
-
-def discard(folder: Path) -> None:
-    """Remove a version that was never registered, with what stands beside it."""
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.rmtree(index_folder(folder), ignore_errors=True)
 
 
 def _merged(
