@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from contracts.api import Contract
-from contracts.system import catalogue, contracts, governance, members, schedule, standards
+from contracts.system import (
+    catalogue,
+    contracts,
+    envelopes,
+    governance,
+    members,
+    schedule,
+    standards,
+)
 
 _VERSION_1: Mapping[str, Contract] = {
     contract.name: contract
     for contract in (
         catalogue.CONTRACT,
         contracts.CONTRACT,
+        envelopes.CONTRACT,
         governance.CONTRACT,
         members.CONTRACT,
         schedule.CONTRACT,

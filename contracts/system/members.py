@@ -58,6 +58,7 @@ def record_of(card: Card, tier: str, parent: str | None, roles: list[Value]) -> 
         "status": ACTIVE,
         "member_key": card.member_key,
         "node_key": card.node_key,
+        "sealing_key": card.sealing_key,
         "voting_key": card.voting_key,
         "addresses": list(card.addresses),
         "jurisdiction": None,

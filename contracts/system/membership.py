@@ -132,7 +132,7 @@ def rotate(ctx: Context, args: Args) -> None:
         stops_at = members.epoch_end(ctx) if purpose == "voting" else ctx.block.height
         members.replace_key(ctx, record, purpose, key, stops_at)
     record["addresses"] = list(card.addresses)
-    if any(purpose != "member" for purpose, _ in fresh):
+    if any(purpose in ("node", "voting") for purpose, _ in fresh):
         record["ready"] = []
     members.write(ctx, record)
     _check_standing(ctx)
