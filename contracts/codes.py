@@ -35,8 +35,19 @@ class Code(IntEnum):
     RETIRED = 107
     DESTROYED = 108
     NOT_LATER = 109
+    LOCKS_OUT = 120
+    NOT_VOTER = 121
+    ALREADY_VOTED = 122
+    VOTE_CLOSED = 123
+    TOO_MANY_PROPOSALS = 124
+    KEY_IN_USE = 125
+    WRONG_STATUS = 126
+    WRONG_TIER = 127
     BAD_SOURCE = 140
     TOO_MANY_CONTRACTS = 141
+    NOT_ACTIVE = 150
+    NO_SUPERVISOR = 151
+    NOT_PARTY = 152
 
 
 NAMES = {code: code.name.replace("_", "-").translate(_LOWER) for code in Code}

@@ -31,8 +31,19 @@ _SENTENCES: dict[Code, str] = {
     Code.RETIRED: "{} is retired",
     Code.DESTROYED: "version {} is destroyed already",
     Code.NOT_LATER: "an anchor at {} entries stands already",
+    Code.LOCKS_OUT: "this would lock the alliance out: {}",
+    Code.NOT_VOTER: "{} has no vote: active members with the validator role have",
+    Code.ALREADY_VOTED: "{} has voted on this proposal already",
+    Code.VOTE_CLOSED: "the vote on this proposal is closed: {}",
+    Code.TOO_MANY_PROPOSALS: "there are {} open proposals already, which is the most there may be",
+    Code.KEY_IN_USE: "the {} key is, or was, somebody's already; make a new one",
+    Code.WRONG_STATUS: "the status does not allow it: {}",
+    Code.WRONG_TIER: "a member's tier must be below its parent's: {}",
     Code.BAD_SOURCE: "the contract's source is refused: {}",
     Code.TOO_MANY_CONTRACTS: "there are {} contracts already, which is the most there may be",
+    Code.NOT_ACTIVE: "{} is not an active member",
+    Code.NO_SUPERVISOR: "an envelope is sealed to a supervisor too, and none of the parties is one",
+    Code.NOT_PARTY: "{} is not among the envelope's parties",
 }
 
 

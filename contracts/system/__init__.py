@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from contracts.api import Contract
-from contracts.system import anchors, catalogue, contracts, members, standards
+from contracts.system import (
+    anchors,
+    catalogue,
+    contracts,
+    envelopes,
+    governance,
+    members,
+    schedule,
+    standards,
+)
 
 _VERSION_1: Mapping[str, Contract] = {
     contract.name: contract
@@ -13,7 +22,10 @@ _VERSION_1: Mapping[str, Contract] = {
         anchors.CONTRACT,
         catalogue.CONTRACT,
         contracts.CONTRACT,
+        envelopes.CONTRACT,
+        governance.CONTRACT,
         members.CONTRACT,
+        schedule.CONTRACT,
         standards.CONTRACT,
     )
 }

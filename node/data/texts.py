@@ -1,8 +1,8 @@
 """What a text tells, judged by its words: a linear classifier over hashed runs of characters.
 
-Runs of one to three code points are hashed into BUCKETS places; a sentence's score for each sharing
-level is the sum of its runs' weights by the root of their number, plus a bias. A text reads like the
-highest level that one of its sentences surely reads like. Training is scikit-learn's
+Runs of one to three code points are hashed into BUCKETS places; a sentence's score for each
+sharing level is the sum of its runs' weights by the root of their number, plus a bias. A text reads
+like the highest level that one of its sentences surely reads like. Training is scikit-learn's
 (`node/data/jobs/train.py`); a model is plain arrays in CBOR, never a pickle, and this file alone
 reads it. Whoever imports it runs in a worker.
 """
