@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from consensus.codec import Value, expect_list
 from node.data import vault
 from node.data.access import AccessLog
 from node.data.commitment import Field
-from node.data.findings import Decisions, Finding
+from node.data.findings import Decisions, Detectors, Finding
 from node.data.index import Index, compare
 from node.data.keyring import Keyring
 from node.data.quarantine import Quarantine, Refused
@@ -138,6 +139,11 @@ class Collector:
     def field_names(self) -> list[str]:
         """Return the names of the standard's fields."""
         return _names(self._find_standard())
+
+    @cached_property
+    def detectors(self) -> Detectors:
+        """What this run grades by. Raises RulesError."""
+        return Detectors.of(self._home, self._chain.query, self._master)
 
     # Fetch
 
@@ -287,9 +293,13 @@ class Collector:
         if before is not None and before.head.standard == head.standard and not any(changes):
             self._discard(version)
             return False
-        report = Report.build(tally.report, tally.findings, tally.refused, tally.repeated)
+        rules = self.detectors.rules
+        report = Report.build(
+            tally.report, tally.findings, tally.refused, tally.repeated, rules.title
+        )
+        decided = self.decisions.levels()
         args = registration(
-            head, standard, self._source, report, self.decisions.levels(), _size(folder), known
+            head, standard, self._source, report, decided, _size(folder), known, rules
         )
         ready = {"args": args, "changes": list(changes), "refused": tally.refused}
         report.save(folder / "report")
@@ -428,6 +438,7 @@ class Collector:
             "fresh": fresh,
             "backwards": self._merges,
             "today": datetime.now(UTC).date().isoformat(),
+            **self.detectors.args(),
         }
 
     # Register

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from consensus.codec import Value
-from node.data.findings import Finding
+from node.data.findings import Detectors, Finding
+from node.data.rules import shipped
 from node.data.standard import Guess, draft
 from node.data.types import BY_ENTITY, TYPES
 from node.data.worker import Limits, Worker, WorkerError
@@ -23,12 +24,13 @@ class Profile:
     findings: tuple[Finding, ...]
 
 
-def profile(sample: Path) -> Profile:
+def profile(sample: Path, detectors: Detectors | None = None) -> Profile:
     """Look at the first records of a file. Raises WorkerError or what the reader refused."""
+    detectors = detectors or Detectors(shipped())
     source: dict[str, Value] = {"kind": "file", "path": str(sample)}
     findings: list[Finding] = []
     guesses: list[Guess] = []
-    with Worker("profile", {"source": source}, _LIMITS) as worker:
+    with Worker("profile", {"source": source, **detectors.args()}, _LIMITS) as worker:
         for frame in worker.frames():
             match frame:
                 case ["finding", str(), str(), int(), int(), str()]:

@@ -21,8 +21,8 @@ from node.data.lexicon import (
     SURNAMES,
     divisions,
     is_han,
-    pack,
 )
+from node.data.rules import pack
 
 MAX_RUN = 256
 MAX_BEFORE_STREET = 40

@@ -169,11 +169,15 @@ def test_documents_of_each_kind_are_graded(tmp_path: Path) -> None:
     (tmp_path / "a.html").write_text(f"<p>{sentence}</p><script>x</script>", encoding="utf-8")
     _docx(tmp_path / "a.docx", f'<w:d xmlns:w="SPACE"><w:p><w:t>{sentence}</w:t></w:p></w:d>')
     for name in ("a.txt", "a.html", "a.docx"):
-        level, findings = look_at(tmp_path / name)
-        assert level == 4
-        assert {f.entity for f in findings} == {"PERSON", "CN_RESIDENT_ID"}
+        look = look_at(tmp_path / name)
+        assert look.level == 4
+        assert {f.entity for f in look.findings} - {"SENSITIVE_TEXT", "PERSONAL_TEXT"} == {
+            "PERSON",
+            "CN_RESIDENT_ID",
+        }
     (tmp_path / "b.md").write_text("# 通知\n\n会议定于周五。", encoding="utf-8")
-    assert look_at(tmp_path / "b.md") == (1, [])
+    look = look_at(tmp_path / "b.md")
+    assert (look.level, look.findings) == (1, ())
 
 
 def test_what_cannot_be_read_is_graded_highest(tmp_path: Path) -> None:
@@ -184,6 +188,6 @@ def test_what_cannot_be_read_is_graded_highest(tmp_path: Path) -> None:
         archive.writestr("word/document.xml", bytes(600 << 20))
     (tmp_path / "cut.xlsx").write_bytes(b"PK\x03\x04" + bytes(40))
     for path in sorted(tmp_path.iterdir()):
-        level, findings = look_at(path)
-        assert level == 4, path
-        assert findings[0].entity == "UNKNOWN"
+        look = look_at(path)
+        assert look.level == 4, path
+        assert look.findings[0].entity == "UNKNOWN"
