@@ -92,7 +92,7 @@ def decide_file(
 
 
 @classify.command("train")
-@click.option("--sentences", type=click.IntRange(400, 1_000_000), default=40_000,
+@click.option("--sentences", type=click.IntRange(400, 1_000_000), default=12_000,
               show_default=True, help="How many to generate.")  # fmt: skip
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False),
               help="Write the model here, without a home's decisions.")  # fmt: skip
@@ -116,7 +116,7 @@ def train(
 
     if (home is None) == (output is None):
         raise click.UsageError("give either --home or --output")
-    click.echo(f"training from {sentences} sentences; this takes about a minute", err=True)
+    click.echo(f"training from {sentences} sentences; this takes some minutes", err=True)
     if home is not None:
         _, master = chain_of(home, passphrase_file)
         decisions = findings.TextDecisions(Home(home), master)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from importlib.resources import files
 from random import Random
 
-SEED, SENTENCES = 20_261_125, 40_000
+SEED, SENTENCES = 20_261_125, 12_000
 SHARES = (5, 3, 3, 3)
 """How often sentences of each level are: most of what is written is public."""
 HELD_OUT = 4
