@@ -9,8 +9,10 @@ from contracts.system import (
     catalogue,
     contracts,
     envelopes,
+    evidence,
     governance,
     members,
+    operators,
     schedule,
     standards,
 )
@@ -21,8 +23,10 @@ _VERSION_1: Mapping[str, Contract] = {
         catalogue.CONTRACT,
         contracts.CONTRACT,
         envelopes.CONTRACT,
+        evidence.CONTRACT,
         governance.CONTRACT,
         members.CONTRACT,
+        operators.CONTRACT,
         schedule.CONTRACT,
         standards.CONTRACT,
     )

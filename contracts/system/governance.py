@@ -16,6 +16,8 @@ from consensus.codec import DecodeError, Value, encode
 from consensus.validators import Parameters, ValidatorSet
 from contracts import checks
 from contracts.api import (
+    ADMIN,
+    APPROVER,
     Args,
     Checker,
     Context,
@@ -420,6 +422,7 @@ def _any_map(value: Value, what: str) -> object:
     return value
 
 
+_DECIDE = (ADMIN, APPROVER)
 _NUMBER = {"proposal": checks.integer(1, 1 << 53)}
 CONTRACT = Contract(
     NAME,
@@ -433,9 +436,10 @@ CONTRACT = Contract(
                 "document": checks.data(32),
             },
             frozenset(("window_ms", "document")),
+            duties=_DECIDE,
         ),
-        "vote": Signature(_vote, {**_NUMBER, "choice": checks.one_of(YES, NO)}),
-        "withdraw": Signature(_withdraw, _NUMBER),
+        "vote": Signature(_vote, {**_NUMBER, "choice": checks.one_of(YES, NO)}, duties=_DECIDE),
+        "withdraw": Signature(_withdraw, _NUMBER, duties=_DECIDE),
     },
     queries={
         "get": QuerySignature(_query_get, _NUMBER),

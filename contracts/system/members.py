@@ -14,7 +14,18 @@ from consensus.crypto import NO_CHAIN, PUBLIC_KEY_BYTES, SIGNATURE_BYTES, Kind, 
 from consensus.genesis import MAX_ADDRESS_BYTES, MAX_ADDRESSES, PURPOSES, Card, Genesis
 from consensus.validators import Parameters, Validator, ValidatorSet
 from contracts import checks
-from contracts.api import Args, Checker, Context, Contract, QuerySignature, Reader, Signature, fail
+from contracts.api import (
+    ADMIN,
+    NODE,
+    Args,
+    Checker,
+    Context,
+    Contract,
+    QuerySignature,
+    Reader,
+    Signature,
+    fail,
+)
 from contracts.codes import Code
 from contracts.state import MAX_SCAN, StateReader
 
@@ -251,10 +262,12 @@ _KEY_ARGUMENTS: Mapping[str, Checker] = {
 CONTRACT = Contract(
     NAME,
     methods={
-        "rotate": Signature(_rotate, _KEY_ARGUMENTS, frozenset(("stops_at",))),
-        "announce": Signature(_announce, {"addresses": check_addresses}),
+        "rotate": Signature(_rotate, _KEY_ARGUMENTS, frozenset(("stops_at",)), (ADMIN,)),
+        "announce": Signature(_announce, {"addresses": check_addresses}, duties=(ADMIN,)),
         "ready": Signature(
-            _ready, {"versions": checks.list_of(checks.integer(1, 1 << 16), MAX_VERSIONS)}
+            _ready,
+            {"versions": checks.list_of(checks.integer(1, 1 << 16), MAX_VERSIONS)},
+            duties=(ADMIN, NODE),
         ),
     },
     queries={
