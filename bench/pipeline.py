@@ -11,23 +11,24 @@ finality. Times are process CPU time, so other work on the machine disturbs them
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from bench.start import OWNER, Builder
-from contracts.engine import BlockContext, execute_block
+from consensus.block import Block
+from contracts.engine import execute_block
 from contracts.envelope import Transaction
 from contracts.receipts import receipts_root
 from contracts.trie import update
 from node.devnet import Devnet
 from node.ledger import full_block_of
 from node.mempool import Mempool
-
-T = TypeVar("T")
 
 
 class Stages:
@@ -36,64 +37,91 @@ class Stages:
     def __init__(self) -> None:
         self.spent: dict[str, int] = {}
 
-    def run(self, name: str, work: Callable[[], T]) -> T:
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
         begin = time.process_time_ns()
-        result = work()
+        yield
         self.spent[name] = self.spent.get(name, 0) + time.process_time_ns() - begin
-        return result
+
+
+class Pipeline:
+    """A chain and a mempool through which blocks of registrations pass."""
+
+    def __init__(self, folder: Path, preload: int) -> None:
+        self._builder = Builder(Devnet.create(folder, 4))
+        self._builder.begin(preload)
+        self._ledger = self._builder.ledger
+        self._mempool = Mempool(1_000_000, 1 << 30)
+        self.stages = Stages()
+
+    def run(self, transactions: int, calls: int) -> None:
+        """Sign one block's transactions, then let them pass."""
+        builder = self._builder
+        raws = [builder.sign(builder.bulk(calls)).raw for _ in range(transactions)]
+        found = self._enter(raws)
+        block = self._check(found)
+        self._execute(block, found)
+        full = full_block_of(block, found)
+        entry = self._ledger.execute(full, found)
+        if any(receipt.code for receipt in entry.receipts):
+            raise RuntimeError("a registration failed")
+        with self.stages("store block"):
+            self._ledger.store.put_executed(full)
+        certificate = builder.certify(block)
+        with self.stages("finality"):
+            self._ledger.finalize(certificate)
+        with self.stages("leave mempool"):
+            for transaction in found:
+                self._mempool.remove_txid(transaction.txid)
+
+    def _enter(self, raws: list[bytes]) -> list[Transaction]:
+        ledger, mempool, stages = self._ledger, self._mempool, self.stages
+        parameters, chain_id = ledger.validators.parameters, ledger.genesis.chain_id
+        with stages("decode"):
+            found = [Transaction.decode(raw, parameters, chain_id) for raw in raws]
+        with stages("signature"):
+            are_signed = all(transaction.is_signed(chain_id) for transaction in found)
+        if not are_signed:
+            raise RuntimeError("a signature is wrong")
+        with stages("door"):
+            for transaction in found:
+                if (
+                    not ledger.store.is_committed(transaction.txid)
+                    and ledger.check_admission(transaction) is None
+                    and mempool.refuse_reason(transaction) is None
+                ):
+                    mempool.add(transaction)
+        return found
+
+    def _check(self, found: list[Transaction]) -> Block:
+        parent = self._ledger.tip
+        block = self._ledger.build(parent, OWNER, parent.header.timestamp + 1_000, found)
+        with self.stages("check proposal"):
+            fault = self._ledger.find_fault(block, found, self._mempool)
+        if fault is not None:
+            raise RuntimeError(f"block {block.header.height} is not as it should be: {fault}")
+        return block
+
+    def _execute(self, block: Block, found: list[Transaction]) -> None:
+        """What the ledger's `execute` does, in parts; the result is dropped."""
+        ledger, stages = self._ledger, self.stages
+        context = ledger.context(block.header)
+        with stages("contracts"):
+            result = execute_block(ledger.state(), context, found)
+        with stages("receipts root"):
+            receipts_root(result.receipts)
+        with stages("trie"):
+            update(ledger.trie(), ledger.state_root, result.changes)
 
 
 def measure(folder: Path, blocks: int, transactions: int, calls: int, preload: int) -> Any:
     """Returns microseconds for each call by stage."""
-    builder = Builder(Devnet.create(folder, 4))
-    builder.begin(preload)
-    ledger, mempool, stages = builder.ledger, Mempool(1_000_000, 1 << 30), Stages()
-    parameters, chain_id = ledger.validators.parameters, ledger.genesis.chain_id
+    gc.disable()
+    pipeline = Pipeline(folder, preload)
     for _ in range(blocks):
-        raws = [builder.sign(builder.bulk(calls)).raw for _ in range(transactions)]
-        found = stages.run(
-            "decode", lambda raws=raws: [Transaction.decode(r, parameters, chain_id) for r in raws]
-        )
-        if not stages.run("signature", lambda: all(t.is_signed(chain_id) for t in found)):
-            raise RuntimeError("a signature is wrong")
-
-        def admit() -> None:
-            for t in found:
-                if (
-                    not ledger.store.is_committed(t.txid)
-                    and ledger.check_admission(t) is None
-                    and mempool.refuse_reason(t) is None
-                ):
-                    mempool.add(t)
-
-        stages.run("door", admit)
-        parent = ledger.tip
-        block = ledger.build(parent, OWNER, parent.header.timestamp + 1_000, found)
-        fault = stages.run("check proposal", lambda: ledger.find_fault(block, found, mempool))
-        full = full_block_of(block, found)
-        # What `execute` below does, in parts, on the same parent.
-        context = BlockContext(
-            chain_id, block.header.height, 0, block.header.timestamp, OWNER, parameters
-        )
-        result = stages.run(
-            "contracts", lambda: execute_block(ledger.state(parent.digest), context, found)
-        )
-        stages.run("receipts root", lambda: receipts_root(result.receipts))
-        stages.run("trie", lambda: update(ledger._trie, ledger.state_root, result.changes))
-        entry = ledger.execute(full, found)
-        if fault is not None or any(receipt.code for receipt in entry.receipts):
-            raise RuntimeError(f"block {block.header.height} is not as it should be: {fault}")
-        stages.run("store block", lambda: ledger.store.put_executed(full))
-        certificate = builder.certify(block)
-        stages.run("finality", lambda: ledger.finalize(certificate))
-
-        def forget() -> None:
-            for t in found:
-                mempool.remove_txid(t.txid)
-
-        stages.run("leave mempool", forget)
+        pipeline.run(transactions, calls)
     done = blocks * transactions * calls
-    spent = {name: round(ns / done / 1e3, 2) for name, ns in stages.spent.items()}
+    spent = {name: round(ns / done / 1e3, 2) for name, ns in pipeline.stages.spent.items()}
     return {**spent, "total": round(sum(spent.values()), 2)}
 
 

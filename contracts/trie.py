@@ -86,9 +86,7 @@ class TrieUpdate(NamedTuple):
     leaves: dict[bytes, bytes | None]
 
 
-def update(
-    reader: TrieReader, root: bytes, changes: Mapping[bytes, bytes | None]
-) -> TrieUpdate:
+def update(reader: TrieReader, root: bytes, changes: Mapping[bytes, bytes | None]) -> TrieUpdate:
     """Apply `changes` (None deletes) to the trie behind `reader` with the hash `root`.
 
     Raises CorruptState if a stored part is missing or damaged.
@@ -103,9 +101,7 @@ def update(
     )
 
 
-def update_hashed(
-    reader: TrieReader, root: bytes, leaves: dict[bytes, bytes | None]
-) -> TrieUpdate:
+def update_hashed(reader: TrieReader, root: bytes, leaves: dict[bytes, bytes | None]) -> TrieUpdate:
     """Like `update`, with hashed keys and values."""
     work = _Update(reader)
     changed, _ = work.change(b"", reader.get_node(b"", root), sorted(leaves.items()))
@@ -163,7 +159,7 @@ class _Update:
             hashes[place : place + HASH_BYTES] = digest
             start = end
         if has_shrunk and not inner and path:
-            merged = self.gather(path, hashes)
+            merged = self.gather(path, bytes(hashes))
             if merged is not None:
                 parts[path] = merged or None
                 if node.inner:
@@ -201,7 +197,7 @@ class _Update:
         found: dict[bytes, bytes] = {}
         size = 0
         for nibble in range(16):
-            digest = bytes(hashes[nibble * HASH_BYTES : (nibble + 1) * HASH_BYTES])
+            digest = hashes[nibble * HASH_BYTES : (nibble + 1) * HASH_BYTES]
             if digest == EMPTY:
                 continue
             child = path + _NIBBLES[nibble]

@@ -34,6 +34,7 @@ from contracts.trie import (
     LayeredTrie,
     Part,
     TrieCache,
+    TrieReader,
     TrieUpdate,
     update,
 )
@@ -72,7 +73,9 @@ class Entry:
 class Ledger:
     """Executes, checks and finalizes blocks. Synchronous; all IO goes through the store."""
 
-    def __init__(self, genesis: Genesis, store: Store, *, cache_bytes: int = TRIE_CACHE_BYTES) -> None:
+    def __init__(
+        self, genesis: Genesis, store: Store, *, cache_bytes: int = TRIE_CACHE_BYTES
+    ) -> None:
         self.genesis = genesis
         self.store = store
         self._entries: dict[bytes, Entry] = {}
@@ -146,6 +149,25 @@ class Ledger:
         if digest is None or digest == self.tip.digest:
             return self._base
         return _StackedState([entry.changes for entry in self._path(digest)], self._base)
+
+    def trie(self, digest: bytes | None = None) -> TrieReader:
+        """The trie after the block `digest`; without it, after the final tip."""
+        if digest is None or digest == self.tip.digest:
+            return self._trie
+        return LayeredTrie([entry.trie.parts for entry in self._path(digest)], self._trie)
+
+    def context(self, header: Header) -> BlockContext:
+        """What contracts see of a block of the present epoch."""
+        parameters = self.validators.parameters
+        return BlockContext(
+            chain_id=self.genesis.chain_id,
+            height=header.height,
+            epoch=header.epoch,
+            timestamp=header.timestamp,
+            proposer=header.proposer,
+            parameters=parameters,
+            last_height=self.anchor_height + parameters.epoch_length,
+        )
 
     def results(self, digest: bytes) -> tuple[bytes, bytes]:
         """(state root, receipts root) after the block `digest`."""
@@ -270,19 +292,9 @@ class Ledger:
         if known is not None:
             return known
         header = block.header
-        path = self._path(header.parent)
-        state = _StackedState([entry.changes for entry in path], self._base)
-        context = BlockContext(
-            chain_id=self.genesis.chain_id,
-            height=header.height,
-            epoch=header.epoch,
-            timestamp=header.timestamp,
-            proposer=header.proposer,
-            parameters=self.validators.parameters,
-            last_height=self.anchor_height + self.validators.parameters.epoch_length,
-        )
-        result = execute_block(state, context, transactions)
-        reader = LayeredTrie([entry.trie.parts for entry in path], self._trie)
+        state = self.state(header.parent)
+        result = execute_block(state, self.context(header), transactions)
+        reader = self.trie(header.parent)
         parent_root, _ = self.results(header.parent)
         try:
             trie = update(reader, parent_root, result.changes)

@@ -242,7 +242,7 @@ class Store:
         return self._disk.get(_NODE + path)
 
     def scan_leaves(self, path: bytes, limit: int) -> list[tuple[bytes, bytes]]:
-        """Up to `limit` leaves of the trie below a path of nibbles: (H(key), H(value)), in order."""
+        """Up to `limit` leaves of the trie below a path of nibbles: (H(key), H(value))."""
         whole, odd = len(path) & ~1, len(path) & 1
         prefix = bytes.fromhex("".join(f"{nibble:x}" for nibble in path[:whole]))
         first = bytes((path[-1] << 4,)) if odd else b""

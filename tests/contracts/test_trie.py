@@ -72,9 +72,10 @@ def test_long_shared_prefixes(shared: int, delete: bool) -> None:
     if delete:
         trie.update_hashed({keys[0]: None})
         assert not trie.disk.nodes
-        assert trie.root == update_hashed(
-            Trie().cache, EMPTY_ROOT, dict.fromkeys(keys[1:], b"\1" * 32)
-        ).root
+        assert (
+            trie.root
+            == update_hashed(Trie().cache, EMPTY_ROOT, dict.fromkeys(keys[1:], b"\1" * 32)).root
+        )
 
 
 def test_layers_above_the_final_trie_give_what_one_update_gives() -> None:

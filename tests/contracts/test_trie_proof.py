@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from contracts.trie_proof import prove, verify_proof
 from tests.contracts.trie_disk import Trie
 
-
 _ITEMS = st.dictionaries(st.binary(min_size=1, max_size=2), st.binary(max_size=3), max_size=400)
 
 
