@@ -14,7 +14,7 @@ from contracts.codes import NAMES, Code
 from contracts.envelope import Transaction
 from contracts.receipts import Receipt
 from contracts.state import Overlay, StateReader
-from contracts.system import VERSIONS, members, operators, schedule
+from contracts.system import VERSIONS, Versions, members, operators, schedule
 from contracts.system.contracts import find
 
 
@@ -92,15 +92,18 @@ def check_admission(
 
 
 def execute_block(
-    state: StateReader, context: BlockContext, transactions: Sequence[Transaction]
+    state: StateReader,
+    context: BlockContext,
+    transactions: Sequence[Transaction],
+    versions: Versions = VERSIONS,
 ) -> BlockResult:
-    """Execute admissible transactions in order on `state`.
+    """Execute admissible transactions in order on `state`, by the rules of the block's version.
 
     A transaction that has become inadmissible since, or that fails, gets a receipt with the
     reason and changes nothing.
     """
     overlay = Overlay(state)
-    contracts = VERSIONS[context.parameters.version]
+    contracts = versions[context.parameters.version]
     work = _begin_block(overlay, context, contracts)
     receipts = [] if work is None else [work]
     gas: list[int] = []
@@ -180,10 +183,15 @@ def _execute(
 
 
 def query(
-    state: StateReader, version: int, contract: str, method: str, args: dict[str, Value]
+    state: StateReader,
+    version: int,
+    contract: str,
+    method: str,
+    args: dict[str, Value],
+    versions: Versions = VERSIONS,
 ) -> Value:
     """Answer a read-only question. Raises QueryError on a wrong contract, question, argument."""
-    found = VERSIONS[version].get(contract) or find(state, contract)
+    found = versions[version].get(contract) or find(state, contract)
     if found is None:
         raise QueryError(Code.UNKNOWN_CONTRACT, contract)
     signature = found.queries.get(method)

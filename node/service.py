@@ -350,7 +350,8 @@ class Service:
         ledger = self._core.ledger
         version = ledger.validators.parameters.version
         try:
-            return to_json(query(ledger.state(), version, contract, method, args or {}))
+            found = query(ledger.state(), version, contract, method, args or {}, ledger.versions)
+            return to_json(found)
         except QueryError as error:
             sentence = render(int(error.code), error.details)
             raise RpcError(INVALID_PARAMS, sentence, name_of(int(error.code))) from error

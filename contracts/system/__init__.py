@@ -31,5 +31,6 @@ _VERSION_1: Mapping[str, Contract] = {
         standards.CONTRACT,
     )
 }
-VERSIONS: Mapping[int, Mapping[str, Contract]] = {1: _VERSION_1}
+Versions = Mapping[int, Mapping[str, Contract]]
+VERSIONS: Versions = {1: _VERSION_1}
 """Every protocol version that this release executes, with its contracts by name."""

@@ -38,6 +38,7 @@ MAX_STOP_HEIGHTS = 100_000
 _MEMBER = b"member/"
 _KEY = b"key/"
 _PARAMETERS = b"parameters"
+_REVISION = b"revision"
 
 
 def genesis_changes(genesis: Genesis) -> dict[bytes, bytes]:
@@ -113,6 +114,11 @@ def list_all(state: StateReader) -> list[dict[str, Any]]:
         after = rows[-1][0]
 
 
+def revision(state: StateReader) -> int:
+    """Return a number that grows with each change of a member's record."""
+    return Reader(state, NAME).get(_REVISION) or 0
+
+
 def parameters(state: StateReader) -> Parameters:
     """Return the parameters of the next epoch, as far as they are decided."""
     return Parameters.from_value(Reader(state, NAME).get(_PARAMETERS))
@@ -146,8 +152,9 @@ def validators(state: StateReader, current: ValidatorSet) -> ValidatorSet:
 
 def write(ctx: Context, record: dict[str, Value]) -> None:
     """Keep a member's record."""
-    name = record["name"]
-    ctx.as_contract(CONTRACT).put(_MEMBER + str(name).encode("ascii"), record)
+    mine = ctx.as_contract(CONTRACT)
+    mine.put(_MEMBER + str(record["name"]).encode("ascii"), record)
+    mine.put(_REVISION, (mine.get(_REVISION) or 0) + 1)
 
 
 def write_parameters(ctx: Context, changed: Parameters) -> None:
