@@ -72,6 +72,11 @@ class Home:
     def keys(self) -> Path:
         return self.path / "keys"
 
+    @property
+    def operators(self) -> Path:
+        """Keys of operators, each under the operator's own passphrase."""
+        return self.path / "operators"
+
     def key(self, purpose: str) -> Path:
         return self.keys / f"{purpose}.key"
 
