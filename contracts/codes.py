@@ -33,8 +33,19 @@ class Code(IntEnum):
     LEVEL_TOO_LOW = 105
     CLASS_TOO_LOW = 106
     RETIRED = 107
+    LOCKS_OUT = 120
+    NOT_VOTER = 121
+    ALREADY_VOTED = 122
+    VOTE_CLOSED = 123
+    TOO_MANY_PROPOSALS = 124
+    KEY_IN_USE = 125
+    WRONG_STATUS = 126
+    WRONG_TIER = 127
     BAD_SOURCE = 140
     TOO_MANY_CONTRACTS = 141
+    NOT_ACTIVE = 150
+    NO_SUPERVISOR = 151
+    NOT_PARTY = 152
 
 
 NAMES = {code: code.name.replace("_", "-").translate(_LOWER) for code in Code}

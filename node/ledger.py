@@ -267,6 +267,7 @@ class Ledger:
             timestamp=header.timestamp,
             proposer=header.proposer,
             parameters=self.validators.parameters,
+            last_height=self.anchor_height + self.validators.parameters.epoch_length,
         )
         result = execute_block(state, context, transactions)
         reader = _StackedNodes([entry.nodes for entry in path], self._nodes)

@@ -29,8 +29,19 @@ _SENTENCES: dict[Code, str] = {
     Code.LEVEL_TOO_LOW: "the sharing level must be at least {}, as the standard's fields have it",
     Code.CLASS_TOO_LOW: "the data class must be at least {}, as the standard's fields have it",
     Code.RETIRED: "{} is retired",
+    Code.LOCKS_OUT: "this would lock the alliance out: {}",
+    Code.NOT_VOTER: "{} has no vote: active members with the validator role have",
+    Code.ALREADY_VOTED: "{} has voted on this proposal already",
+    Code.VOTE_CLOSED: "the vote on this proposal is closed: {}",
+    Code.TOO_MANY_PROPOSALS: "there are {} open proposals already, which is the most there may be",
+    Code.KEY_IN_USE: "the {} key is, or was, somebody's already; make a new one",
+    Code.WRONG_STATUS: "the status does not allow it: {}",
+    Code.WRONG_TIER: "a member's tier must be below its parent's: {}",
     Code.BAD_SOURCE: "the contract's source is refused: {}",
     Code.TOO_MANY_CONTRACTS: "there are {} contracts already, which is the most there may be",
+    Code.NOT_ACTIVE: "{} is not an active member",
+    Code.NO_SUPERVISOR: "an envelope is sealed to a supervisor too, and none of the parties is one",
+    Code.NOT_PARTY: "{} is not among the envelope's parties",
 }
 
 

@@ -12,6 +12,7 @@ from consensus.events import Now
 from consensus.genesis import Genesis
 from contracts.engine import QueryError, query
 from contracts.envelope import Transaction
+from contracts.receipts import of_transactions
 from node import receipt
 from node.core import BlockFinal, Core, Outcome, Refusal, TransactionDropped
 from node.driver import Driver
@@ -104,17 +105,18 @@ class Service:
                     "transactions": len(entry.transactions),
                 },
             )
-        for topic in ("transactions", "events"):
-            if not server.has_subscribers(topic):
-                continue
-            for transaction, outcome in zip(entry.transactions, entry.receipts, strict=True):
+        if server.has_subscribers("transactions"):
+            outcomes = of_transactions(entry.receipts, len(entry.transactions))
+            for transaction, outcome in zip(entry.transactions, outcomes, strict=True):
                 base = {"txid": transaction.txid.hex(), "height": header.height}
-                if topic == "transactions":
-                    base |= {"sender": transaction.sender, "code": outcome.code}
-                    server.publish(topic, base)
-                for event in outcome.events if topic == "events" else ():
+                data = {"sender": transaction.sender, "code": outcome.code}
+                server.publish("transactions", base | data)
+        if server.has_subscribers("events"):
+            for outcome in entry.receipts:
+                base = {"txid": outcome.txid.hex(), "height": header.height}
+                for event in outcome.events:
                     data = {"contract": event.contract, "name": event.name}
-                    server.publish(topic, base | data | {"data": to_json(event.data)})
+                    server.publish("events", base | data | {"data": to_json(event.data)})
 
     # The node
 
@@ -213,11 +215,10 @@ class Service:
         if found is not None and found[0] == height and validators is not None:
             names = [validators.validators[i].name for i in found[1].signers]
             certificate = {"view": found[1].statement.view, "signers": names}
-        receipts = ledger.store.receipts_at(height)
-        parameters = ledger.validators.parameters
+        receipts = of_transactions(ledger.store.receipts_at(height), len(full.raws))
         rows = []
         for raw, outcome in zip(full.raws, receipts, strict=True):
-            transaction = Transaction.decode(raw, parameters, self._genesis.chain_id)
+            transaction = self._decode(raw, header.epoch)
             rows.append(
                 {"txid": outcome.txid.hex(), **_describe(transaction), "code": outcome.code}
             )
@@ -303,13 +304,11 @@ class Service:
         place = core.ledger.store.place_of(txid)
         if place is not None:
             full = core.ledger.store.block_at(place.height)
-            outcome = core.ledger.store.receipts_at(place.height)[place.index]
             if full is None:
                 raise RpcError(-32000, f"block {place.height} is missing", "store")
-            parameters = core.ledger.validators.parameters
-            transaction = Transaction.decode(
-                full.raws[place.index], parameters, self._genesis.chain_id
-            )
+            receipts = core.ledger.store.receipts_at(place.height)
+            outcome = of_transactions(receipts, len(full.raws))[place.index]
+            transaction = self._decode(full.raws[place.index], full.block.header.epoch)
             return {
                 "txid": txid.hex(),
                 "state": "final",
@@ -330,6 +329,13 @@ class Service:
         if waiting is not None:
             return {"txid": txid.hex(), "state": "pending", **_describe(waiting)}
         return {"txid": txid.hex(), "state": "unknown"}
+
+    def _decode(self, raw: bytes, epoch: int) -> Transaction:
+        """Decode a final transaction under the limits of its epoch, which may have changed."""
+        validators = self._core.ledger.store.validator_set(epoch)
+        if validators is None:
+            raise RpcError(-32000, f"the validator set of epoch {epoch} is missing", "store")
+        return Transaction.decode(raw, validators.parameters, self._genesis.chain_id)
 
     async def _receipt_get(self, params: dict[str, Any], session: Session) -> Any:
         data = receipt.build(self._core.ledger.store, _bytes(params, "txid", 32))

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from consensus.codec import encode
+from consensus.genesis import PURPOSES
 from consensus.validators import Parameters, ValidatorSet
 from contracts.engine import QueryError, next_validator_set
 
@@ -22,16 +23,22 @@ def test_genesis_writes_each_member(chain: Any) -> None:
         "status": "active",
         "member_key": card.member_key,
         "node_key": card.node_key,
+        "sealing_key": card.sealing_key,
         "voting_key": card.voting_key,
         "addresses": ["/dns4/city.example/tcp/4001"],
+        "jurisdiction": None,
+        "storage": None,
+        "ready": [],
+        "stopping": {},
     }
+    assert chain.ask("members", "get", name="land")["ready"] == [1]
     assert [m["name"] for m in chain.ask("members", "list")] == ["city", "land", "tax"]
     assert chain.ask("members", "get", name="nobody") is None
 
 
 def test_each_key_leads_to_its_member_and_purpose(chain: Any) -> None:
     for member in chain.genesis.members:
-        for purpose, key in zip(("member", "node", "voting"), member.card.keys, strict=True):
+        for purpose, key in zip(PURPOSES, member.card.keys, strict=True):
             assert chain.ask("members", "by_key", key=key) == [member.name, purpose]
     assert chain.ask("members", "by_key", key=bytes(32)) is None
     with pytest.raises(QueryError, match="key: must be 32 bytes"):
@@ -55,6 +62,8 @@ def names(chain: Any) -> list[str]:
 
 def test_the_next_set_follows_roles_and_status(chain: Any) -> None:
     change(chain, "city", roles=["observer", "validator"])
+    assert names(chain) == ["land", "tax"]
+    change(chain, "city", ready=[1])
     assert names(chain) == ["city", "land", "tax"]
     change(chain, "land", status="suspended")
     assert names(chain) == ["city", "tax"]
