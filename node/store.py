@@ -22,12 +22,13 @@ from contracts.receipts import Receipt
 from node.errors import MunimentError
 from p2p.wire import FullBlock
 
-FORMAT = 1
+FORMAT = 2
 WRITE_BUFFER_BYTES = 32 << 20
 
 _META = b"m/"
 _STATE = b"s/"
-_TRIE = b"t/"
+_NODE = b"t/"
+_LEAF = b"l/"
 _BLOCK = b"b/"
 _HEIGHT = b"n/"
 _PENDING = b"p/"
@@ -250,7 +251,19 @@ class Store:
         return rows
 
     def get_node(self, path: bytes) -> bytes | None:
-        return self._disk.get(_TRIE + path)
+        return self._disk.get(_NODE + path)
+
+    def scan_leaves(self, path: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        """Up to `limit` leaves of the trie below a path of nibbles: (H(key), H(value))."""
+        whole, odd = len(path) & ~1, len(path) & 1
+        prefix = bytes.fromhex("".join(f"{nibble:x}" for nibble in path[:whole]))
+        first = bytes((path[-1] << 4,)) if odd else b""
+        rows: list[tuple[bytes, bytes]] = []
+        for key, value in self._disk.scan(_LEAF + prefix, first):
+            if len(rows) == limit or (odd and key[0] >> 4 != path[-1]):
+                break
+            rows.append((prefix + key, value))
+        return rows
 
     # Finality
 
@@ -303,9 +316,13 @@ class Store:
             yield _STATE + key, value
 
     @staticmethod
-    def trie_writes(nodes: Iterable[Write]) -> Iterator[Write]:
-        for path, node in nodes:
-            yield _TRIE + path, node
+    def trie_writes(
+        nodes: dict[bytes, bytes | None], leaves: dict[bytes, bytes | None]
+    ) -> Iterator[Write]:
+        for path, node in nodes.items():
+            yield _NODE + path, node
+        for key, value in leaves.items():
+            yield _LEAF + key, value
 
 
 def _unreadable(error: Exception) -> StoreError:
