@@ -155,6 +155,9 @@ class Core:
         self._admit_peers = admit
         self._revision = -1
         self._restored = list(restored)
+        # The journal may know more than a database that was lost or restored from a backup:
+        # what was signed in the epochs before its last one is not in it any more.
+        self._sign_from_epoch = max(map(_epoch_of, restored), default=0)
         self._forgetful = forgetful
         self._delta_ms = delta_ms
         self._listeners = list(listeners)
@@ -187,6 +190,13 @@ class Core:
     def is_forgetful(self) -> bool:
         """Whether the own key may have cast votes that the journal does not know."""
         return self._forgetful
+
+    @property
+    def live_records(self) -> list[Vote | Certificate | Proposal] | None:
+        """What a rewritten journal must hold; None while that would forget the epoch (R11)."""
+        if self.machine.finalization is None and not self._forgetful:
+            return None
+        return [*self.machine.live_records, *self._restored]
 
     @property
     def sizes(self) -> list[tuple[str, int, int]]:
@@ -229,14 +239,14 @@ class Core:
             epoch,
             validators,
             anchor.block,
-            self._find_signer(validators),
+            self._find_signer(validators) if epoch >= self._sign_from_epoch else None,
             tip=ledger.tip if is_inside else None,
             finalization=found[1] if found and is_inside else None,
             forgetful=self._forgetful,
             delta_ms=self._delta_ms,
         )
         self.machine.restore([r for r in self._restored if _epoch_of(r) == epoch])
-        self._restored = []
+        self._restored = [r for r in self._restored if _epoch_of(r) > epoch]
         self._events.clear()
         self._checking = None
         self._was_working = False
