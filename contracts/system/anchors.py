@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from consensus.codec import Value
 from contracts import checks
-from contracts.api import Args, Context, Contract, QuerySignature, Reader, Signature, fail
+from contracts.api import (
+    NODE,
+    STEWARD,
+    Args,
+    Context,
+    Contract,
+    QuerySignature,
+    Reader,
+    Signature,
+    fail,
+)
 from contracts.codes import Code
 from contracts.state import StateReader
 
@@ -58,6 +68,7 @@ CONTRACT = Contract(
                 "count": checks.integer(1, MAX_COUNT),
                 "head": checks.data(32),
             },
+            duties=(STEWARD, NODE),
         )
     },
     queries={

@@ -11,7 +11,7 @@ from typing import Any
 from consensus.codec import DecodeError, Value, expect_bytes, expect_int, expect_list
 from consensus.crypto import HASH_BYTES
 from contracts import checks
-from contracts.api import Args, Context, Contract, QuerySignature, Reader, Signature, fail
+from contracts.api import STEWARD, Args, Context, Contract, QuerySignature, Reader, Signature, fail
 from contracts.codes import Code
 from contracts.state import StateReader
 from contracts.system import standards
@@ -22,6 +22,7 @@ SUITES = ("sha256-v1",)
 FREQUENCIES = (
     "once", "continuous", "daily", "weekly", "monthly", "quarterly", "annual", "irregular",
 )  # fmt: skip
+OPEN_LEVEL = 1
 MAX_TITLE_BYTES = 256
 MAX_KEYWORDS = 16
 MAX_SOURCES = 64
@@ -39,6 +40,8 @@ def _register(ctx: Context, args: Args) -> None:
     dataset, version = args["dataset"], args["version"]
     if not dataset.startswith(ctx.sender + "/"):
         fail(Code.NOT_OWNER, dataset)
+    if args.get("lowered"):
+        ctx.require_second()
     key = dataset.encode("ascii")
     head = ctx.get(_HEAD + key)
     latest, status = head or (0, "active")
@@ -48,6 +51,8 @@ def _register(ctx: Context, args: Args) -> None:
         fail(Code.WRONG_VERSION, latest)
     _check_standard(ctx, args)
     _check_sources(ctx, args)
+    if ctx.operator is not None:
+        _check_persons(ctx, key, latest, args)
     number = checks.number_key(version)
     record: list[Value] = [ctx.sender, ctx.block.height, ctx.block.timestamp, args]
     ctx.put_ordered(_VERSION + key + b"/" + number, record)
@@ -80,6 +85,18 @@ def _check_standard(ctx: Context, args: Args) -> None:
         fail(Code.CLASS_TOO_LOW, CLASSES[grade])
 
 
+def _check_persons(ctx: Context, key: bytes, latest: int, args: Args) -> None:
+    """One operator alone neither opens data to everybody nor lowers a grade."""
+    lowers = False
+    if latest:
+        before = ctx.get(_VERSION + key + b"/" + checks.number_key(latest))[3]
+        lowers = args["level"] < before["level"] or CLASSES.index(args["class"]) < CLASSES.index(
+            before["class"]
+        )
+    if lowers or args["level"] == OPEN_LEVEL:
+        ctx.require_second()
+
+
 def _check_sources(ctx: Context, args: Args) -> None:
     for source in args["derived_from"]:
         place = source["dataset"].encode("ascii") + b"/" + checks.number_key(source["version"])
@@ -103,6 +120,7 @@ def _retire(ctx: Context, args: Args) -> None:
 
 def _destroy(ctx: Context, args: Args) -> None:
     """The owner says that a version, or some of its records, cannot be read any more."""
+    ctx.require_second()
     dataset, version = args["dataset"], args["version"]
     if not dataset.startswith(ctx.sender + "/"):
         fail(Code.NOT_OWNER, dataset)
@@ -269,8 +287,9 @@ CONTRACT = Contract(
                 ),
             },
             frozenset(("issued", "modified", "lowered")),
+            duties=(STEWARD,),
         ),
-        "retire": Signature(_retire, _DATASET),
+        "retire": Signature(_retire, _DATASET, duties=(STEWARD,)),
         "destroy": Signature(
             _destroy,
             {
@@ -278,6 +297,7 @@ CONTRACT = Contract(
                 "version": checks.integer(1, 1 << 32),
                 "rows": checks.list_of(checks.integer(1, MAX_ROWS), MAX_DESTROYED),
             },
+            duties=(STEWARD,),
         ),
     },
     queries={
