@@ -47,9 +47,10 @@ def source_add(name: str, values: tuple[str, ...], home: Path) -> None:
     """Declare the source NAME; its declaration is sources/NAME.toml in the home, to be edited.
 
     Lists are written with commas, and columns.FIELD=COLUMN and dates.FIELD=dmy set tables. Keys:
-    kind (file, folder, sql, http), standard, title, dataset, mode (snapshot, incremental), key,
-    path, pattern, format, sheet, records, url, url_file, header_file, next, page, first, table,
-    order, stamp, ignore, keywords, frequency, fresh_field, fresh_days, schedule, watch.
+    kind (file, folder, sql, http, inbox), standard, title, dataset, key,
+    mode (snapshot, incremental), path, pattern, format, sheet, records, url, url_file,
+    header_file, next, page, first, table, order, stamp, ignore, keywords, frequency, fresh_field,
+    fresh_days, schedule, watch.
     """
     from node.data import source as sources
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 import fcntl
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -24,13 +25,14 @@ from node.data import vault
 from node.data.access import AccessLog
 from node.data.commitment import Field
 from node.data.findings import Decisions, Detectors, Finding
+from node.data.inbox import Inbox
 from node.data.index import Index, compare
 from node.data.keyring import Keyring
 from node.data.quarantine import Quarantine, Refused
 from node.data.register import Report, registration
 from node.data.sealing import Log, Sealer, destroy_file, fresh_key, load_key
-from node.data.source import Source, match_columns
-from node.data.worker import Limits, Worker
+from node.data.source import Source, format_of, match_columns
+from node.data.worker import Limits, Worker, descriptor_path
 from node.errors import MunimentError
 from node.home import Home
 
@@ -91,6 +93,7 @@ class Collector:
         self._dataset = f"{chain.member}/{source.dataset or source.name}"
         self._state = Sealer(master)
         self._keyring = Keyring(home.vault, master)
+        self._inbox = Inbox(home, master)
         self.decisions = Decisions(home, source.name, master)
         self.quarantine = Quarantine(
             home.path / "quarantine" / source.name, master, keeps=self._merges
@@ -177,7 +180,10 @@ class Collector:
                 "columns": self._columns(standard),
                 "validators": {} if resumed else self._validators(state),
             }
-            with Worker("read", args, Limits()) as worker:
+            with (
+                self._given(source) as descriptors,
+                Worker("read", args, Limits(), descriptors) as worker,
+            ):
                 for frame in worker.frames():
                     match frame:
                         case ["unchanged"]:
@@ -193,6 +199,18 @@ class Collector:
         done = {"cursor": cursor, "validators": validators, "files": items}
         sealer.write(self._run / "fetched", "fetched", done)
         return True
+
+    @contextmanager
+    def _given(self, source: dict[str, Any]) -> Iterator[tuple[int, ...]]:
+        """Open an upload for the worker, which reads it from memory."""
+        if source["kind"] != "inbox":
+            yield ()
+            return
+        upload = self._inbox.find(source["path"])
+        with self._inbox.opened(upload) as descriptor:
+            source |= {"kind": "file", "path": descriptor_path(descriptor)}
+            source["format"] = self._source.format or format_of(upload.name)
+            yield (descriptor,)
 
     def _validators(self, state: dict[str, Any]) -> dict[str, Any]:
         """Conditional only while what they stand for is the registered version."""
@@ -221,13 +239,19 @@ class Collector:
 
     def _items(self, state: dict[str, Any]) -> list[dict[str, Any]] | None:
         """What is to be read, one after the other; None if no file is new."""
+        if self._source.kind == "inbox":
+            uploads = self._inbox.accepted(self._source.name)
+            found: list[dict[str, Any]] = [
+                {"kind": "inbox", "path": upload.id} for upload in uploads
+            ]
+            return found or ([] if self.quarantine.has_corrections() else None)
         if self._source.kind not in ("file", "folder"):
             return [{}]
         known = {each["path"]: each["digest"] for each in state["files"]}
         waiting = self.quarantine.has_corrections()
         if waiting and not self._merges:
             known = {}  # corrected records are shown again by reading all of them again
-        found: list[dict[str, Any]] = []
+        found = []
         for path in self._paths():
             digest = _digest(path)
             if known.get(str(path)) != digest:
@@ -308,7 +332,7 @@ class Collector:
 
     @property
     def _merges(self) -> bool:
-        return self._source.mode == "incremental" or self._source.kind == "folder"
+        return self._source.mode == "incremental" or self._source.kind in ("folder", "inbox")
 
     def _open_version(self, version: int) -> vault.Version | None:
         folder = vault.folder_of(self._home.vault, self._dataset, version)
@@ -508,9 +532,18 @@ class Collector:
         assert isinstance(fetched, dict)
         known = {each["path"]: each for each in self._read_state()["files"]}
         known |= {each["path"]: each for each in fetched["files"] if "path" in each}  # type: ignore
+        if self._source.kind == "inbox":
+            self._remove_uploads(known)
+            known = {}
         kept: Any = {**fetched, "files": list(known.values())}
         self._state.write(self._folder / "state", f"state {self._source.name}", kept)
         self._destroy_run()
+
+    def _remove_uploads(self, ids: Collection[str]) -> None:
+        """What is registered by now need not stay in the inbox."""
+        for upload in self._inbox.accepted(self._source.name):
+            if upload.id in ids:
+                self._inbox.remove(upload.id)
 
     def _destroy_run(self) -> None:
         """The key goes first: what a crash leaves after it cannot be read."""

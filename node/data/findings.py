@@ -10,7 +10,7 @@ from typing import Any
 
 from node.data.rules import Query, Rules, active, shipped
 from node.data.sealing import Sealer, derive
-from node.data.worker import Limits, Worker, WorkerError
+from node.data.worker import Limits, Worker, WorkerError, descriptor_path
 from node.errors import MunimentError
 from node.home import Home
 
@@ -63,18 +63,25 @@ class Look:
     features: bytes = b""
 
 
-def look_at(path: Path, detectors: Detectors | None = None) -> Look:
-    """Return a file's level and findings. What fails is graded highest, never lower."""
+def look_at(path: Path, detectors: Detectors | None = None, descriptor: int | None = None) -> Look:
+    """Return a file's level and findings. What fails is graded highest, never lower.
+
+    With a descriptor that is read, and the path only says what it is.
+    """
     from node.data.infer import profile
 
     detectors = detectors or Detectors(shipped())
     try:
         if path.suffix.lower() not in _DOCUMENTS:
-            found = profile(path, detectors).findings
+            found = profile(path, detectors, descriptor).findings
             return Look(max((each.level for each in found), default=1), found)
         findings: list[Finding] = []
         level, features = HIGHEST, b""
-        with Worker("documents", {"path": str(path), **detectors.args()}, _LIMITS) as worker:
+        args: dict[str, Any] = {"path": str(path), "suffix": path.suffix, **detectors.args()}
+        if descriptor is not None:
+            args["path"] = descriptor_path(descriptor)
+        given = () if descriptor is None else (descriptor,)
+        with Worker("documents", args, _LIMITS, given) as worker:
             for frame in worker.frames():
                 match frame:
                     case ["finding", str(), str(), int(), int(), str()]:

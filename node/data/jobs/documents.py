@@ -16,7 +16,7 @@ from node.data.rules import pack
 
 def run(args: dict[str, Any], incoming: Iterator[Any]) -> Iterator[list[Any]]:
     """Frames: ["finding", "", entity, level, count, why] each, then ["level", level, features]."""
-    text = text_of(Path(args["path"]))
+    text = text_of(Path(args["path"]), args["suffix"])
     counts = Counter(found.entity_type for found in AnalyzerEngine().analyze(text))
     for entity, count in sorted(counts.items()):
         yield ["finding", "", entity, level_of_entity(entity), count, f"{count} times in the text"]
