@@ -104,12 +104,30 @@ def moment(ms: int) -> str:
     return f"{whole}.{ms % 1_000:03} UTC"
 
 
+def ask(home: Path, contract: str, method: str, args: dict[str, Any]) -> Any:
+    """Return a query's answer, with byte strings in hexadecimal."""
+    from node.network import bytes_as_text
+
+    with connect(home) as client:
+        return client.call(
+            "state.query", contract=contract, method=method, args=bytes_as_text(args)
+        )
+
+
 def submit(
     home: Home, passphrase: str, contract: str, method: str, args: dict[str, Any]
 ) -> dict[str, Any]:
-    """Sign one call with the member key, submit it, wait until it is final; returns its state.
+    """Sign and submit one call, and wait until it is final; see `submit_calls`."""
+    return submit_calls(home, passphrase, [(contract, method, args)])
 
-    Raises Refused with the reason if it is refused, expires or fails.
+
+def submit_calls(
+    home: Home, passphrase: str, calls: Sequence[tuple[str, str, dict[str, Any]]]
+) -> dict[str, Any]:
+    """Sign calls with the member key as one transaction; returns its state when it is final.
+
+    All calls take effect or none does. Raises Refused with the reason if it is refused, expires or
+    fails.
     """
     import config
     from consensus.crypto import Signer
@@ -129,7 +147,7 @@ def submit(
             secrets.token_bytes(16),
             height + VALID_FOR_HEIGHTS,
             time.time_ns() // 1_000_000,
-            (Call(contract, method, args),),
+            tuple(Call(*call) for call in calls),
         )
         client.call("tx.submit", tx=transaction.raw.hex())
         state = client.call("tx.wait", txid=transaction.txid.hex(), timeout_ms=60_000)
@@ -137,6 +155,7 @@ def submit(
         reason = state.get("reason", "it is not final after 60 s; look again with muniment tx")
         raise Refused(f"transaction {state['txid']} is {state['state']}: {reason}")
     if state["code"] != 0:
+        contract, method, _ = calls[-1]
         raise Failed(f"{contract}.{method} failed: {state['sentence']} (tx {state['txid']})")
     return dict(state)
 
