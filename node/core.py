@@ -137,6 +137,9 @@ class Core:
         self.votes_seen: Callable[[Vote], None] | None = None
         self._signer = signer
         self._restored = list(restored)
+        # The journal may know more than a database that was lost or restored from a backup:
+        # what was signed in the epochs before its last one is not in it any more.
+        self._sign_from_epoch = max(map(_epoch_of, restored), default=0)
         self._forgetful = forgetful
         self._delta_ms = delta_ms
         self._listeners = list(listeners)
@@ -173,6 +176,13 @@ class Core:
         return self._forgetful
 
     @property
+    def live_records(self) -> list[Vote | Certificate | Proposal] | None:
+        """What a rewritten journal must hold; None while that would forget the epoch (R11)."""
+        if self.machine.finalization is None and not self._forgetful:
+            return None
+        return [*self.machine.live_records, *self._restored]
+
+    @property
     def sizes(self) -> list[tuple[str, int, int]]:
         """(name, items, limit) of everything here that others could make grow."""
         return [
@@ -207,19 +217,22 @@ class Core:
             raise AssertionError("the block before the epoch is missing")
         found = ledger.store.finalization_from(ledger.tip.header.height)
         is_inside = ledger.tip.header.height > ledger.anchor_height
+        may_sign = epoch >= self._sign_from_epoch and (
+            validators.index_of(self._signer.public_key) is not None
+        )
         self.machine = Machine(
             self._chain_id,
             epoch,
             validators,
             anchor.block,
-            self._signer if validators.index_of(self._signer.public_key) is not None else None,
+            self._signer if may_sign else None,
             tip=ledger.tip if is_inside else None,
             finalization=found[1] if found and is_inside else None,
             forgetful=self._forgetful,
             delta_ms=self._delta_ms,
         )
         self.machine.restore([r for r in self._restored if _epoch_of(r) == epoch])
-        self._restored = []
+        self._restored = [r for r in self._restored if _epoch_of(r) > epoch]
         self._events.clear()
         self._checking = None
         self._was_working = False

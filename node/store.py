@@ -83,7 +83,10 @@ class LevelDB:
             ) from error
 
     def get(self, key: bytes) -> bytes | None:
-        return self._db.get(key)  # type: ignore[no-any-return]
+        try:
+            return self._db.get(key, verify_checksums=True)  # type: ignore[no-any-return]
+        except (plyvel.Error, OSError) as error:
+            raise _unreadable(error) from error
 
     def write(self, batch: Iterable[Write], *, sync: bool) -> None:
         try:
@@ -101,9 +104,18 @@ class LevelDB:
 
     def scan(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         with self._db.iterator(
-            start=prefix + after, stop=_successor(prefix), include_start=not after
+            start=prefix + after,
+            stop=_successor(prefix),
+            include_start=not after,
+            verify_checksums=True,
         ) as rows:
-            for key, value in rows:
+            while True:
+                try:
+                    key, value = next(rows)
+                except StopIteration:
+                    return
+                except (plyvel.Error, OSError) as error:
+                    raise _unreadable(error) from error
                 yield key[len(prefix) :], value
 
     def close(self) -> None:
@@ -311,6 +323,13 @@ class Store:
             yield _NODE + path, node
         for key, value in leaves.items():
             yield _LEAF + key, value
+
+
+def _unreadable(error: Exception) -> StoreError:
+    return StoreError(
+        f"the database is damaged ({error}); check the disk, remove the database and start: the "
+        "node gets the chain from the others, and its journal keeps it from voting twice"
+    )
 
 
 def _successor(prefix: bytes) -> bytes:
