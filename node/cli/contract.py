@@ -10,6 +10,7 @@ import click
 
 from node.cli.common import (
     Refused,
+    acting_option,
     ask,
     home_option,
     json_option,
@@ -248,10 +249,11 @@ def list_contracts(home: Path, as_json: bool) -> None:
               help="Seal this record and pass its envelope.")  # fmt: skip
 @click.option("--forward", metavar="ID", help="Seal the record of this envelope anew instead.")
 @click.option("--to", multiple=True, help="A member that the record is sealed to; repeatable.")
-@click.option("--as", "word", default="envelope", show_default=True,
+@click.option("--into", "word", default="envelope", show_default=True,
               help="The argument that takes the envelope.")  # fmt: skip
 @home_option
 @passphrase_option
+@acting_option
 @json_option
 def call(
     name: str,
@@ -263,6 +265,7 @@ def call(
     word: str,
     home: Path,
     passphrase_file: Path | None,
+    operator: str | None,
     as_json: bool,
 ) -> None:
     """Call a METHOD of the contract NAME, signed with the member key.
@@ -281,7 +284,7 @@ def call(
     args = parse_arguments(arguments)
     if seal is not None and forward is not None:
         raise click.UsageError("give --seal or --forward, not both")
-    passphrase = passphrase_for(place, passphrase_file)
+    passphrase = passphrase_for(place, passphrase_file, operator)
     calls = [(name, method, args)]
     if seal is not None or forward is not None:
         from node.cli.sealing import id_from, open_here, read_record, seal_to
@@ -289,10 +292,12 @@ def call(
         if seal is not None:
             content = read_record(seal, name)
         else:
-            _, content = open_here(place, id_from(place, forward or ""), passphrase)
+            # The sealing key is the member's, under the home's passphrase.
+            own = passphrase if operator is None else passphrase_for(place, None)
+            _, content = open_here(place, id_from(place, forward or ""), own)
         args[word], anchor = seal_to(place, content, to)
         calls.insert(0, anchor)
-    state = submit_calls(place, passphrase, calls)
+    state = submit_calls(place, passphrase, calls, operator)
     show(state, as_json, lambda d: pairs([("txid", d["txid"]), ("height", d["height"])]))
 
 

@@ -72,16 +72,21 @@ def open_here(home: Home, envelope: bytes, passphrase: str) -> tuple[Envelope, C
     from node.envelopes.content import Content
     from node.envelopes.sealed import EnvelopeError, open_sealed
     from node.envelopes.store import EnvelopeStore
-    from node.keys import load_key
+    from node.keys import find_keys, load_key
 
     store = EnvelopeStore(home.envelopes)
     found = store.get(envelope)
     if found is None:
         why = "was erased here" if store.is_gone(envelope) else "is not here (yet)"
         raise EnvelopeError(f"envelope {envelope.hex()} {why}")
-    seed = load_key(home.key("sealing"), "sealing", passphrase)
+    name = config.load(home.settings).node.name
+    # Keys that have been replaced stay in the home for what was sealed to them.
+    keys = find_keys(home.keys, "sealing")
+    slot = next((slot for slot in found.slots if slot.name == name), None)
+    path = keys.get(slot.key, home.key("sealing")) if slot else home.key("sealing")
+    seed = load_key(path, "sealing", passphrase)
     try:
-        content = Content.decode(open_sealed(found, config.load(home.settings).node.name, seed))
+        content = Content.decode(open_sealed(found, name, seed))
     except DecodeError as error:
         raise EnvelopeError(f"the envelope holds no record: {error}") from error
     if content.commit(found.chain_id) != found.commitment:

@@ -166,6 +166,7 @@ def test_an_invoice_reaches_its_parties_and_a_forger_fails(office: Office) -> No
     # The buyer has no more need of it.
     office.at("civil", "envelope", "erase", envelope)
     office.refused("civil", "was erased here", "envelope", "show", envelope)
+    office.at("civil", "envelope", "erase", envelope)  # again does no harm
     rows = office.at("civil", "envelope", "list")
     assert [(row["state"], row["erased"]) for row in rows if row["id"] == envelope] == [
         ("erased", ["civil"])
