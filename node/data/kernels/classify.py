@@ -31,7 +31,7 @@ TEXT_SHARE = 0.2
 """Share of a column's texts from which it counts as what they read like."""
 MINOR_YEARS = 14
 MIN_SHARE = 0.5
-_LEVELS = {"ETHNICITY": 3, "US_SSN": 4, "CN_DRIVING_LICENCE": 4, "MINOR": 4}
+_LEVELS = {"ETHNICITY": 3, "US_SSN": 4, "US_DRIVER_LICENSE": 4, "MINOR": 4}
 _CHANCE = {"CN_RESIDENT_ID": 0.02, "CN_CREDIT_CODE": 0.1, "EMAIL_ADDRESS": 0.01, "IBAN_CODE": 0.02,
            "MAC_ADDRESS": 0.05, "CN_LICENSE_PLATE": 0.05}  # fmt: skip
 """Shares above which whole values are more than chance; for others MIN_SHARE."""
