@@ -150,6 +150,7 @@ class Service:
             "members": len(core.peers.by_key) + 1,
             "mempool": {"count": len(core.mempool), "bytes": core.mempool.bytes},
             "evidence": len(core.evidence),
+            "missing_envelopes": core.courier.missing if core.courier else 0,
             "uptime_s": (now.monotonic - self._started_ms) // 1_000,
             "listening": self._addresses(),
             "pid": os.getpid(),
