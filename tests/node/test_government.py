@@ -120,3 +120,35 @@ def test_everything_changes_under_load(alliance: Alliance) -> None:
           f"longest stall {stall_ms:.0f} ms, {10 * DELTA_MS} ms allowed")  # fmt: skip
     assert not load.refused
     assert stall_ms < 10 * DELTA_MS
+
+
+NEXT_RELEASE = (str(Path(__file__).with_name("next_release.py")),)
+
+
+def test_an_upgrade_leaves_one_node_behind_that_stops_and_goes_on_later(alliance: Alliance) -> None:
+    upgraded = ["tax", "health", "land"]
+    pin = ("contract", "call", "board", "pin", "note=hello", "--home", alliance.home("tax"))
+    alliance.decide(upgraded, "version", "version=2")
+    assert "does not: install a newer one" in command("status", "--home", alliance.home("tax"))
+    for name in upgraded:
+        assert "no contract named board" in command(*pin, fails=True)
+        assert alliance.ask("civil", "status")["version"] == 1
+        alliance.net.kill(name)
+        alliance.net.start(name, program=NEXT_RELEASE)
+        alliance.net.wait(name, lambda s: s["peers"] == 3)
+    for name in upgraded:
+        alliance.net.wait(name, lambda s: s["version"] == 2)
+    alliance.net.wait_gone("civil")
+    said = (alliance.home("civil") / "node.log").read_text()
+    assert "the network executes protocol version 2; this release executes 1." in said
+    command(*pin)
+    again = command("start", "--home", alliance.home("civil"), fails=True)
+    assert "protocol version 2" in again
+    alliance.net.start("civil", program=NEXT_RELEASE)
+    top = alliance.ask("tax", "status")["height"]
+    alliance.net.wait("civil", lambda s: s["height"] > top and s["role"] == "validator")
+    height = alliance.require_one_chain("tax", "health", "land", "civil")
+    activated = next(
+        r for r in alliance.ask("civil", "log.get") if r["name"] == "version-activated"
+    )
+    print(f"version 2 from height {activated['data'][1]}, {height} blocks equal on four nodes")
