@@ -78,7 +78,7 @@ def check_admission(
         return Rejection(Code.EXPIRED, transaction.valid_until)
     if transaction.valid_until >= height + parameters.replay_window:
         return Rejection(Code.TOO_FAR_AHEAD, height + parameters.replay_window - 1)
-    record = members.get(state, transaction.sender)
+    record = members.peek(state, transaction.sender)
     if record is None:
         return Rejection(Code.UNKNOWN_SENDER, None)
     if record["status"] != "active":

@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 
 import plyvel
 
-from consensus.codec import DecodeError, decode, encode, expect_list
+from consensus.codec import DecodeError, decode, encode, encode_array, expect_list
 from consensus.light import EpochStep
 from consensus.messages import Certificate
 from consensus.validators import ValidatorSet
@@ -268,9 +268,9 @@ class Store:
         height = _number(block.header.height)
         yield _PENDING + height + block.digest, None
         yield _HEIGHT + height, block.digest
-        rows = [receipt.to_value() for receipt in receipts]
+        rows = [receipt.encoded for receipt in receipts]
         if rows:
-            yield _RECEIPTS + height, encode(rows)
+            yield _RECEIPTS + height, encode_array(rows)
         for index, txid in enumerate(txids):
             yield _TRANSACTION + txid, height + index.to_bytes(4, "big")
 
