@@ -51,6 +51,8 @@ from consensus.messages import (
     encode_message,
 )
 from contracts.envelope import Transaction
+from node.envelopes.courier import Courier
+from node.envelopes.store import MAX_MISSING, EnvelopeStore
 from node.fetch import MAX_HELD_BLOCKS, Fetcher
 from node.gossip import Gossip, overlay
 from node.ledger import Entry, Ledger, full_block_of
@@ -123,6 +125,7 @@ class Core:
         delta_ms: int | None = None,
         listeners: Sequence[Callable[[Outcome], None]] = (),
         cut_off: Callable[[bytes, str], None] = lambda peer, reason: None,
+        envelopes: EnvelopeStore | None = None,
     ) -> None:
         self.ledger = ledger
         self.mempool = mempool
@@ -145,6 +148,10 @@ class Core:
         self.gossip = Gossip(mempool, self.outbox, relays=relays)
         self.fetcher = Fetcher(self.outbox, peers, ledger, self._get_transaction)
         self.sync = Sync(self.outbox, peers, ledger)
+        self.courier: Courier | None = None
+        if envelopes is not None:
+            shared = (self.outbox, peers, ledger.state)
+            self.courier = Courier(name, self._chain_id, envelopes, *shared)
         self._now = Now(0, 0)
         self._events: deque[Event] = deque()
         self._checking: Proposal | None = None
@@ -176,6 +183,7 @@ class Core:
             ("early messages", len(self._early), MAX_EARLY_MESSAGES),
             ("evidence", len(self.evidence), MAX_EVIDENCE),
             ("fetched transactions", len(self._extra), MAX_BODY_ITEMS),
+            ("missing envelopes", self.courier.missing if self.courier else 0, MAX_MISSING),
         ]
 
     # Life
@@ -187,6 +195,8 @@ class Core:
         self._start_epoch()
         self.is_started = True
         self._run()
+        if self.courier is not None:
+            self.courier.look(now.monotonic)
 
     def _start_epoch(self) -> None:
         ledger = self.ledger
@@ -239,6 +249,8 @@ class Core:
         due += [d for d in (self.gossip.deadline_ms, self.fetcher.deadline_ms) if d is not None]
         if self._missing:
             due.append(self._asked_ms + self.ledger.validators.parameters.delta_ms)
+        if self.courier is not None and self.courier.deadline_ms is not None:
+            due.append(self.courier.deadline_ms)
         return min(due)
 
     def tick(self, now: Now) -> None:
@@ -257,6 +269,8 @@ class Core:
             self.gossip.repair(now.monotonic, connected)
         self.fetcher.tick(now.monotonic)
         self.sync.tick(now.monotonic)
+        if self.courier is not None:
+            self.courier.tick(now.monotonic)
         self._run()
 
     def end_turn(self, now: Now) -> None:
@@ -285,6 +299,8 @@ class Core:
             peer.is_up, peer.status = True, None
             self._send_status([key])
             self.gossip.greet(key)
+            if self.courier is not None:
+                self.courier.hurry(now.monotonic)
             if self.machine.is_validator and self.machine.view:
                 # What it missed may be all that it needs to go on.
                 for message in self.machine.latest_messages():
@@ -338,6 +354,10 @@ class Core:
                 self.sync.serve(peer.key, RangeRequest.decode(payload))
             case FrameKind.RANGE:
                 self._take_range(peer, Range.decode(payload))
+            case FrameKind.ENVELOPE_REQUEST if self.courier is not None:
+                self.courier.serve(peer, payload)
+            case FrameKind.ENVELOPE if self.courier is not None:
+                self.courier.take(peer, payload)
             case _:
                 raise DecodeError(f"unknown frame kind {kind}")
 
@@ -552,6 +572,8 @@ class Core:
         if entries:
             self._send_status([p.key for p in self.peers.connected() if p.index is None])
             self.sync.progress(self._now.monotonic)
+            if self.courier is not None:
+                self.courier.look(self._now.monotonic)
         if height == self.machine.last_height:
             self._start_epoch()
 

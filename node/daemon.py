@@ -23,6 +23,7 @@ from consensus.genesis import Genesis
 from consensus.messages import Vote
 from node.core import Core
 from node.driver import Driver
+from node.envelopes.store import EnvelopeStore
 from node.errors import MunimentError
 from node.home import Home
 from node.journal_file import JournalFile
@@ -111,6 +112,7 @@ async def _run(
         forgetful=journal.is_forgetful,
         delta_ms=settings.consensus.delta_ms or None,
         cut_off=transport.cut_off,
+        envelopes=EnvelopeStore(home.envelopes),
     )
     if settings.log.votes:
         core.votes_seen = _vote_recorder(home.path / settings.log.votes)

@@ -40,6 +40,8 @@ class FrameKind(IntEnum):
     BLOCK = 20
     RANGE_REQUEST = 21
     RANGE = 22
+    ENVELOPE_REQUEST = 40
+    ENVELOPE = 41
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from consensus.validators import Parameters
 from contracts.envelope import Call, Transaction
 from node import receipt
 from node.core import BlockFinal, Core, Outcome, Refusal, TransactionDropped
+from node.envelopes.store import EnvelopeStore
 from node.journal_file import JournalFile
 from node.ledger import Ledger
 from node.mempool import Mempool
@@ -35,6 +36,7 @@ class Host:
         self.keys = {p: Signer(sha256(f"{name}/{p}".encode())) for p in PURPOSES}
         self.path = net.path / name
         self.path.mkdir()
+        self.envelopes = EnvelopeStore(self.path / "envelopes")
         self.final: list[tuple[int, bytes]] = []
         self.dropped: list[TransactionDropped] = []
         self.votes: list[Vote] = []
@@ -62,6 +64,7 @@ class Host:
             restored=self.journal.restored,
             listeners=[self.hear],
             cut_off=lambda peer, reason: self.net.faults.append((self.name, reason)),
+            envelopes=self.envelopes,
         )
         self.core.votes_seen = self.votes.append
         self.core.start(self.net.now)
@@ -99,7 +102,10 @@ class Net:
         self.faults: list[tuple[str, str]] = []
         self.cut: set[frozenset[str]] = set()
         self.hosts = {name: Host(self, name) for name in names}
-        members = [Member(Card.create(h.name, h.keys, ())) for h in self.hosts.values()]
+        members = [
+            Member(Card.create(h.name, h.keys, ()), roles=("supervisor", "validator"))
+            for h in self.hosts.values()
+        ]
         self.genesis = Genesis("test", WALL, tuple(members), parameters)
         self.genesis.check()
         for host in self.hosts.values():
