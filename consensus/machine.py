@@ -135,7 +135,7 @@ class Machine:
         """When Tick is next due, on the monotonic clock in ms."""
         due = self._retry_at
         current = self._rounds[self.view]
-        if Kind.NULLIFY not in current.own and self._may_sign:
+        if not current.own.keys() & {Kind.NULLIFY, Kind.FINALIZE} and self._may_sign:
             due = min(due, self._advance_at)
             if current.proposal is None:
                 due = min(due, self._leader_at)
@@ -174,8 +174,10 @@ class Machine:
 
     @property
     def live_records(self) -> list[Vote | Certificate | Proposal]:
-        """What a rewritten journal must hold: own votes and certificates above the final view."""
+        """What a rewritten journal must hold: the finalization, and what stands above it."""
         records: list[Vote | Certificate | Proposal] = []
+        if self._finalization is not None:
+            records.append(self._finalization)
         for view in sorted(self._rounds):
             if view <= self.finalized_view:
                 continue
@@ -238,6 +240,9 @@ class Machine:
                 self._enter(self.finalized_view + 1, self._finalization)
                 for view in sorted(self._rounds):
                     self._certify(self._rounds[view])
+                final = self._finalization
+                if final is not None and final.statement.digest != self._tip.digest:
+                    self._finalize(final)  # known from the journal, but not in the database
                 if self._is_observing:
                     self._emit(Broadcast(Question(self.epoch, (), report=True)))
             case Receive(peer=peer, message=message):
@@ -359,7 +364,8 @@ class Machine:
         justification = proposal.justification
         if justification is not None and justification.statement.kind is not Kind.NULLIFY:
             self._take_certificate(justification)
-        if vote.statement.view <= self.finalized_view or not self._take_vote(vote):
+        # Counted even where all is final: it may contradict the leader's other proposal.
+        if not self._take_vote(vote) or vote.statement.view <= self.finalized_view:
             return
         current = self._round(vote.statement.view)
         notarized = current.notarization
