@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -263,6 +264,51 @@ def test_an_invoice_reaches_its_parties_and_a_forger_fails(office: Office) -> No
     assert [(row["state"], row["erased"]) for row in rows if row["id"] == envelope] == [
         ("erased", ["civil"])
     ]
+
+
+def test_a_replaced_sealing_key_still_opens_what_was_sealed_to_it(office: Office) -> None:
+    old = office.seal("land", "civil", note="before")
+    office.at("civil", "envelope", "show", old, "--wait", "20")
+    office.at("civil", "member", "rotate", "sealing")
+    new = office.seal("land", "civil", note="after")
+    assert office.at("civil", "envelope", "show", new, "--wait", "20")["fields"] == {
+        "note": "after"
+    }
+    assert office.at("civil", "envelope", "show", old)["fields"] == {"note": "before"}
+    key = office.net.home("civil").keys / "sealing-2.key"
+    lost = key.rename(office.folder / "lost")
+    office.refused("civil", "sealed to the key .* and this home's is", "envelope", "show", new)
+    lost.rename(key)
+
+
+def test_mistakes_are_told(office: Office) -> None:
+    good, number = office.file("good", {"a": "1"}), office.file("number", {"a": "1"})
+    number.write_text('{"a": 1}')
+    text = office.folder / "text.json"
+    text.write_text("[1")
+    call = ("envelope", "seal")
+    office.refused(
+        "land", "field a: must be text or null", *call, number, "--kind", "x", "--to", "tax"
+    )
+    office.refused("land", "is not JSON", *call, text, "--kind", "x", "--to", "tax")
+    office.refused("land", "nobody is not an active member; members are civil, health, land, tax",
+                   *call, good, "--kind", "x", "--to", "nobody")  # fmt: skip
+    office.refused(
+        "land", "cannot be read", *call, office.folder / "none", "--kind", "x", "--to", "tax"
+    )
+    office.refused("land", "no envelope here begins with 'ffff'", "envelope", "show", "ffff")
+    office.refused(
+        "tax", "answers with no text", "subject", "sign", "x.key", "poll", "poll", "poll=p"
+    )
+    office.refused("tax", "must precede hexadecimal|hexadecimal", "subject", "sign", "x.key",
+                   "poll", "vote_text", "poll=p", 'ballot="hex:zz"')  # fmt: skip
+    office.refused("tax", "is no presentation", "licence", "verify", good, "--for", "tax",
+                   "--nonce", "00" * 16)  # fmt: skip
+    with pytest.raises(click.UsageError, match="32 hexadecimal digits"):
+        office.at("tax", "licence", "verify", good, "--for", "tax", "--nonce", "00")
+    terms = ("contract", "call", "e-invoice", "agree", "invoice=land/1")
+    with pytest.raises(click.UsageError, match="not both"):
+        office.at("land", *terms, "--seal", good, "--forward", "ffffffff")
 
 
 def test_a_licence_is_shown_in_part(office: Office) -> None:
