@@ -179,9 +179,15 @@ HARMS = {
 def deploy(office: Office) -> None:
     hostile = office.folder / "hostile.star"
     hostile.write_text(HOSTILE)
+    paths = (hostile, *(LIBRARY / f"{name}.star" for name in NAMES))
+    decide(office, *(("deploy", path) for path in paths))
+
+
+def decide(office: Office, *proposals: tuple[object, ...]) -> None:
+    """Put changes of contracts to the vote at one member, and agree to them at two more."""
     numbers = []
-    for path in (hostile, *(LIBRARY / f"{name}.star" for name in NAMES)):
-        made = office.at("tax", "contract", "deploy", path, "--vote")
+    for proposal in proposals:
+        made = office.at("tax", "contract", *proposal, "--vote")
         numbers.append(made["proposal"])
     for member in ("health", "civil"):
         for number in numbers:
@@ -232,6 +238,19 @@ def test_a_hostile_contract_fails_alike_everywhere_and_harms_no_node(office: Off
         with Client(office.net.home(member).socket) as client:
             roots.add(client.call("block.get", height=height + 1)["state_root"])
     assert len(roots) == 1
+
+
+def test_an_upgrade_keeps_the_state_and_a_retired_contract_still_answers(office: Office) -> None:
+    file = office.folder / "hostile.star"
+    file.write_text(HOSTILE + "\ndef migrate(version):\n    loop()\n")
+    office.refused("tax", "units of gas", "contract", "upgrade", file)
+    file.write_text(HOSTILE + '\ndef migrate(version):\n    state.put("from", version)\n')
+    decide(office, ("upgrade", file))
+    kept = office.ask("hostile", "kept")
+    assert kept[:2] == ["from", "order"]
+    decide(office, ("retire", "hostile"))
+    office.refused("civil", "hostile is retired", "contract", "call", "hostile", "order")
+    assert office.ask("hostile", "kept") == kept
 
 
 def test_an_invoice_reaches_its_parties_and_a_forger_fails(office: Office) -> None:
