@@ -174,8 +174,14 @@ class Machine:
 
     @property
     def live_records(self) -> list[Vote | Certificate | Proposal]:
-        """What a rewritten journal must hold: own votes and certificates above the final view."""
+        """What a rewritten journal must hold: own votes and certificates above the final view.
+
+        The finalization stands for every vote below it. It comes first and is always there: the
+        ledger may not hold its block yet, and then nothing else would forbid to vote there again.
+        """
         records: list[Vote | Certificate | Proposal] = []
+        if self._finalization is not None:
+            records.append(self._finalization)
         for view in sorted(self._rounds):
             if view <= self.finalized_view:
                 continue
@@ -238,6 +244,10 @@ class Machine:
                 self._enter(self.finalized_view + 1, self._finalization)
                 for view in sorted(self._rounds):
                     self._certify(self._rounds[view])
+                final = self._finalization
+                if final is not None and final.statement.digest != self._tip.digest:
+                    # The journal was ahead of the ledger when the last process ended.
+                    self._settle(final)
                 if self._is_observing:
                     self._emit(Broadcast(Question(self.epoch, (), report=True)))
             case Receive(peer=peer, message=message):
@@ -404,9 +414,17 @@ class Machine:
 
     def _finalize(self, certificate: Certificate) -> None:
         """Take a finalization: it overrides everything at or below its view (R8)."""
-        statement = certificate.statement
         self._finalization = certificate
-        self.finalized_view = statement.view
+        self.finalized_view = certificate.statement.view
+        self._settle(certificate)
+        if self.view:
+            self._set_timers()
+        self._check_recovery()
+        self._prune()
+
+    def _settle(self, certificate: Certificate) -> None:
+        """Make the final block the tip, or ask for it; tell that it is final."""
+        statement = certificate.statement
         block = self._executed.get(statement.digest)
         if block is not None:
             self._tip = block
@@ -422,10 +440,6 @@ class Machine:
                 )
             )
         self._emit(Finalized(certificate))
-        if self.view:
-            self._set_timers()
-        self._check_recovery()
-        self._prune()
 
     def _prune(self) -> None:
         floor = self.finalized_view - VIEWS_BEHIND

@@ -69,6 +69,11 @@ class Parameters:
     max_gas: int = 1_000_000
     max_block_gas: int = 5_000_000
 
+    @classmethod
+    def widest(cls) -> Parameters:
+        """The largest value of each bound: what decoders of foreign bytes allow in any epoch."""
+        return cls(fault_model=BYZANTINE, **{name: high for name, (_, high) in _BOUNDS.items()})
+
     def to_value(self) -> dict[str, Value]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 

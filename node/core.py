@@ -50,7 +50,10 @@ from consensus.messages import (
     decode_message,
     encode_message,
 )
+from consensus.validators import Parameters
 from contracts.envelope import Transaction
+from contracts.system import VERSIONS
+from node.errors import MunimentError
 from node.fetch import MAX_HELD_BLOCKS, Fetcher
 from node.gossip import Gossip, overlay
 from node.ledger import Entry, Ledger, full_block_of
@@ -103,7 +106,14 @@ class TransactionDropped:
     refusal: Refusal
 
 
+class VersionError(MunimentError):
+    """The chain has moved on to a protocol version that this release does not execute."""
+
+    code = "version"
+
+
 Outcome = BlockFinal | TransactionDropped
+_WIDEST = Parameters.widest()
 _OBSERVER = Signer(bytes(32))
 
 
@@ -166,6 +176,16 @@ class Core:
         return self._forgetful
 
     @property
+    def live_records(self) -> list[Vote | Certificate | Proposal]:
+        """What a rewritten journal must hold. It always names the epoch and view last final."""
+        records = [*self.machine.live_records, *self._restored]
+        if self.machine.finalization is None:
+            found = self.ledger.store.finalization_from(self.ledger.anchor_height)
+            if found is not None and found[0] == self.ledger.anchor_height:
+                records.insert(0, found[1])
+        return records
+
+    @property
     def sizes(self) -> list[tuple[str, int, int]]:
         """(name, items, limit) of everything here that others could make grow."""
         return [
@@ -195,21 +215,31 @@ class Core:
         anchor = ledger.store.block_at(ledger.anchor_height)
         if anchor is None:
             raise AssertionError("the block before the epoch is missing")
+        version = validators.parameters.version
+        if version not in VERSIONS:
+            raise VersionError(
+                f"epoch {epoch} is executed by protocol version {version}, which this release "
+                f"lacks (it has {', '.join(map(str, VERSIONS))}); install a newer one"
+            )
         found = ledger.store.finalization_from(ledger.tip.header.height)
         is_inside = ledger.tip.header.height > ledger.anchor_height
+        # A database that was lost or restored lags behind the journal: in epochs that this key
+        # has left behind it has voted already, and nothing here knows how.
+        is_past = any(_epoch_of(record) > epoch for record in self._restored)
+        is_voter = validators.index_of(self._signer.public_key) is not None and not is_past
         self.machine = Machine(
             self._chain_id,
             epoch,
             validators,
             anchor.block,
-            self._signer if validators.index_of(self._signer.public_key) is not None else None,
+            self._signer if is_voter else None,
             tip=ledger.tip if is_inside else None,
             finalization=found[1] if found and is_inside else None,
             forgetful=self._forgetful,
             delta_ms=self._delta_ms,
         )
         self.machine.restore([r for r in self._restored if _epoch_of(r) == epoch])
-        self._restored = []
+        self._restored = [r for r in self._restored if _epoch_of(r) > epoch]
         self._events.clear()
         self._checking = None
         self._was_working = False
@@ -350,11 +380,18 @@ class Core:
             self._early = [*self._early[-MAX_EARLY_MESSAGES + 1 :], (peer.key, message)]
             return
         if epoch < current:
-            self._send_status([peer.key])  # it will fetch the epoch's end as blocks
+            self._answer_past(peer, epoch, message)
             return
         if isinstance(message, ViewReport) and peer.index is None:
             return
         self._events.append(Receive(peer.key, message))
+
+    def _answer_past(self, peer: Peer, epoch: int, message: Message) -> None:
+        """Tell a peer that speaks of an ended epoch how that ended; certificates need no answer."""
+        self._send_status([peer.key])  # it will fetch what follows as blocks
+        step = self.ledger.store.epoch_step(epoch)
+        if step is not None and not isinstance(message, Certificate):
+            self._send_consensus([peer.key], step.certificate)
 
     # The machine
 
@@ -512,8 +549,14 @@ class Core:
                     f"own results at height {header.height - 1} differ from the final chain's"
                 )
             self._store_executed(full, self._decode_all(full))
-        if found.certificate is not None and found.blocks:
-            self._events.append(Receive(peer.key, found.certificate))
+        certificate = found.certificate
+        if certificate is None or not found.blocks:
+            return
+        if certificate.statement.view < self.machine.finalized_view:
+            # The journal knew a later finalization than the database, whose block is yet to come.
+            self._settle(certificate)
+        else:
+            self._events.append(Receive(peer.key, certificate))
 
     def _decode_all(self, full: FullBlock) -> list[Transaction]:
         """Raises DecodeError if the bytes are not the transactions that the body names."""
@@ -532,9 +575,13 @@ class Core:
 
     def _finalize(self) -> None:
         certificate = self._final
-        if certificate is None or not self.ledger.is_known(certificate.statement.digest):
-            return
-        self._final = None
+        if certificate is not None and self._settle(certificate):
+            self._final = None
+
+    def _settle(self, certificate: Certificate) -> bool:
+        """Make the certified block final if it is held; returns whether it is."""
+        if not self.ledger.is_known(certificate.statement.digest):
+            return False
         entries = self.ledger.finalize(certificate)
         for entry in entries:
             for transaction in entry.transactions:
@@ -554,6 +601,7 @@ class Core:
             self.sync.progress(self._now.monotonic)
         if height == self.machine.last_height:
             self._start_epoch()
+        return True
 
     def _tell(self, outcome: Outcome) -> None:
         for listener in self._listeners:
@@ -597,12 +645,12 @@ class Core:
         return None
 
     def _take_batch(self, peer: Peer, raws: Sequence[bytes]) -> None:
-        parameters = self.ledger.validators.parameters
         for raw in raws:
             wid = sha256(raw)
             if self._is_held(wid):
                 continue
-            transaction = Transaction.decode(raw, parameters, self._chain_id)
+            # The sender may be in an epoch of larger limits: admission judges by those in force.
+            transaction = Transaction.decode(raw, _WIDEST, self._chain_id)
             if not transaction.is_signed(self._chain_id):
                 raise DecodeError("a transaction is wrongly signed")
             if wid in self._missing:
