@@ -37,6 +37,7 @@ _BOUNDS: dict[str, tuple[int, int]] = {
     "max_calls": (1, 1_000),
     "replay_window": (8, 10_000),
     "replay_limit": (1_000, 10_000_000),
+    "retention": (0, 1 << 40),
     "max_gas": (10_000, 100_000_000),
     "max_block_gas": (10_000, 1_000_000_000),
 }
@@ -48,6 +49,7 @@ class Parameters:
 
     `delta_ms` bounds the network delay that Simplex assumes: the leader timer is two of it, the
     advance timer three. `replay_window` is the number of heights a transaction may be valid for.
+    `retention` is the number of heights whose blocks every node keeps; 0 keeps all.
     `max_gas` bounds what deployed contracts may do in a transaction, `max_block_gas` in a block; a
     unit is about 100 ns.
     """
@@ -66,6 +68,7 @@ class Parameters:
     max_calls: int = 100
     replay_window: int = 600
     replay_limit: int = 1_000_000
+    retention: int = 0
     max_gas: int = 1_000_000
     max_block_gas: int = 5_000_000
 

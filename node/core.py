@@ -54,27 +54,39 @@ from consensus.validators import Parameters
 from contracts.envelope import Transaction
 from contracts.system import VERSIONS
 from node.errors import MunimentError
+from node.evidence import keep_evidence, kept_evidence
 from node.fetch import MAX_HELD_BLOCKS, Fetcher
 from node.gossip import Gossip, overlay
 from node.ledger import Entry, Ledger, full_block_of
 from node.mempool import Mempool
 from node.outbox import Outbox
 from node.peers import Peer, Peers
+from node.prune import Pruner
 from node.render import render
+from node.snapshot import Maker, serve_chunks, serve_offer, serve_steps
+from node.state_sync import StateSync
 from node.sync import Sync
 from p2p.transport import Channel
 from p2p.wire import (
     BlockRequest,
     Blocks,
+    ChunkRequest,
+    Chunks,
     FrameKind,
     FullBlock,
     Range,
     RangeRequest,
+    SnapshotOffer,
+    SnapshotRequest,
     Status,
+    Steps,
+    StepsRequest,
     decode_transactions,
 )
 
 STATUS_MS = 1_000
+CHORES_MS = 25
+"""Between two slices of work that can wait."""
 MAX_EARLY_MESSAGES = 256
 MAX_EVIDENCE = 256
 MAX_OPEN_VIEWS = 2_000
@@ -112,6 +124,19 @@ class VersionError(MunimentError):
     code = "version"
 
 
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """What this node keeps and makes, beside what the network agreed on.
+
+    An archive forgets no block and never starts from a snapshot. Others fetch a snapshot when it
+    is `snapshot_behind` heights ahead, or when nobody has the blocks any more.
+    """
+
+    is_archive: bool = False
+    makes_snapshots: bool = False
+    snapshot_behind: int = 1 << 40
+
+
 Outcome = BlockFinal | TransactionDropped
 _WIDEST = Parameters.widest()
 _OBSERVER = Signer(bytes(32))
@@ -133,6 +158,7 @@ class Core:
         delta_ms: int | None = None,
         listeners: Sequence[Callable[[Outcome], None]] = (),
         cut_off: Callable[[bytes, str], None] = lambda peer, reason: None,
+        keeping: Keeping = Keeping(),
     ) -> None:
         self.ledger = ledger
         self.mempool = mempool
@@ -140,7 +166,7 @@ class Core:
         self.name = name
         self.outbox = Outbox()
         self.records: list[Vote | Certificate | Proposal] = []
-        self.evidence: list[Evidence] = []
+        self.evidence: list[Evidence] = [row.evidence for row in kept_evidence(ledger.store)]
         self.votes_seen: Callable[[Vote], None] | None = None
         self._signer = signer
         self._restored = list(restored)
@@ -154,7 +180,18 @@ class Core:
         relays = len(self._eager_names) < len(names) - 1
         self.gossip = Gossip(mempool, self.outbox, relays=relays)
         self.fetcher = Fetcher(self.outbox, peers, ledger, self._get_transaction)
-        self.sync = Sync(self.outbox, peers, ledger)
+        self.state_sync = StateSync(
+            self.outbox,
+            peers,
+            ledger,
+            behind=keeping.snapshot_behind,
+            is_archive=keeping.is_archive,
+        )
+        self.sync = Sync(self.outbox, peers, ledger, lambda: self.state_sync.is_active)
+        self.maker = Maker(ledger.store)
+        self.pruner = Pruner(ledger, self.maker, is_archive=keeping.is_archive)
+        self._makes_snapshots = keeping.makes_snapshots
+        self._chores_ms = 0
         self._now = Now(0, 0)
         self._events: deque[Event] = deque()
         self._checking: Proposal | None = None
@@ -249,6 +286,8 @@ class Core:
             Receive(peer, message) for peer, message in self._early if _epoch_of(message) == epoch
         )
         self._early = []
+        if self._makes_snapshots and not is_inside and ledger.anchor_height:
+            self.maker.begin(ledger.anchor_height, ledger.state_root)
         log.info("epoch", epoch=epoch, height=ledger.tip.header.height)
 
     def _reload(self) -> None:
@@ -266,7 +305,10 @@ class Core:
     def deadline_ms(self) -> int:
         """When `tick` is next due, on the monotonic clock."""
         due = [self.machine.deadline, self._next_status_ms]
-        due += [d for d in (self.gossip.deadline_ms, self.fetcher.deadline_ms) if d is not None]
+        parts = (self.gossip, self.fetcher, self.state_sync)
+        due += [d for d in (part.deadline_ms for part in parts) if d is not None]
+        if self._has_chores:
+            due.append(self._chores_ms + CHORES_MS)
         if self._missing:
             due.append(self._asked_ms + self.ledger.validators.parameters.delta_ms)
         return min(due)
@@ -286,8 +328,23 @@ class Core:
             self._send_status(connected)
             self.gossip.repair(now.monotonic, connected)
         self.fetcher.tick(now.monotonic)
+        self.state_sync.tick(now.monotonic)
         self.sync.tick(now.monotonic)
+        if now.monotonic >= self._chores_ms + CHORES_MS:
+            self._chores_ms = now.monotonic
+            self._do_chores()
         self._run()
+
+    @property
+    def _has_chores(self) -> bool:
+        return self.maker.is_working or self.pruner.has_work
+
+    def _do_chores(self) -> None:
+        """A little of what can wait: the next snapshot, or blocks that need not be kept."""
+        if self.maker.is_working:
+            self.maker.step()
+        elif self.pruner.has_work:
+            self.pruner.step()
 
     def end_turn(self, now: Now) -> None:
         """Push what has gathered; called once after each batch of inputs."""
@@ -326,10 +383,18 @@ class Core:
         if peer is not None:
             peer.is_up = False
             self.sync.forget(key)
+            self.state_sync.forget(key)
 
     def _send_status(self, keys: Sequence[bytes]) -> None:
         tip = self.ledger.tip
-        status = Status(tip.header.height, tip.header.epoch, tip.digest, len(self.mempool))
+        status = Status(
+            tip.header.height,
+            tip.header.epoch,
+            tip.digest,
+            len(self.mempool),
+            self.ledger.store.kept_from(),
+            self.maker.height,
+        )
         self.outbox.send_all(keys, Channel.CONTROL, FrameKind.STATUS, status.encode())
 
     # Frames
@@ -353,6 +418,7 @@ class Core:
                 self._take_message(peer, decode_message(payload))
             case FrameKind.STATUS:
                 peer.status = Status.decode(payload)
+                self.state_sync.consider(self._now.monotonic)
                 self.sync.consider(self._now.monotonic)
             case FrameKind.TRANSACTIONS:
                 self._take_batch(peer, decode_transactions(payload))
@@ -363,11 +429,28 @@ class Core:
             case FrameKind.BLOCK_REQUEST:
                 self._serve_block(peer, BlockRequest.decode(payload))
             case FrameKind.BLOCK:
-                self._take_blocks(Blocks.decode(payload))
+                self._take_blocks(peer, Blocks.decode(payload))
             case FrameKind.RANGE_REQUEST:
                 self.sync.serve(peer.key, RangeRequest.decode(payload))
             case FrameKind.RANGE:
                 self._take_range(peer, Range.decode(payload))
+            case FrameKind.STEPS_REQUEST:
+                steps = serve_steps(self.ledger.store, StepsRequest.decode(payload))
+                self.outbox.send(peer.key, Channel.BULK, FrameKind.STEPS, steps.encode())
+            case FrameKind.STEPS:
+                self.state_sync.take_steps(peer.key, Steps.decode(payload), self._now.monotonic)
+            case FrameKind.SNAPSHOT_REQUEST:
+                request = SnapshotRequest.decode(payload)
+                offer = serve_offer(self.ledger.store, self.maker, request)
+                self.outbox.send(peer.key, Channel.BULK, FrameKind.SNAPSHOT, offer.encode())
+            case FrameKind.SNAPSHOT:
+                found = SnapshotOffer.decode(payload)
+                self.state_sync.take_offer(peer.key, found, self._now.monotonic)
+            case FrameKind.CHUNK_REQUEST:
+                chunks = serve_chunks(self.maker, ChunkRequest.decode(payload))
+                self.outbox.send(peer.key, Channel.BULK, FrameKind.CHUNKS, chunks.encode())
+            case FrameKind.CHUNKS:
+                self.state_sync.take_chunks(peer.key, Chunks.decode(payload), self._now.monotonic)
             case _:
                 raise DecodeError(f"unknown frame kind {kind}")
 
@@ -438,6 +521,7 @@ class Core:
         log.error("validator contradicts itself", name=accused, view=evidence.first.statement.view)
         if len(self.evidence) < MAX_EVIDENCE:
             self.evidence.append(evidence)
+        keep_evidence(self.ledger.store, self.ledger.validators, evidence)
 
     def _build(self, effect: Build) -> None:
         parameters = self.ledger.validators.parameters
@@ -530,7 +614,10 @@ class Core:
             return entry.full
         return self._pinned.get(digest) or self.ledger.store.block(digest)
 
-    def _take_blocks(self, blocks: Blocks) -> None:
+    def _take_blocks(self, peer: Peer, blocks: Blocks) -> None:
+        if self.state_sync.take_blocks(peer.key, blocks, self._now.monotonic):
+            self._adopt()
+            return
         for full in self.fetcher.take(blocks, self._now.monotonic):
             transactions = self._decode_all(full)
             for transaction in transactions:
@@ -538,6 +625,28 @@ class Core:
                 if held is None and not transaction.is_signed(self._chain_id):
                     raise DecodeError("a block carries a transaction with a wrong signature")
             self._store_executed(full, transactions)
+
+    def _adopt(self) -> None:
+        """Go on from a fetched snapshot, as a node that has just started there."""
+        self.maker.stop()
+        self.state_sync.adopt()
+        self.fetcher.reset()
+        self.sync.reset()
+        self._pinned, self._extra, self._final, self._missing = {}, {}, None, set()
+        height = self.ledger.tip.header.height
+        log.info("state taken from a snapshot", height=height)
+        for wid in list(self.mempool.wids()):
+            transaction = self.mempool.get(wid)
+            if transaction is None:
+                continue
+            is_final = self.ledger.store.is_committed(transaction.txid)
+            if is_final or transaction.valid_until <= height:
+                self.mempool.remove(wid)
+                reason = f"heights up to {height} were skipped by a snapshot; ask another node"
+                self._tell(TransactionDropped(transaction, Refusal("skipped", reason)))
+        self._start_epoch()
+        self._send_status([peer.key for peer in self.peers.connected()])
+        self.sync.progress(self._now.monotonic)
 
     def _take_range(self, peer: Peer, found: Range) -> None:
         for full in self.sync.take(peer.key, found, self._now.monotonic):

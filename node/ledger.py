@@ -29,6 +29,7 @@ from contracts.envelope import Transaction
 from contracts.receipts import Receipt, receipts_root
 from contracts.state import StateReader, merge_scan
 from contracts.trie import Node, NodeCache, update
+from contracts.trie_proof import prove
 from node.store import Store, StoreError, Write
 from p2p.wire import FullBlock
 
@@ -63,9 +64,14 @@ class Ledger:
     def __init__(self, genesis: Genesis, store: Store, *, cache_bytes: int = 32 << 20) -> None:
         self.genesis = genesis
         self.store = store
+        self._cache_bytes = cache_bytes
+        self.reopen()
+
+    def reopen(self) -> None:
+        """Begin from what the store holds."""
         self._entries: dict[bytes, Entry] = {}
-        self._base = _StoredState(store)
-        self._nodes = NodeCache(store, cache_bytes)
+        self._base = _StoredState(self.store)
+        self._nodes = NodeCache(self.store, self._cache_bytes)
         self._open()
 
     def _open(self) -> None:
@@ -95,8 +101,8 @@ class Ledger:
                 *Store.epoch_writes(0, 0, self.genesis.validator_set),
                 *Store.tip_writes(block.digest, 0, None),
                 *Store.result_writes(trie.root, merkle.EMPTY_ROOT),
-                *Store.state_writes(changes.items()),
-                *Store.trie_writes(self._nodes.encode(trie.nodes)),
+                *self.store.state_writes(changes.items()),
+                *self.store.trie_writes(self._nodes.encode(trie.nodes)),
             ]
         )
         self._nodes.put(trie.nodes)
@@ -134,6 +140,10 @@ class Ledger:
         if digest is None or digest == self.tip.digest:
             return self._base
         return _StackedState([entry.changes for entry in self._path(digest)], self._base)
+
+    def prove_state(self, key: bytes) -> bytes:
+        """Return the proof of what the final state holds, or does not hold, at `key`."""
+        return prove(self._nodes, key)
 
     def results(self, digest: bytes) -> tuple[bytes, bytes]:
         """(state root, receipts root) after the block `digest`."""
@@ -308,8 +318,8 @@ class Ledger:
             batch += Store.final_writes(entry.full, entry.receipts, txids)
         batch += Store.tip_writes(path[-1].digest, last.height, certificate)
         batch += Store.result_writes(path[-1].state_root, path[-1].receipts_root)
-        batch += Store.state_writes(changes.items())
-        batch += Store.trie_writes(self._nodes.encode(nodes))
+        batch += self.store.state_writes(changes.items())
+        batch += self.store.trie_writes(self._nodes.encode(nodes))
         if self._ends(last.height):
             following = self._next_set(last.parent)
             step = EpochStep(last, certificate, following)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 from consensus.crypto import Signer, sha256
@@ -12,10 +13,11 @@ from consensus.genesis import PURPOSES, Card, Genesis, Member
 from consensus.messages import Vote
 from consensus.validators import Parameters
 from contracts.envelope import Call, Transaction
-from node.core import BlockFinal, Core, Outcome, Refusal, TransactionDropped
+from node.core import BlockFinal, Core, Keeping, Outcome, Refusal, TransactionDropped
 from node.journal_file import JournalFile
 from node.ledger import Ledger
 from node.mempool import Mempool
+from node.outbox import Outgoing
 from node.peers import Peers
 from node.store import LevelDB, Store
 
@@ -30,11 +32,12 @@ class Host:
         self.net, self.name = net, name
         self.keys = {p: Signer(sha256(f"{name}/{p}".encode())) for p in PURPOSES}
         self.path = net.path / name
-        self.path.mkdir()
+        self.path.mkdir(exist_ok=True)
         self.final: list[tuple[int, bytes]] = []
         self.dropped: list[TransactionDropped] = []
         self.votes: list[Vote] = []
         self.core: Core | None = None
+        self.keeping = Keeping()
 
     @property
     def key(self) -> bytes:
@@ -58,6 +61,7 @@ class Host:
             restored=self.journal.restored,
             listeners=[self.hear],
             cut_off=lambda peer, reason: self.net.faults.append((self.name, reason)),
+            keeping=self.keeping,
         )
         self.core.votes_seen = self.votes.append
         self.core.start(self.net.now)
@@ -87,19 +91,29 @@ class Host:
 
 class Net:
     def __init__(
-        self, path: Path, names: str = "abcd", seed: int = 1, parameters: Parameters = PARAMETERS
+        self,
+        path: Path,
+        names: str = "abcd",
+        seed: int = 1,
+        parameters: Parameters = PARAMETERS,
+        keeping: Keeping | None = None,
+        asleep: str = "",
     ) -> None:
         self.path, self.random = path, random.Random(seed)
         self.time, self.counter, self.loss = 0, 0, 0.0
         self.queue: list[tuple[int, int, str, bytes, int, bytes]] = []
         self.faults: list[tuple[str, str]] = []
         self.cut: set[frozenset[str]] = set()
+        self.alter: Callable[[str, Outgoing], bytes] = lambda sender, out: out.payload
+        """What a frame's payload becomes on its way."""
         self.hosts = {name: Host(self, name) for name in names}
         members = [Member(Card.create(h.name, h.keys, ())) for h in self.hosts.values()]
         self.genesis = Genesis("test", WALL, tuple(members), parameters)
         self.genesis.check()
         for host in self.hosts.values():
-            host.start()
+            host.keeping = keeping or host.keeping
+            if host.name not in asleep:
+                host.start()
 
     @property
     def now(self) -> Now:
@@ -121,7 +135,14 @@ class Net:
             if self.random.random() >= self.loss and self.linked(host, to):
                 self.counter += 1
                 at = self.time + self.random.randint(1, 15)
-                item = (at, self.counter, to.name, host.key, int(out.kind), out.payload)
+                item = (
+                    at,
+                    self.counter,
+                    to.name,
+                    host.key,
+                    int(out.kind),
+                    self.alter(host.name, out),
+                )
                 heapq.heappush(self.queue, item)
 
     def run(self, duration: int) -> None:
