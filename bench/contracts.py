@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 
 from consensus.codec import Value
 from consensus.crypto import Signer, sha256
-from consensus.genesis import Card, Genesis, Member
+from consensus.genesis import PURPOSES, Card, Genesis, Member
 from consensus.validators import Parameters
 from contracts.engine import BlockContext, check_admission, execute_block, genesis_state
 from contracts.envelope import Call, Transaction
@@ -70,7 +70,7 @@ class Chain:
     """One member, its genesis state and a published standard."""
 
     def __init__(self) -> None:
-        signers = {name: Signer(sha256(name.encode())) for name in ("member", "node", "voting")}
+        signers = {name: Signer(sha256(name.encode())) for name in PURPOSES}
         card = Card.create("land", signers, ())
         self.genesis = Genesis("bench", _NOW, (Member(card),), _PARAMETERS)
         self.chain_id = self.genesis.chain_id

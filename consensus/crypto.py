@@ -31,6 +31,7 @@ class Kind(IntEnum):
     POSSESSION = 5
     GENESIS = 6
     VIEW_REPORT = 7
+    STATEMENT = 16
 
 
 def sha256(data: bytes) -> bytes:

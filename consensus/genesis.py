@@ -36,8 +36,10 @@ MAX_ADDRESSES = 8
 MAX_ADDRESS_BYTES = 128
 TIERS = ("central", "provincial", "local")
 ROLES = ("data-centre", "observer", "registrar", "supervisor", "validator")
-PURPOSES = ("member", "node", "voting")
-"""Each member's three keys: for its own acts, for its node (the peer id), for its votes."""
+PURPOSES = ("member", "node", "sealing", "voting")
+"""Each member's four keys: for its own acts, for its node (the peer id), for what others seal to
+it, for its votes. All are Ed25519; the sealing key signs its possession only, and is used in its
+Montgomery form (X25519, RFC 7748)."""
 _NAME_FIRST = frozenset("abcdefghijklmnopqrstuvwxyz")
 _NAME_REST = _NAME_FIRST | frozenset("0123456789-")
 
@@ -59,8 +61,8 @@ class Card:
     """
 
     name: str
-    keys: tuple[bytes, bytes, bytes]
-    proofs: tuple[bytes, bytes, bytes]
+    keys: tuple[bytes, ...]
+    proofs: tuple[bytes, ...]
     addresses: tuple[str, ...] = ()
 
     @property
@@ -72,19 +74,22 @@ class Card:
         return self.keys[1]
 
     @property
-    def voting_key(self) -> bytes:
+    def sealing_key(self) -> bytes:
         return self.keys[2]
+
+    @property
+    def voting_key(self) -> bytes:
+        return self.keys[3]
 
     @classmethod
     def create(cls, name: str, signers: Mapping[str, Signer], addresses: tuple[str, ...]) -> Card:
-        """Sign a card with the three signers, named by PURPOSES."""
+        """Sign a card with the signers of all PURPOSES."""
         ordered = [signers[purpose] for purpose in PURPOSES]
-        proofs = [
+        proofs = tuple(
             signer.sign(Kind.POSSESSION, NO_CHAIN, encode([name, purpose, signer.public_key]))
             for purpose, signer in zip(PURPOSES, ordered, strict=True)
-        ]
-        member, node, voting = (signer.public_key for signer in ordered)
-        return cls(name, (member, node, voting), (proofs[0], proofs[1], proofs[2]), addresses)
+        )
+        return cls(name, tuple(signer.public_key for signer in ordered), proofs, addresses)
 
     def check(self) -> None:
         """Raises DecodeError if a proof of possession is wrong or two keys are the same."""
@@ -116,8 +121,8 @@ class Card:
         addresses = expect_list(items["addresses"], "addresses", max_length=MAX_ADDRESSES)
         card = cls(
             expect_name(items["name"], "member name"),
-            (keys[0], keys[1], keys[2]),
-            (proofs[0], proofs[1], proofs[2]),
+            tuple(keys),
+            tuple(proofs),
             tuple(expect_text(a, "address", MAX_ADDRESS_BYTES) for a in addresses),
         )
         card.check()

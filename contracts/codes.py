@@ -35,6 +35,9 @@ class Code(IntEnum):
     RETIRED = 107
     BAD_SOURCE = 140
     TOO_MANY_CONTRACTS = 141
+    NOT_ACTIVE = 150
+    NO_SUPERVISOR = 151
+    NOT_PARTY = 152
 
 
 NAMES = {code: code.name.replace("_", "-").translate(_LOWER) for code in Code}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from consensus.codec import Value as CodecValue
 from consensus.codec import encode
-from consensus.crypto import sha256
+from consensus.crypto import Kind, Signer, sha256
 from consensus.validators import Parameters
 from contracts.api import BlockContext, Context, Execution, Failure
 from contracts.codes import NAMES, Code
@@ -23,6 +23,7 @@ from contracts.starlark.convert import from_codec, to_codec
 from contracts.starlark.errors import Place, StarlarkError
 from contracts.starlark.formatting import render as render_value
 from contracts.starlark.functions import call
+from contracts.starlark.host import statement
 from contracts.starlark.library import UNIVERSAL
 from contracts.starlark.module import Module, load
 from contracts.starlark.operators import equal, items_of
@@ -37,6 +38,7 @@ from node.render import render
 START = 1_767_225_600_000
 """2026-01-01 00:00 UTC."""
 DAY_MS = 86_400_000
+CHAIN_ID = sha256(b"local")
 TEST_GAS = 200_000_000
 MEMBERS = ("civil", "health", "land", "tax")
 SUFFIX = ".star"
@@ -93,7 +95,7 @@ class LocalLedger:
         self.state.put(b"members/member/" + name.encode("utf-8"), encode(record))
 
     def _execution(self, sender: str) -> Execution:
-        block = BlockContext(sha256(b"local"), self.height, 0, self.time, "land", self.parameters)
+        block = BlockContext(CHAIN_ID, self.height, 0, self.time, "land", self.parameters)
         txid = sha256(self.height.to_bytes(8, "big"))
         self.height += 1
         self.time += 1_000
@@ -257,10 +259,12 @@ class _Bench:
             "equal": self._equal,
             "events": self._events,
             "expect": self._expect,
+            "key_of": self._key_of,
             "member": self._member,
             "now": self._now,
             "refused": self._refused,
             "run": self._run,
+            "signature": self._signature,
             "upgrade": self._upgrade,
         }
         return {**UNIVERSAL, **{name: Builtin(name, run) for name, run in functions.items()}}
@@ -362,6 +366,17 @@ class _Bench:
         self.ledger.height += heights or 0
         return None
 
+    def _key_of(self, thread: Thread, args: Arguments, named: Named) -> Value:
+        """key_of(person): the public key of somebody who is no member."""
+        (person,) = bind("key_of", args, named, "person", least=1)
+        return _person(person).public_key
+
+    def _signature(self, thread: Thread, args: Arguments, named: Named) -> Value:
+        """signature(person, text): what `is_signed` of the tested contract takes."""
+        person, text = bind("signature", args, named, "person", "text", least=2)
+        expect_type("signature: text", text, str, "a string")
+        return _person(person).sign(Kind.STATEMENT, CHAIN_ID, statement(self.name, text))
+
     def _member(self, thread: Thread, args: Arguments, named: Named) -> Value:
         """member(name, tier, roles, status): add a member, or change one."""
         name, tier, roles, status = bind(
@@ -401,3 +416,8 @@ def _fault_of(message: str, failure: Failure) -> StarlarkError:
     if isinstance(failure.__cause__, StarlarkError):
         found.trace = list(failure.__cause__.trace)
     return found
+
+
+def _person(name: Value) -> Signer:
+    expect_type("the person", name, str, "a string")
+    return Signer(sha256(b"person " + name.encode("utf-8")))

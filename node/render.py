@@ -31,6 +31,9 @@ _SENTENCES: dict[Code, str] = {
     Code.RETIRED: "{} is retired",
     Code.BAD_SOURCE: "the contract's source is refused: {}",
     Code.TOO_MANY_CONTRACTS: "there are {} contracts already, which is the most there may be",
+    Code.NOT_ACTIVE: "{} is not an active member",
+    Code.NO_SUPERVISOR: "an envelope is sealed to a supervisor too, and none of the parties is one",
+    Code.NOT_PARTY: "{} is not among the envelope's parties",
 }
 
 

@@ -9,6 +9,7 @@ import cbor2
 
 from consensus.codec import Value as CodecValue
 from consensus.codec import encode
+from consensus.crypto import Kind, verify
 from contracts.api import Context, Contract, check_arguments, plain
 from contracts.api import fail as fail_call
 from contracts.codes import Code
@@ -17,7 +18,16 @@ from contracts.starlark.convert import from_codec, to_codec
 from contracts.starlark.errors import LimitReached, Refusal, StarlarkError
 from contracts.starlark.library import UNIVERSAL
 from contracts.starlark.module import DECLARATIONS
-from contracts.starlark.thread import EMIT, READ, SCAN, SCAN_ROW, SYSTEM_CALL, WRITE, Thread
+from contracts.starlark.thread import (
+    EMIT,
+    READ,
+    SCAN,
+    SCAN_ROW,
+    SIGNATURE,
+    SYSTEM_CALL,
+    WRITE,
+    Thread,
+)
 from contracts.starlark.types import TYPES
 from contracts.starlark.values import Arguments, Builtin, List, Named, Namespace, Value
 from contracts.state import Overlay, StateReader
@@ -249,6 +259,26 @@ def _fail(thread: Thread, args: Arguments, named: Named) -> Value:
     raise Refusal(_word("fail: code", code), to_codec(thread, details))
 
 
+def statement(contract: str, text: str) -> bytes:
+    """Return what somebody who is no member signs for a contract, as Kind.STATEMENT.
+
+    A text, so that people see what they sign; the contract's name and the chain go with it.
+    """
+    return encode([contract, text])
+
+
+def _is_signed(thread: Thread, args: Arguments, named: Named) -> Value:
+    """Whether `signature` is that of the Ed25519 `key` on `text`, for this contract and chain."""
+    key, text, signature = bind("is_signed", args, named, "key", "text", "signature", least=3)
+    expect_type("is_signed: key", key, bytes, "bytes")
+    expect_type("is_signed: text", text, str, "a string")
+    expect_type("is_signed: signature", signature, bytes, "bytes")
+    context = _context(thread, "is_signed")
+    thread.charge(SIGNATURE + (len(text) >> 2))
+    signed = statement(context.contract, text)
+    return verify(key, Kind.STATEMENT, context.block.chain_id, signed, signature)
+
+
 PREDECLARED: dict[str, Value] = {
     **UNIVERSAL,
     **TYPES,
@@ -257,5 +287,8 @@ PREDECLARED: dict[str, Value] = {
     "state": STATE,
 } | {
     name: Builtin(name, run)
-    for name, run in (("ask", _ask), ("call", _call), ("emit", _emit), ("fail", _fail))
-}
+    for name, run in (
+        ("ask", _ask), ("call", _call), ("emit", _emit), ("fail", _fail),
+        ("is_signed", _is_signed),
+    )
+}  # fmt: skip

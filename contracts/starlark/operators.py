@@ -63,7 +63,8 @@ def multiply(thread: Thread, left: Value, right: Value) -> Value:
     if type(left) is int:
         left, right = right, left
     if type(right) is int:
-        times = max(right, 0)
+        # Beyond any gas, and within what Python takes as a factor, also where nothing is repeated.
+        times = min(max(right, 0), 1 << 62)
         kind = type(left)
         if kind is str or kind is bytes:
             thread.charge_text(len(left) * times)

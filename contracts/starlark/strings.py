@@ -33,7 +33,8 @@ def _text(what: str, value: Value) -> str:
 def _count(what: str, value: Value, default: int) -> int:
     if value is None:
         return default
-    return min(expect_type(what, value, int, "an int"), 1 << 31)  # type: ignore[no-any-return]
+    found: int = expect_type(what, value, int, "an int")
+    return max(-(1 << 31), min(found, 1 << 31))
 
 
 def _window(

@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from contracts.api import Contract
-from contracts.system import catalogue, contracts, members, standards
+from contracts.system import catalogue, contracts, envelopes, members, standards
 
 _VERSION_1: Mapping[str, Contract] = {
     contract.name: contract
-    for contract in (catalogue.CONTRACT, contracts.CONTRACT, members.CONTRACT, standards.CONTRACT)
+    for contract in (
+        catalogue.CONTRACT,
+        contracts.CONTRACT,
+        envelopes.CONTRACT,
+        members.CONTRACT,
+        standards.CONTRACT,
+    )
 }
 VERSIONS: Mapping[int, Mapping[str, Contract]] = {1: _VERSION_1}
 """Every protocol version that this release executes, with its contracts by name."""

@@ -38,6 +38,7 @@ def _record(member: Member) -> Value:
         "status": "active",
         "member_key": member.card.member_key,
         "node_key": member.card.node_key,
+        "sealing_key": member.card.sealing_key,
         "voting_key": member.card.voting_key,
         "addresses": list(member.card.addresses),
     }

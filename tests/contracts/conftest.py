@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from consensus.crypto import Signer, sha256
-from consensus.genesis import Card, Genesis, Member
+from consensus.genesis import PURPOSES, Card, Genesis, Member
 from consensus.validators import Parameters
 from contracts.engine import (
     BlockContext,
@@ -54,7 +54,7 @@ class Chain:
             ("land", ("validator",), None),
             ("tax", ("validator",), None),
         ):
-            keys = {p: Signer(sha256(f"{name} {p}".encode())) for p in ("member", "node", "voting")}
+            keys = {p: Signer(sha256(f"{name} {p}".encode())) for p in PURPOSES}
             self.signers[name] = keys["member"]
             card = Card.create(name, keys, (f"/dns4/{name}.example/tcp/4001",))
             tier = "local" if parent else "central"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import tracemalloc
 
@@ -230,6 +231,27 @@ def test_limits_are_where_they_are_said_to_be(expression: str, is_fine: bool) ->
         run(expression)
     else:
         assert isinstance(fault(expression), LimitReached)
+
+
+WITH_INTEGERS = (
+    "{v}[{n}]", "{v}[{n}:]", "{v}[:{n}]", "{v}[::{n}]", "{v} * {n}", "{n} * {v}", "{n} in {v}",
+    "{v}.insert({n}, 1)", "{v}.pop({n})", "{v}.index(1, {n})", "{v}.index('a', {n}, {n})",
+    "{v}.find('a', {n})", "{v}.rfind('a', 0, {n})", "{v}.count('a', {n})", "{v}.split(',', {n})",
+    "{v}.split(None, {n})", "{v}.rsplit(',', {n})", "{v}.replace('a', 'b', {n})",
+    "enumerate({v}, {n})", "range({n})[{n}]", "range(0, {n}, {n})", "1 << {n}", "1 >> {n}",
+    "'%d %x %o %s' % ({n}, {n}, {n}, {n})", "bytes([{n}])", "int('1', {n})", "number_key({n})",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "value", ["'ab,c'", "''", "b'ab'", "[1]", "[]", "()", "{1: 2}", "range(5)"]
+)
+def test_integers_beyond_those_of_the_machine_do_no_harm(value: str) -> None:
+    """What Python refuses with errors of its own would stop every node."""
+    for form in WITH_INTEGERS:
+        for number in ("(1 << 254)", "-(1 << 254)", "(1 << 63)", "-(1 << 63)"):
+            with contextlib.suppress(StarlarkError):
+                run("x = " + form.replace("{v}", value).replace("{n}", number))
 
 
 def test_out_of_gas_comes_before_the_work() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from consensus.codec import encode
+from consensus.genesis import PURPOSES
 from consensus.validators import Parameters, ValidatorSet
 from contracts.engine import QueryError, next_validator_set
 
@@ -22,6 +23,7 @@ def test_genesis_writes_each_member(chain: Any) -> None:
         "status": "active",
         "member_key": card.member_key,
         "node_key": card.node_key,
+        "sealing_key": card.sealing_key,
         "voting_key": card.voting_key,
         "addresses": ["/dns4/city.example/tcp/4001"],
     }
@@ -31,7 +33,7 @@ def test_genesis_writes_each_member(chain: Any) -> None:
 
 def test_each_key_leads_to_its_member_and_purpose(chain: Any) -> None:
     for member in chain.genesis.members:
-        for purpose, key in zip(("member", "node", "voting"), member.card.keys, strict=True):
+        for purpose, key in zip(PURPOSES, member.card.keys, strict=True):
             assert chain.ask("members", "by_key", key=key) == [member.name, purpose]
     assert chain.ask("members", "by_key", key=bytes(32)) is None
     with pytest.raises(QueryError, match="key: must be 32 bytes"):
