@@ -21,7 +21,8 @@ from consensus.crypto import Signer
 from consensus.events import Now
 from consensus.genesis import Genesis
 from consensus.messages import Vote
-from node.core import Core
+from contracts.system import members
+from node.core import Core, Keeping
 from node.driver import Driver
 from node.errors import MunimentError
 from node.home import Home
@@ -111,6 +112,7 @@ async def _run(
         forgetful=journal.is_forgetful,
         delta_ms=settings.consensus.delta_ms or None,
         cut_off=transport.cut_off,
+        keeping=_find_keeping(settings, ledger),
     )
     if settings.log.votes:
         core.votes_seen = _vote_recorder(home.path / settings.log.votes)
@@ -176,6 +178,14 @@ def _open_journal(home: Home, voting_key: bytes) -> JournalFile:
         return JournalFile.open(home.journal, voting_key)
     log.warning("the vote journal is missing; observing until it is safe to vote")
     return JournalFile.create(home.journal, voting_key, forgetful=True)
+
+
+def _find_keeping(settings: config.Settings, ledger: Ledger) -> Keeping:
+    """An archive is one by its role in the network, or by its own settings."""
+    storage = settings.storage
+    record = members.get(ledger.state(), settings.node.name)
+    is_archive = storage.archive or (record is not None and "archive" in record["roles"])
+    return Keeping(is_archive, storage.snapshots, storage.snapshot_behind)
 
 
 def _vote_recorder(path: Path) -> Callable[[Vote], None]:

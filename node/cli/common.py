@@ -17,6 +17,7 @@ from node.rpc.client import Client
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 VALID_FOR_HEIGHTS = 300
+"""Or half of the governed window, if that is less."""
 
 
 class Refused(MunimentError):
@@ -122,12 +123,13 @@ def submit(
     name = config.load(home.settings).node.name
     with Client(home.socket, timeout_s=120.0) as client:
         height = client.call("status")["height"]
+        window = client.call("validators.get")["parameters"]["replay_window"]
         transaction = Transaction.create(
             signer,
             genesis.chain_id,
             name,
             secrets.token_bytes(16),
-            height + VALID_FOR_HEIGHTS,
+            height + min(VALID_FOR_HEIGHTS, window // 2),
             time.time_ns() // 1_000_000,
             (Call(contract, method, args),),
         )

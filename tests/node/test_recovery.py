@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from consensus.crypto import Kind
+from consensus.crypto import Kind, sha256
 from consensus.messages import Certificate, Statement, Vote, decode_message, encode_message, nullify
 from consensus.validators import Parameters
 from node.core import VersionError
+from node.evidence import kept_evidence
 from node.ledger import Ledger
 from p2p.wire import FrameKind, encode_transactions
 from tests.node.core_net import PARAMETERS, Net, publish
@@ -155,3 +156,30 @@ def test_the_journal_names_the_last_finalization(net: Net) -> None:
 def test_widest_limits_are_valid_parameters() -> None:
     widest = Parameters.widest()
     assert Parameters.from_value(widest.to_value()) == widest
+
+
+def test_evidence_outlives_the_process_and_counts_once_a_key_and_epoch(net: Net) -> None:
+    net.run(500)
+    host, traitor = net.hosts["a"], net.hosts["d"]
+    core = host.core
+    assert core is not None
+    epoch, view = core.machine.epoch, core.machine.view
+    for offset in (1, 2):
+        for content in (b"x", b"y"):
+            digest = sha256(content)
+            statement = Statement(Kind.FINALIZE, epoch, view + offset, view, digest)
+            vote = Vote.create(statement, 3, traitor.keys["voting"], net.genesis.chain_id)
+            message = encode_message(vote)
+            core.receive(traitor.key, FrameKind.CONSENSUS, message, net.now)
+    assert len(core.evidence) == 2
+    for _ in range(2):
+        host.kill()
+        host.start()
+        core = host.core
+        assert core is not None
+        (kept,) = kept_evidence(core.ledger.store)
+        assert (kept.validator, kept.epoch) == ("d", epoch)
+        assert kept.is_valid(core.ledger.store, net.genesis.chain_id)
+        assert core.evidence == [kept.evidence]
+    forged = replace(kept.evidence, first=replace(kept.evidence.first, signature=bytes(64)))
+    assert not replace(kept, evidence=forged).is_valid(core.ledger.store, net.genesis.chain_id)
