@@ -15,11 +15,12 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from bench.ledger import _register
+from consensus.block import Block
 from consensus.crypto import Kind, Signer
 from consensus.messages import Certificate, Statement, Vote
 from contracts.envelope import Call, Transaction
@@ -49,22 +50,27 @@ class Builder:
         self._voters = [_signer(net, name, "voting") for name in names]
 
     def make(self, calls: int) -> None:
-        """Commit `calls` registrations in whole blocks."""
-        self._reference = self._publish()
-        numbers = iter(range(calls + TRANSACTIONS_IN_BLOCK * CALLS))
-        for _ in range(0, calls, TRANSACTIONS_IN_BLOCK * CALLS):
-            self._commit([self._sign(self._bulk(numbers)) for _ in range(TRANSACTIONS_IN_BLOCK)])
+        """Commit `calls` registrations, and close the database."""
+        self.begin(calls)
         self.ledger.store.close()
+
+    def begin(self, calls: int) -> None:
+        """Commit `calls` registrations in whole blocks."""
+        self._numbers = count()
+        self._reference = self._publish()
+        for _ in range(0, calls, TRANSACTIONS_IN_BLOCK * CALLS):
+            self._commit([self.sign(self.bulk(CALLS)) for _ in range(TRANSACTIONS_IN_BLOCK)])
 
     def _publish(self) -> list[Any]:
         call = Call("standards", "publish", standard.draft(f"{OWNER}/s", "S", ("a", "b"), 1))
-        receipt = self._commit([self._sign((call,))])
+        receipt = self._commit([self.sign((call,))])
         return [f"{OWNER}/s", 1, receipt.events[0].data[2]]
 
-    def _bulk(self, numbers: Iterator[int]) -> tuple[Call, ...]:
-        return tuple(_register(OWNER, next(numbers), self._reference) for _ in range(CALLS))
+    def bulk(self, calls: int) -> tuple[Call, ...]:
+        """The next `calls` registrations."""
+        return tuple(_register(OWNER, next(self._numbers), self._reference) for _ in range(calls))
 
-    def _sign(self, calls: tuple[Call, ...]) -> Transaction:
+    def sign(self, calls: tuple[Call, ...]) -> Transaction:
         header = self.ledger.tip.header
         nonce = time.perf_counter_ns().to_bytes(16, "big")
         until, now = header.height + VALID_FOR, header.timestamp
@@ -82,12 +88,17 @@ class Builder:
         if fault is not None or any(receipt.code for receipt in entry.receipts):
             raise RuntimeError(f"block {block.header.height} is not as it should be: {fault}")
         ledger.store.put_executed(full)
+        ledger.finalize(self.certify(block))
+        return entry.receipts[0]
+
+    def certify(self, block: Block) -> Certificate:
+        """The finalization of an executed block, by everybody."""
+        ledger = self.ledger
         view = block.header.height - ledger.anchor_height
         statement = Statement(Kind.FINALIZE, ledger.epoch, view, view - 1, block.digest)
         chain_id = ledger.genesis.chain_id
         votes = [Vote.create(statement, i, s, chain_id) for i, s in enumerate(self._voters)]
-        ledger.finalize(Certificate.create(votes))
-        return entry.receipts[0]
+        return Certificate.create(votes)
 
 
 def _signer(net: Devnet, name: str, purpose: str) -> Signer:

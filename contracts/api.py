@@ -39,7 +39,10 @@ Checker = Callable[[Value, str], object]
 
 @dataclass(frozen=True, slots=True)
 class BlockContext:
-    """The block that is executed. `timestamp` is in ms UTC."""
+    """The block that is executed. `timestamp` is in ms UTC.
+
+    `last_height` is the epoch's last; 0 where there are no epochs (a local ledger).
+    """
 
     chain_id: bytes
     height: int
@@ -47,6 +50,7 @@ class BlockContext:
     timestamp: int
     proposer: str
     parameters: Parameters
+    last_height: int = 0
 
 
 class Reader:
@@ -260,7 +264,8 @@ class Contract:
     """A named set of methods and queries; the name is ASCII without a slash.
 
     A deployed contract keeps its state in a `space` of its own, and can be asked on the gas of the
-    one who asks.
+    one who asks. The ledger's own may act by themselves: `on_boundary` before an epoch's last
+    block, `on_due` for what they have put on the schedule.
     """
 
     name: str
@@ -268,6 +273,8 @@ class Contract:
     queries: Mapping[str, QuerySignature]
     space: str | None = None
     ask: Callable[[Thread, StateReader, str, Args], Value] | None = None
+    on_boundary: Callable[[Context], None] | None = None
+    on_due: Callable[[Context, bytes], None] | None = None
 
     @cached_property
     def prefix(self) -> bytes:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from consensus.block import NO_HASH
 from consensus.codec import Value
 from consensus.genesis import Genesis
 from consensus.validators import Parameters, ValidatorSet
-from contracts.api import BlockContext, Contract, Execution, Failure, check_arguments
+from contracts.api import BlockContext, Context, Contract, Execution, Failure, check_arguments
 from contracts.codes import NAMES, Code
 from contracts.envelope import Transaction
 from contracts.receipts import Receipt
 from contracts.state import Overlay, StateReader
-from contracts.system import VERSIONS, members
+from contracts.system import VERSIONS, members, schedule
 from contracts.system.contracts import find
 
 
@@ -32,7 +33,10 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class BlockResult:
-    """What a block changed (None: deleted), and receipts and gas of its transactions, in order."""
+    """What a block changed (None: deleted), and receipts and gas of its transactions, in order.
+
+    A receipt of work that was due at the start of the block stands before those of transactions.
+    """
 
     changes: dict[bytes, bytes | None]
     receipts: tuple[Receipt, ...]
@@ -94,10 +98,11 @@ def execute_block(
     """
     overlay = Overlay(state)
     contracts = VERSIONS[context.parameters.version]
-    receipts = []
+    work = _begin_block(overlay, context, contracts)
+    receipts = [] if work is None else [work]
     gas: list[int] = []
     left = context.parameters.max_block_gas
-    for index, transaction in enumerate(transactions):
+    for index, transaction in enumerate(transactions, len(receipts)):
         overlay.begin()
         rejection = check_admission(overlay, transaction, context.height, context.parameters)
         used = 0
@@ -110,6 +115,22 @@ def execute_block(
         gas.append(used)
         left -= used
     return BlockResult(overlay.changes, tuple(receipts), tuple(gas))
+
+
+def _begin_block(
+    overlay: Overlay, block: BlockContext, contracts: Mapping[str, Contract]
+) -> Receipt | None:
+    """Do what is due by itself; returns the receipt that tells of it, if there is something."""
+    execution = Execution(block, overlay, contracts, find, "", b"", NO_HASH, 0)
+    ctx = Context(execution, schedule.CONTRACT, 0, None)
+    if block.height == block.last_height - 1:
+        for contract in contracts.values():
+            if contract.on_boundary is not None:
+                contract.on_boundary(ctx.as_contract(contract))
+    schedule.run(ctx)
+    if not execution.events:
+        return None
+    return Receipt(NO_HASH, 0, int(Code.OK), None, tuple(execution.events))
 
 
 def _execute(

@@ -33,7 +33,11 @@ class Event:
 
 @dataclass(frozen=True)
 class Receipt:
-    """Outcome of the transaction at `index` of its block; code 0 is success."""
+    """Outcome of a transaction; code 0 is success. `index` is the receipt's place in its block.
+
+    Work done at the start of a block has a receipt of its own before the others, with a txid of
+    zeros, if it announced anything.
+    """
 
     txid: bytes
     index: int
@@ -68,6 +72,11 @@ class Receipt:
 def _event(value: Value) -> Event:
     contract, name, data = expect_list(value, "event", 3)
     return Event(expect_text(contract, "contract", 64), expect_text(name, "event name", 64), data)
+
+
+def of_transactions(receipts: Sequence[Receipt], count: int) -> Sequence[Receipt]:
+    """Return the receipts of a block's `count` transactions, without that of scheduled work."""
+    return receipts[len(receipts) - count :]
 
 
 def receipts_root(receipts: Sequence[Receipt]) -> bytes:

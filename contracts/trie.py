@@ -1,259 +1,379 @@
-"""The state root: a 16-ary sparse Merkle trie over hashed keys.
+"""The state root: a 16-ary sparse Merkle trie over hashed keys, with small buckets at the bottom.
 
-A leaf hashes to H(0x00 || H(key) || H(value)), an inner node to H(0x01 || its 16 children), an
-empty slot to 32 zero bytes. A subtree with a single leaf is that leaf, at any depth, so the root
-is a function of the key/value set and of nothing else. Nodes are addressed by their nibble path,
-one byte a nibble: a changed node replaces the old one, and nothing needs collecting.
+A leaf is the pair H(key), H(value). A subtree with up to BUCKET_LEAVES leaves is a bucket and
+hashes to H(0x00 || its leaves in order); a larger one is a node and hashes to
+H(0x01 || the hashes of its 16 subtrees), where an empty subtree stands as 32 zero bytes. The
+root is always a node. So the root hash is a function of the key/value set and of nothing else.
+Paths are nibbles, one byte a nibble; a changed node or bucket replaces the old one at its path,
+and nothing needs collecting.
 
-In memory a node is a tuple of 16 slots. A slot is None (empty), 32 bytes (the hash of an inner
-child, which is stored at the path extended by the slot's number) or 96 bytes (a lone leaf: leaf
-hash, H(key), H(value)). Deferring the writes of several updates is safe: the union of their node
-maps, later ones winning, is what a single update with all changes would have written.
+Stored are the leaves, and those nodes that have another node among their children. A node above
+buckets only, and the buckets, are made again from the leaves below them (at most 16 times
+BUCKET_LEAVES) when they are not in memory. So a change writes 64 bytes and not a path of nodes.
+What is read back is checked against the hash that its parent holds.
+
+Deferring the writes of several updates is safe: the union of their maps, later ones winning, is
+what a single update with all changes would have written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 HASH_BYTES = 32
-LEAF_SLOT_BYTES = 96
+LEAF_BYTES = 64
+BUCKET_LEAVES = 32
 EMPTY = bytes(HASH_BYTES)
 MAX_DEPTH = 64
 
-Slot = bytes | None
-Node = tuple[Slot, ...]
-_NO_SLOTS: Node = (None,) * 16
+Leaf = tuple[bytes, bytes | None]
+"""H(key) and H(value); None: deleted."""
+_BUCKET_BYTES = BUCKET_LEAVES * LEAF_BYTES
+_TWIG_LEAVES = 16 * BUCKET_LEAVES
 _NIBBLES = tuple(bytes((nibble,)) for nibble in range(16))
-_Change = tuple[bytes, bytes | None]
+_NO_HASHES = bytes(16 * HASH_BYTES)
 
 
 class CorruptState(ValueError):
-    """Stored trie nodes contradict each other or do not decode."""
+    """Stored parts of the trie contradict each other or do not decode."""
 
     code = "state-corrupt"
 
 
-class NodeReader(Protocol):
-    """Where nodes are read from: a cache, or overlays above it."""
+class Node(NamedTuple):
+    """`inner` has a bit for each child that is a node; `hashes` are those of all 16 children."""
 
-    def get_node(self, path: bytes) -> Node | None: ...
+    inner: int
+    hashes: bytes
+
+    @property
+    def digest(self) -> bytes:
+        return sha256(b"\x01" + self.hashes).digest()
 
 
-class NodeSource(Protocol):
-    """Where encoded nodes are read from."""
+def encode_node(node: Node) -> bytes:
+    """Return the stored form of a node that has nodes among its children."""
+    return node.inner.to_bytes(2, "big") + node.hashes
+
+
+EMPTY_NODE = Node(0, _NO_HASHES)
+EMPTY_ROOT = EMPTY_NODE.digest
+Part = Node | bytes
+"""A node, or a bucket: its leaves in order, 64 bytes each."""
+
+
+class TrieReader(Protocol):
+    """The trie after some block. `digest` is what the parent, or the header, says of the part."""
+
+    def get_node(self, path: bytes, digest: bytes) -> Node: ...
+
+    def get_bucket(self, path: bytes, digest: bytes) -> bytes: ...
+
+
+class TrieSource(Protocol):
+    """Where the final trie is stored."""
 
     def get_node(self, path: bytes) -> bytes | None: ...
 
+    def scan_leaves(self, path: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        """Up to `limit` leaves whose hashed key begins with the nibbles of `path`, in order."""
+        ...
 
-@dataclass(frozen=True, slots=True)
-class TrieUpdate:
-    """The new root, and the nodes that changed by path; None: the node is gone."""
+
+class TrieUpdate(NamedTuple):
+    """The new root; changed parts by path (None: gone); what to store of them; the leaves."""
 
     root: bytes
-    nodes: dict[bytes, Node | None]
+    parts: dict[bytes, Part | None]
+    stored: dict[bytes, bytes | None]
+    leaves: dict[bytes, bytes | None]
 
 
-def update(reader: NodeReader, changes: Mapping[bytes, bytes | None]) -> TrieUpdate:
-    """Apply `changes` (None deletes) to the trie behind `reader`.
+def update(reader: TrieReader, root: bytes, changes: Mapping[bytes, bytes | None]) -> TrieUpdate:
+    """Apply `changes` (None deletes) to the trie behind `reader` with the hash `root`.
 
-    Raises CorruptState if a stored node is missing.
+    Raises CorruptState if a stored part is missing or damaged.
     """
-    hashed = [
-        (sha256(key).digest(), None if value is None else sha256(value).digest())
-        for key, value in changes.items()
-    ]
-    return update_hashed(reader, hashed)
+    return update_hashed(
+        reader,
+        root,
+        {
+            sha256(key).digest(): None if value is None else sha256(value).digest()
+            for key, value in changes.items()
+        },
+    )
 
 
-def update_hashed(reader: NodeReader, changes: Iterable[_Change]) -> TrieUpdate:
-    """Like `update`, with (H(key), H(value)) pairs; a key stands in it once."""
-    ordered = sorted(changes)
-    nodes: dict[bytes, Node | None] = {}
-    root = reader.get_node(b"") or _NO_SLOTS
-    slot = _update_node(reader, nodes, b"", root, ordered, is_root=True)
-    if slot is None:
-        return TrieUpdate(EMPTY, nodes)
-    return TrieUpdate(slot[:HASH_BYTES], nodes)
+def update_hashed(reader: TrieReader, root: bytes, leaves: dict[bytes, bytes | None]) -> TrieUpdate:
+    """Like `update`, with hashed keys and values."""
+    work = _Update(reader)
+    changed, _ = work.change(b"", reader.get_node(b"", root), sorted(leaves.items()))
+    return TrieUpdate(changed, work.parts, work.stored, leaves)
 
 
-def _update_node(
-    reader: NodeReader,
-    nodes: dict[bytes, Node | None],
-    path: bytes,
-    node: Node,
-    changes: Sequence[_Change],
-    *,
-    is_root: bool = False,
-) -> Slot:
-    """Apply sorted changes below `path`; returns what the parent's slot becomes.
+class _Update:
+    """One pass over the trie, from the root down along all changed keys at once."""
 
-    The root is stored even when it holds one leaf, so that there is a place to start from.
-    """
-    depth = len(path)
-    slots = list(node)
-    byte, high = depth >> 1, not depth & 1
-    start, count = 0, len(changes)
-    # A node with two children keeps them unless one goes, or shrinks to a leaf.
-    may_collapse = node is _NO_SLOTS or is_root
-    while start < count:
-        digit = changes[start][0][byte]
-        nibble = digit >> 4 if high else digit & 15
-        end = start + 1
-        while end < count:
-            digit = changes[end][0][byte]
-            if (digit >> 4 if high else digit & 15) != nibble:
-                break
-            end += 1
-        group = changes[start:end]
-        old = slots[nibble]
-        new = slots[nibble] = _update_slot(reader, nodes, path + _NIBBLES[nibble], old, group)
-        may_collapse = may_collapse or new is None or (old is not None and len(old) < len(new))
-        start = end
-    if may_collapse:
-        kept = [slot for slot in slots if slot is not None]
-        if len(kept) <= 1 and (not kept or len(kept[0]) == LEAF_SLOT_BYTES):
-            # At most one leaf is left: it moves up, and the node goes (the root stays).
-            nodes[path] = tuple(slots) if is_root and kept else None
-            return kept[0] if kept else None
-    nodes[path] = tuple(slots)
-    return sha256(b"\x01" + b"".join([s[:32] if s else EMPTY for s in slots])).digest()
+    __slots__ = ("parts", "reader", "stored")
+
+    def __init__(self, reader: TrieReader) -> None:
+        self.reader = reader
+        self.parts: dict[bytes, Part | None] = {}
+        self.stored: dict[bytes, bytes | None] = {}
+
+    def change(self, path: bytes, node: Node, leaves: Sequence[Leaf]) -> tuple[bytes, bool]:
+        """Apply sorted changes below `path`; returns the hash, and whether it is still a node."""
+        reader, parts = self.reader, self.parts
+        depth = len(path)
+        byte, high = depth >> 1, not depth & 1
+        hashes, inner, has_shrunk = bytearray(node.hashes), node.inner, False
+        start, count = 0, len(leaves)
+        while start < count:
+            digit = leaves[start][0][byte]
+            nibble = digit >> 4 if high else digit & 15
+            end = start + 1
+            while end < count:
+                digit = leaves[end][0][byte]
+                if (digit >> 4 if high else digit & 15) != nibble:
+                    break
+                end += 1
+            child = path + _NIBBLES[nibble]
+            place = nibble * HASH_BYTES
+            digest = bytes(hashes[place : place + HASH_BYTES])
+            if inner >> nibble & 1:
+                below = reader.get_node(child, digest)
+                digest, is_node = self.change(child, below, leaves[start:end])
+                if not is_node:
+                    inner ^= 1 << nibble
+                    has_shrunk = True
+            else:
+                old = b"" if digest == EMPTY else reader.get_bucket(child, digest)
+                if end - start == 1:
+                    new = _with_leaf(old, *leaves[start])
+                else:
+                    new = _with_leaves(old, leaves[start:end])
+                if len(new) > _BUCKET_BYTES:
+                    digest = self.split(child, new)
+                    inner |= 1 << nibble
+                else:
+                    has_shrunk = has_shrunk or len(new) < len(old)
+                    digest = bucket_hash(new)
+                    parts[child] = new or None
+            hashes[place : place + HASH_BYTES] = digest
+            start = end
+        if has_shrunk and not inner and path:
+            merged = self.gather(path, bytes(hashes))
+            if merged is not None:
+                parts[path] = merged or None
+                if node.inner:
+                    self.stored[path] = None
+                return bucket_hash(merged), False
+        return self.keep(path, Node(inner, bytes(hashes)), node.inner), True
+
+    def keep(self, path: bytes, node: Node, was_inner: int = 0) -> bytes:
+        """Take note of a changed node; returns its hash."""
+        self.parts[path] = node
+        if node.inner:
+            self.stored[path] = encode_node(node)
+        elif was_inner:
+            self.stored[path] = None
+        return sha256(b"\x01" + node.hashes).digest()
+
+    def split(self, path: bytes, leaves: bytes) -> bytes:
+        """Make a node of more leaves than a bucket holds; returns its hash."""
+        buckets = _divide(leaves, len(path))
+        inner = 0
+        hashes = []
+        for nibble, bucket in enumerate(buckets):
+            child = path + _NIBBLES[nibble]
+            if len(bucket) > _BUCKET_BYTES:
+                inner |= 1 << nibble
+                hashes.append(self.split(child, bucket))
+            else:
+                hashes.append(bucket_hash(bucket))
+                if bucket:
+                    self.parts[child] = bucket
+        return self.keep(path, Node(inner, b"".join(hashes)))
+
+    def gather(self, path: bytes, hashes: bytes) -> bytes | None:
+        """Join the buckets below a node if one bucket can hold them all, and drop them."""
+        found: dict[bytes, bytes] = {}
+        size = 0
+        for nibble in range(16):
+            digest = hashes[nibble * HASH_BYTES : (nibble + 1) * HASH_BYTES]
+            if digest == EMPTY:
+                continue
+            child = path + _NIBBLES[nibble]
+            part = self.parts.get(child)
+            bucket = part if type(part) is bytes else self.reader.get_bucket(child, digest)
+            size += len(bucket)
+            if size > _BUCKET_BYTES:
+                return None
+            found[child] = bucket
+        self.parts.update(dict.fromkeys(found))
+        return b"".join(found.values())
 
 
-def _update_slot(
-    reader: NodeReader,
-    nodes: dict[bytes, Node | None],
-    path: bytes,
-    slot: Slot,
-    group: Sequence[_Change],
-) -> Slot:
-    """Return the slot at `path` after the changes of `group`, which all lie below it."""
-    if slot is not None and len(slot) == HASH_BYTES:
-        child = reader.get_node(path)
-        if child is None:
-            raise CorruptState(f"trie node {path.hex()} is missing")
-        return _update_node(reader, nodes, path, child, group)
-    if len(group) == 1:
-        key, value = group[0]
-        if slot is None or slot[32:64] == key:
-            return None if value is None else _leaf(key, value)
-    merged = list(group)
-    if slot is not None and all(key != slot[32:64] for key, _ in group):
-        merged.append((slot[32:64], slot[64:]))
-        merged.sort()
-    present = [(key, value) for key, value in merged if value is not None]
-    if not present:
-        return None
-    if len(present) == 1:
-        return _leaf(*present[0])
-    return _update_node(reader, nodes, path, _NO_SLOTS, present)
+def _with_leaf(bucket: bytes, key: bytes, value: bytes | None) -> bytes:
+    """Return the bucket with the leaf put in, replaced or (None) taken out."""
+    low, high = 0, len(bucket) >> 6
+    while low < high:
+        middle = (low + high) >> 1
+        if bucket[middle << 6 : (middle << 6) + HASH_BYTES] < key:
+            low = middle + 1
+        else:
+            high = middle
+    at = low << 6
+    after = at + LEAF_BYTES if bucket[at : at + HASH_BYTES] == key else at
+    if value is None:
+        return bucket[:at] + bucket[after:]
+    return b"%b%b%b%b" % (bucket[:at], key, value, bucket[after:])
 
 
-def _leaf(key: bytes, value: bytes) -> bytes:
-    return sha256(b"\x00" + key + value).digest() + key + value
+def _with_leaves(bucket: bytes, leaves: Iterable[Leaf]) -> bytes:
+    """Like `_with_leaf`, for many at once."""
+    found: dict[bytes, bytes | None] = {
+        bucket[at : at + HASH_BYTES]: bucket[at + HASH_BYTES : at + LEAF_BYTES]
+        for at in range(0, len(bucket), LEAF_BYTES)
+    }
+    found.update(leaves)
+    return b"".join([key + value for key, value in sorted(found.items()) if value is not None])
+
+
+def _divide(leaves: bytes, depth: int) -> list[bytes]:
+    """Cut sorted leaves, which share `depth` nibbles, into the 16 buckets below."""
+    groups: list[list[bytes]] = [[] for _ in range(16)]
+    for at in range(0, len(leaves), LEAF_BYTES):
+        leaf = leaves[at : at + LEAF_BYTES]
+        groups[nibble_of(leaf, depth)].append(leaf)
+    return [b"".join(group) for group in groups]
+
+
+def bucket_hash(bucket: bytes) -> bytes:
+    """Return the hash of a bucket, which may be empty."""
+    return sha256(b"\x00" + bucket).digest() if bucket else EMPTY
+
+
+def nibble_of(key: bytes, depth: int) -> int:
+    """Return the nibble of a hashed key that chooses the child at `depth`."""
+    return key[depth >> 1] >> 4 if not depth & 1 else key[depth >> 1] & 15
 
 
 def root_of(items: Mapping[bytes, bytes]) -> bytes:
     """Return the root over `items` by the definition: slow, for checking."""
-    pairs = {sha256(k).digest(): sha256(v).digest() for k, v in items.items()}
-    return _root_of_hashed(pairs, 0)
+    pairs = sorted((sha256(k).digest(), sha256(v).digest()) for k, v in items.items())
+    return _root_of_leaves(b"".join(key + value for key, value in pairs), 0)
 
 
-def _root_of_hashed(pairs: Mapping[bytes, bytes], depth: int) -> bytes:
-    if not pairs:
-        return EMPTY
-    if len(pairs) == 1:
-        ((key, value),) = pairs.items()
-        return _leaf(key, value)[:HASH_BYTES]
-    children = []
-    for nibble in range(16):
-        below = {k: v for k, v in pairs.items() if nibble_of(k, depth) == nibble}
-        children.append(_root_of_hashed(below, depth + 1))
-    return sha256(b"\x01" + b"".join(children)).digest()
+def _root_of_leaves(leaves: bytes, depth: int) -> bytes:
+    if depth and len(leaves) <= _BUCKET_BYTES:
+        return bucket_hash(leaves)
+    hashes = [_root_of_leaves(bucket, depth + 1) for bucket in _divide(leaves, depth)]
+    return sha256(b"\x01" + b"".join(hashes)).digest()
 
 
-def nibble_of(key: bytes, depth: int) -> int:
-    """Return the nibble of a hashed key that chooses the slot at `depth`."""
-    return key[depth >> 1] >> 4 if not depth & 1 else key[depth >> 1] & 15
+class TrieCache:
+    """Parts of the final trie in memory, the least recently used dropped first.
 
+    Two generations approximate that without bookkeeping on each read.
+    """
 
-def encode_node(path: bytes, node: Node) -> bytes:
-    """Return the stored form: bitmaps of inner and of leaf slots, then their bytes in order."""
-    inner = leaves = 0
-    parts = []
-    for index, slot in enumerate(node):
-        if slot is None:
-            continue
-        if len(slot) == HASH_BYTES:
-            inner |= 1 << index
-            parts.append(slot)
-        else:
-            leaves |= 1 << index
-            parts.append(slot[HASH_BYTES:])
-    return inner.to_bytes(2, "big") + leaves.to_bytes(2, "big") + b"".join(parts)
-
-
-def decode_node(path: bytes, data: bytes) -> Node:
-    """Raises CorruptState on bytes that `encode_node` does not make."""
-    inner, leaves = int.from_bytes(data[:2], "big"), int.from_bytes(data[2:4], "big")
-    size = 4 + 32 * inner.bit_count() + 64 * leaves.bit_count()
-    if len(data) != size or inner & leaves or not inner | leaves:
-        raise CorruptState(f"stored trie node {path.hex()} is damaged")
-    slots: list[Slot] = []
-    offset = 4
-    for index in range(16):
-        if inner >> index & 1:
-            slots.append(data[offset : offset + 32])
-            offset += 32
-        elif leaves >> index & 1:
-            slots.append(_leaf(data[offset : offset + 32], data[offset + 32 : offset + 64]))
-            offset += 64
-        else:
-            slots.append(None)
-    return tuple(slots)
-
-
-class NodeCache:
-    """Decoded nodes of the final trie, the least recently read dropped first."""
-
-    def __init__(self, source: NodeSource, max_bytes: int) -> None:
+    def __init__(self, source: TrieSource, max_bytes: int) -> None:
         self._source = source
-        self._max_nodes = max(1_024, max_bytes // 1_200)
-        self._young: dict[bytes, Node] = {}
-        self._old: dict[bytes, Node] = {}
+        self._max_bytes = max_bytes
+        self._young: dict[bytes, Part] = {}
+        self._old: dict[bytes, Part] = {}
+        self._young_bytes = 0
 
-    def get_node(self, path: bytes) -> Node | None:
-        node = self._young.get(path)
-        if node is not None:
-            return node
-        node = self._old.get(path)
-        if node is None:
-            data = self._source.get_node(path)
-            if data is None:
-                return None
-            node = decode_node(path, data)
+    def get_node(self, path: bytes, digest: bytes) -> Node:
+        part = self._find(path)
+        if isinstance(part, Node):
+            return part
+        node = self._load_node(path)
+        if node.digest != digest:
+            raise CorruptState(f"trie node {path.hex()} is damaged")
+        return node
+
+    def get_bucket(self, path: bytes, digest: bytes) -> bytes:
+        part = self._find(path)
+        if type(part) is bytes:
+            return part
+        leaves = self._source.scan_leaves(path, BUCKET_LEAVES + 1)
+        bucket = b"".join(key + value for key, value in leaves)
+        if bucket_hash(bucket) != digest:
+            raise CorruptState(f"trie leaves below {path.hex()} are damaged")
+        self._keep(path, bucket)
+        return bucket
+
+    def put(self, parts: Mapping[bytes, Part | None]) -> None:
+        """Take over parts that have become final."""
+        for path, part in parts.items():
+            self._old.pop(path, None)
+            if part is None:
+                gone = self._young.pop(path, None)
+                self._young_bytes -= 0 if gone is None else _size(gone)
+            else:
+                self._keep(path, part)
+
+    def _find(self, path: bytes) -> Part | None:
+        part = self._young.get(path)
+        if part is None:
+            part = self._old.get(path)
+            if part is not None:
+                self._keep(path, part)
+        return part
+
+    def _load_node(self, path: bytes) -> Node:
+        """Read a stored node, or make one of the leaves below it, whose buckets are kept too."""
+        data = self._source.get_node(path)
+        if data is not None:
+            if len(data) != 2 + len(_NO_HASHES):
+                raise CorruptState(f"trie node {path.hex()} is damaged")
+            node = Node(int.from_bytes(data[:2], "big"), data[2:])
+        else:
+            leaves = self._source.scan_leaves(path, _TWIG_LEAVES + 1)
+            buckets = _divide(b"".join(key + value for key, value in leaves), len(path))
+            if any(len(bucket) > _BUCKET_BYTES for bucket in buckets):
+                raise CorruptState(f"trie node {path.hex()} is missing")
+            for nibble, bucket in enumerate(buckets):
+                if bucket:
+                    self._keep(path + _NIBBLES[nibble], bucket)
+            node = Node(0, b"".join(map(bucket_hash, buckets)))
         self._keep(path, node)
         return node
 
-    def _keep(self, path: bytes, node: Node) -> None:
-        """Two generations approximate least-recently-used without bookkeeping on each read."""
-        self._young[path] = node
-        if len(self._young) * 2 > self._max_nodes:
-            self._old, self._young = self._young, {}
+    def _keep(self, path: bytes, part: Part) -> None:
+        young = self._young
+        self._young_bytes += _size(part) - (_size(young[path]) if path in young else 0)
+        young[path] = part
+        if self._young_bytes * 2 > self._max_bytes:
+            self._old, self._young, self._young_bytes = young, {}, 0
 
-    def put(self, nodes: Mapping[bytes, Node | None]) -> None:
-        """Take over nodes that have become final."""
-        for path, node in nodes.items():
-            if node is None:
-                self._young.pop(path, None)
-                self._old.pop(path, None)
-            else:
-                self._keep(path, node)
 
-    @staticmethod
-    def encode(nodes: Mapping[bytes, Node | None]) -> Iterator[tuple[bytes, bytes | None]]:
-        """Yield what is to be stored for `nodes`."""
-        for path, node in nodes.items():
-            yield path, None if node is None else encode_node(path, node)
+def _size(part: Part) -> int:
+    """About what a part takes in memory with its path and its place in a dict; bytes."""
+    return 200 + len(part) if type(part) is bytes else 250 + len(_NO_HASHES)
+
+
+class LayeredTrie:
+    """Updates that are not final, newest first, over the final trie."""
+
+    def __init__(self, layers: Iterable[Mapping[bytes, Part | None]], base: TrieReader) -> None:
+        self._layers = [layer for layer in layers if layer]
+        self._base = base
+
+    def get_node(self, path: bytes, digest: bytes) -> Node:
+        part = self._find(path)
+        return part if isinstance(part, Node) else self._base.get_node(path, digest)
+
+    def get_bucket(self, path: bytes, digest: bytes) -> bytes:
+        part = self._find(path)
+        return part if type(part) is bytes else self._base.get_bucket(path, digest)
+
+    def _find(self, path: bytes) -> Part | None:
+        for layer in self._layers:
+            if path in layer:
+                return layer[path]
+        return None

@@ -1,80 +1,70 @@
-"""Building a trie from all its keys, part by part: what snapshots are made of and checked by."""
+"""Building a trie from all its leaves, part by part: what snapshots are made of and checked by."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from hashlib import sha256
+from dataclasses import dataclass
 
 from contracts.trie import (
+    BUCKET_LEAVES,
     EMPTY,
-    HASH_BYTES,
-    LEAF_SLOT_BYTES,
+    LEAF_BYTES,
     Node,
-    Slot,
+    bucket_hash,
+    encode_node,
     nibble_of,
 )
 
+_NIBBLES = tuple(bytes((nibble,)) for nibble in range(16))
 
-def build(path: bytes, pairs: Sequence[tuple[bytes, bytes]], nodes: dict[bytes, Node]) -> Slot:
-    """Return the slot at `path` over `pairs` of H(key) and H(value); adds the nodes to `nodes`.
 
-    The pairs are sorted, distinct, and all lie below `path`.
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A part of the trie: the hash of what stands at `path`, and whether that is a node."""
+
+    path: bytes
+    digest: bytes
+    is_node: bool
+
+
+def build(path: bytes, leaves: bytes, stored: dict[bytes, bytes]) -> Cell:
+    """Return the part at `path` over sorted leaves, 64 bytes each, which all lie below it.
+
+    Adds to `stored` the nodes that a store keeps, encoded.
     """
-    if not pairs:
-        return None
-    if len(pairs) == 1:
-        ((key, value),) = pairs
-        return leaf(key, value)
-    slots: list[Slot] = []
-    start = 0
+    if path and len(leaves) <= BUCKET_LEAVES * LEAF_BYTES:
+        return Cell(path, bucket_hash(leaves), is_node=False)
+    children = []
+    start, depth = 0, len(path)
     for nibble in range(16):
         end = start
-        while end < len(pairs) and nibble_of(pairs[end][0], len(path)) == nibble:
-            end += 1
-        slots.append(build(path + bytes((nibble,)), pairs[start:end], nodes))
+        while end < len(leaves) and nibble_of(leaves[end : end + LEAF_BYTES], depth) == nibble:
+            end += LEAF_BYTES
+        children.append(build(path + _NIBBLES[nibble], leaves[start:end], stored))
         start = end
-    return join(path, slots, nodes)
+    return _join(path, children, stored)
 
 
-def leaf(key: bytes, value: bytes) -> bytes:
-    """Return the slot of a lone leaf, from H(key) and H(value)."""
-    return sha256(b"\x00" + key + value).digest() + key + value
+def join(cells: Sequence[Cell], stored: dict[bytes, bytes], path: bytes = b"") -> Cell:
+    """Return the part at `path` over sorted `cells`, none of which lies within another."""
+    if len(cells) == 1 and cells[0].path == path:
+        return cells[0]
+    if not cells and path:
+        return Cell(path, EMPTY, is_node=False)
+    children = []
+    start, depth = 0, len(path)
+    for nibble in range(16):
+        end = start
+        while end < len(cells) and cells[end].path[depth] == nibble:
+            end += 1
+        children.append(join(cells[start:end], stored, path + _NIBBLES[nibble]))
+        start = end
+    return _join(path, children, stored)
 
 
-def join(path: bytes, slots: Sequence[Slot], nodes: dict[bytes, Node]) -> Slot:
-    """Return the slot at `path` over its 16 children; a lone leaf moves up."""
-    kept = [slot for slot in slots if slot is not None]
-    if not kept:
-        return None
-    if len(kept) == 1 and len(kept[0]) == LEAF_SLOT_BYTES:
-        return kept[0]
-    nodes[path] = tuple(slots)
-    return sha256(b"\x01" + b"".join(s[:HASH_BYTES] if s else EMPTY for s in slots)).digest()
-
-
-def join_cells(cells: Sequence[Slot], nodes: dict[bytes, Node]) -> bytes:
-    """Return the root over a whole level: 16**depth slots in order. Adds the nodes above them."""
-    level = list(cells)
-    depth = 0
-    while 16**depth < len(level):
-        depth += 1
-    while depth:
-        depth -= 1
-        level = [
-            join(path_of(index, depth), level[16 * index : 16 * index + 16], nodes)
-            for index in range(16**depth)
-        ]
-    root = level[0]
-    if root is None:
-        return EMPTY
-    if len(root) == LEAF_SLOT_BYTES:
-        # The root stands even over one leaf, so that there is a place to start from.
-        slots: list[Slot] = [None] * 16
-        slots[nibble_of(root[32:64], 0)] = root
-        nodes[b""] = tuple(slots)
-    return root[:HASH_BYTES]
-
-
-def path_of(index: int, depth: int) -> bytes:
-    """Return the path of the slot with `index` among the 16**depth slots of a level."""
-    return bytes(index >> 4 * place & 15 for place in reversed(range(depth)))
+def _join(path: bytes, children: Sequence[Cell], stored: dict[bytes, bytes]) -> Cell:
+    inner = sum(1 << nibble for nibble, child in enumerate(children) if child.is_node)
+    node = Node(inner, b"".join(child.digest for child in children))
+    if inner:
+        stored[path] = encode_node(node)
+    return Cell(path, node.digest, is_node=True)

@@ -53,6 +53,8 @@ from consensus.messages import (
 from consensus.validators import Parameters
 from contracts.envelope import Transaction
 from contracts.system import VERSIONS
+from node.envelopes.courier import Courier
+from node.envelopes.store import MAX_MISSING, EnvelopeStore
 from node.errors import MunimentError
 from node.evidence import keep_evidence, kept_evidence
 from node.fetch import MAX_HELD_BLOCKS, Fetcher
@@ -159,6 +161,7 @@ class Core:
         listeners: Sequence[Callable[[Outcome], None]] = (),
         cut_off: Callable[[bytes, str], None] = lambda peer, reason: None,
         keeping: Keeping = Keeping(),
+        envelopes: EnvelopeStore | None = None,
     ) -> None:
         self.ledger = ledger
         self.mempool = mempool
@@ -192,6 +195,10 @@ class Core:
         self.pruner = Pruner(ledger, self.maker, is_archive=keeping.is_archive)
         self._makes_snapshots = keeping.makes_snapshots
         self._chores_ms = 0
+        self.courier: Courier | None = None
+        if envelopes is not None:
+            shared = (self.outbox, peers, ledger.state)
+            self.courier = Courier(name, self._chain_id, envelopes, *shared)
         self._now = Now(0, 0)
         self._events: deque[Event] = deque()
         self._checking: Proposal | None = None
@@ -233,6 +240,7 @@ class Core:
             ("early messages", len(self._early), MAX_EARLY_MESSAGES),
             ("evidence", len(self.evidence), MAX_EVIDENCE),
             ("fetched transactions", len(self._extra), MAX_BODY_ITEMS),
+            ("missing envelopes", self.courier.missing if self.courier else 0, MAX_MISSING),
         ]
 
     # Life
@@ -244,6 +252,8 @@ class Core:
         self._start_epoch()
         self.is_started = True
         self._run()
+        if self.courier is not None:
+            self.courier.look(now.monotonic)
 
     def _start_epoch(self) -> None:
         ledger = self.ledger
@@ -311,6 +321,8 @@ class Core:
             due.append(self._chores_ms + CHORES_MS)
         if self._missing:
             due.append(self._asked_ms + self.ledger.validators.parameters.delta_ms)
+        if self.courier is not None and self.courier.deadline_ms is not None:
+            due.append(self.courier.deadline_ms)
         return min(due)
 
     def tick(self, now: Now) -> None:
@@ -333,6 +345,8 @@ class Core:
         if now.monotonic >= self._chores_ms + CHORES_MS:
             self._chores_ms = now.monotonic
             self._do_chores()
+        if self.courier is not None:
+            self.courier.tick(now.monotonic)
         self._run()
 
     @property
@@ -372,6 +386,8 @@ class Core:
             peer.is_up, peer.status = True, None
             self._send_status([key])
             self.gossip.greet(key)
+            if self.courier is not None:
+                self.courier.hurry(now.monotonic)
             if self.machine.is_validator and self.machine.view:
                 # What it missed may be all that it needs to go on.
                 for message in self.machine.latest_messages():
@@ -451,6 +467,10 @@ class Core:
                 self.outbox.send(peer.key, Channel.BULK, FrameKind.CHUNKS, chunks.encode())
             case FrameKind.CHUNKS:
                 self.state_sync.take_chunks(peer.key, Chunks.decode(payload), self._now.monotonic)
+            case FrameKind.ENVELOPE_REQUEST if self.courier is not None:
+                self.courier.serve(peer, payload)
+            case FrameKind.ENVELOPE if self.courier is not None:
+                self.courier.take(peer, payload)
             case _:
                 raise DecodeError(f"unknown frame kind {kind}")
 
@@ -708,6 +728,8 @@ class Core:
         if entries:
             self._send_status([p.key for p in self.peers.connected() if p.index is None])
             self.sync.progress(self._now.monotonic)
+            if self.courier is not None:
+                self.courier.look(self._now.monotonic)
         if height == self.machine.last_height:
             self._start_epoch()
         return True

@@ -24,6 +24,7 @@ from consensus.messages import Vote
 from contracts.system import members
 from node.core import Core, Keeping
 from node.driver import Driver
+from node.envelopes.store import EnvelopeStore
 from node.errors import MunimentError
 from node.home import Home
 from node.journal_file import JournalFile
@@ -113,6 +114,7 @@ async def _run(
         delta_ms=settings.consensus.delta_ms or None,
         cut_off=transport.cut_off,
         keeping=_find_keeping(settings, ledger),
+        envelopes=EnvelopeStore(home.envelopes),
     )
     if settings.log.votes:
         core.votes_seen = _vote_recorder(home.path / settings.log.votes)

@@ -60,12 +60,12 @@ class Devnet:
         self._children: dict[str, subprocess.Popen[bytes]] = {}
 
     @classmethod
-    def create(cls, folder: Path, count: int) -> Devnet:
+    def create(cls, folder: Path, count: int, parameters: Parameters | None = None) -> Devnet:
         """Make homes for `count` members, unless the folder holds a network already."""
         devnet = cls(folder)
         if not (folder / "genesis.json").exists():
             extra = [f"member{i}" for i in range(len(NAMES) + 1, count + 1)]
-            make_network(folder, [*NAMES, *extra][:count], Parameters())
+            make_network(folder, [*NAMES, *extra][:count], parameters or Parameters())
         return devnet
 
     @property

@@ -55,6 +55,11 @@ class Home:
         return self.path / "sources"
 
     @property
+    def envelopes(self) -> Path:
+        """Sealed record bodies that this member is a party to."""
+        return self.path / "envelopes"
+
+    @property
     def socket(self) -> Path:
         return self.path / "rpc.sock"
 

@@ -28,12 +28,22 @@ from contracts.engine import (
 from contracts.envelope import Transaction
 from contracts.receipts import Receipt, receipts_root
 from contracts.state import StateReader, merge_scan
-from contracts.trie import Node, NodeCache, update
+from contracts.trie import (
+    EMPTY_ROOT,
+    CorruptState,
+    LayeredTrie,
+    Part,
+    TrieCache,
+    TrieReader,
+    TrieUpdate,
+    update,
+)
 from contracts.trie_proof import prove
 from node.store import Store, StoreError, Write
 from p2p.wire import FullBlock
 
 STATE_CACHE_ENTRIES = 50_000
+TRIE_CACHE_BYTES = 96 << 20
 
 
 @dataclass(slots=True)
@@ -45,9 +55,12 @@ class Entry:
     receipts: tuple[Receipt, ...]
     receipts_root: bytes
     changes: dict[bytes, bytes | None]
-    state_root: bytes
-    nodes: dict[bytes, Node | None]
+    trie: TrieUpdate
     txids: frozenset[bytes]
+
+    @property
+    def state_root(self) -> bytes:
+        return self.trie.root
 
     @property
     def header(self) -> Header:
@@ -61,7 +74,9 @@ class Entry:
 class Ledger:
     """Executes, checks and finalizes blocks. Synchronous; all IO goes through the store."""
 
-    def __init__(self, genesis: Genesis, store: Store, *, cache_bytes: int = 32 << 20) -> None:
+    def __init__(
+        self, genesis: Genesis, store: Store, *, cache_bytes: int = TRIE_CACHE_BYTES
+    ) -> None:
         self.genesis = genesis
         self.store = store
         self._cache_bytes = cache_bytes
@@ -71,7 +86,7 @@ class Ledger:
         """Begin from what the store holds."""
         self._entries: dict[bytes, Entry] = {}
         self._base = _StoredState(self.store)
-        self._nodes = NodeCache(self.store, self._cache_bytes)
+        self._trie = TrieCache(self.store, self._cache_bytes)
         self._open()
 
     def _open(self) -> None:
@@ -93,7 +108,7 @@ class Ledger:
         block = self.genesis.block
         full = FullBlock(block, ())
         changes: dict[bytes, bytes | None] = dict(genesis_state(self.genesis))
-        trie = update(self._nodes, changes)
+        trie = update(self._trie, EMPTY_ROOT, changes)
         self.store.put_executed(full)
         self._commit_batch(
             [
@@ -102,10 +117,10 @@ class Ledger:
                 *Store.tip_writes(block.digest, 0, None),
                 *Store.result_writes(trie.root, merkle.EMPTY_ROOT),
                 *self.store.state_writes(changes.items()),
-                *self.store.trie_writes(self._nodes.encode(trie.nodes)),
+                *self.store.trie_writes(trie.stored, trie.leaves),
             ]
         )
-        self._nodes.put(trie.nodes)
+        self._trie.put(trie.parts)
         self._set_tip(block)
 
     def _commit_batch(self, batch: Sequence[Write]) -> None:
@@ -143,7 +158,26 @@ class Ledger:
 
     def prove_state(self, key: bytes) -> bytes:
         """Return the proof of what the final state holds, or does not hold, at `key`."""
-        return prove(self._nodes, key)
+        return prove(self._trie, self.state_root, key)
+
+    def trie(self, digest: bytes | None = None) -> TrieReader:
+        """The trie after the block `digest`; without it, after the final tip."""
+        if digest is None or digest == self.tip.digest:
+            return self._trie
+        return LayeredTrie([entry.trie.parts for entry in self._path(digest)], self._trie)
+
+    def context(self, header: Header) -> BlockContext:
+        """What contracts see of a block of the present epoch."""
+        parameters = self.validators.parameters
+        return BlockContext(
+            chain_id=self.genesis.chain_id,
+            height=header.height,
+            epoch=header.epoch,
+            timestamp=header.timestamp,
+            proposer=header.proposer,
+            parameters=parameters,
+            last_height=self.anchor_height + parameters.epoch_length,
+        )
 
     def results(self, digest: bytes) -> tuple[bytes, bytes]:
         """(state root, receipts root) after the block `digest`."""
@@ -268,28 +302,21 @@ class Ledger:
         if known is not None:
             return known
         header = block.header
-        path = self._path(header.parent)
-        state = _StackedState([entry.changes for entry in path], self._base)
-        context = BlockContext(
-            chain_id=self.genesis.chain_id,
-            height=header.height,
-            epoch=header.epoch,
-            timestamp=header.timestamp,
-            proposer=header.proposer,
-            parameters=self.validators.parameters,
-        )
-        result = execute_block(state, context, transactions)
-        reader = _StackedNodes([entry.nodes for entry in path], self._nodes)
+        state = self.state(header.parent)
+        result = execute_block(state, self.context(header), transactions)
+        reader = self.trie(header.parent)
         parent_root, _ = self.results(header.parent)
-        trie = update(reader, result.changes) if result.changes else None
+        try:
+            trie = update(reader, parent_root, result.changes)
+        except CorruptState as error:
+            raise StoreError(f"the database is damaged ({error}); sync this home anew") from error
         entry = Entry(
             full=full,
             transactions=tuple(transactions),
             receipts=result.receipts,
             receipts_root=receipts_root(result.receipts),
             changes=result.changes,
-            state_root=trie.root if trie else parent_root,
-            nodes=trie.nodes if trie else {},
+            trie=trie,
             txids=frozenset(transaction.txid for transaction in transactions),
         )
         self._entries[digest] = entry
@@ -309,17 +336,21 @@ class Ledger:
             return []
         last = path[-1].header
         changes: dict[bytes, bytes | None] = {}
-        nodes: dict[bytes, Node | None] = {}
+        parts: dict[bytes, Part | None] = {}
+        stored: dict[bytes, bytes | None] = {}
+        leaves: dict[bytes, bytes | None] = {}
         batch: list[Write] = []
         for entry in path:
             changes.update(entry.changes)
-            nodes.update(entry.nodes)
+            parts.update(entry.trie.parts)
+            stored.update(entry.trie.stored)
+            leaves.update(entry.trie.leaves)
             txids = [transaction.txid for transaction in entry.transactions]
             batch += Store.final_writes(entry.full, entry.receipts, txids)
         batch += Store.tip_writes(path[-1].digest, last.height, certificate)
         batch += Store.result_writes(path[-1].state_root, path[-1].receipts_root)
         batch += self.store.state_writes(changes.items())
-        batch += self.store.trie_writes(self._nodes.encode(nodes))
+        batch += self.store.trie_writes(stored, leaves)
         if self._ends(last.height):
             following = self._next_set(last.parent)
             step = EpochStep(last, certificate, following)
@@ -332,7 +363,7 @@ class Ledger:
                 batch += Store.dropped_writes(entry.full)
         self._commit_batch(batch)
         self._base.absorb(changes)
-        self._nodes.put(nodes)
+        self._trie.put(parts)
         self._entries = {d: e for d, e in self._entries.items() if d in survivors}
         self._set_tip(path[-1].full.block)
         return path
@@ -393,20 +424,6 @@ class _StackedState:
         for layer in reversed(self._layers):
             changed.update((k, v) for k, v in layer.items() if k.startswith(prefix) and k > after)
         return merge_scan(self._base, changed, prefix, after, limit)
-
-
-class _StackedNodes:
-    """Trie nodes of entries, newest first, over the final trie."""
-
-    def __init__(self, layers: Sequence[dict[bytes, Node | None]], base: NodeCache) -> None:
-        self._layers = [layer for layer in layers if layer]
-        self._base = base
-
-    def get_node(self, path: bytes) -> Node | None:
-        for layer in self._layers:
-            if path in layer:
-                return layer[path]
-        return self._base.get_node(path)
 
 
 def full_block_of(block: Block, transactions: Sequence[Transaction]) -> FullBlock:

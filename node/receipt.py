@@ -55,10 +55,13 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class _File:
+    """The transaction is at `index` of `count` in its block; work may have a receipt before it."""
+
     raw: bytes
     receipt: bytes
     index: int
     count: int
+    receipts: int
     transaction_path: tuple[bytes, ...]
     receipt_path: tuple[bytes, ...]
     finality: Finality
@@ -71,6 +74,7 @@ class _File:
                 self.receipt,
                 self.index,
                 self.count,
+                self.receipts,
                 list(self.transaction_path),
                 list(self.receipt_path),
                 *self.finality.to_values(),
@@ -79,16 +83,17 @@ class _File:
 
     @classmethod
     def decode(cls, data: bytes) -> _File:
-        row = expect_list(decode(data, max_bytes=MAX_FILE_BYTES), "receipt file", 10)
+        row = expect_list(decode(data, max_bytes=MAX_FILE_BYTES), "receipt file", 11)
         expect_int(row[0], "receipt format", FORMAT, FORMAT)
         return cls(
             expect_bytes(row[1], "transaction"),
             expect_bytes(row[2], "receipt"),
             expect_int(row[3], "index"),
             expect_int(row[4], "count", 1),
-            _path(row[5], "transaction path"),
-            _path(row[6], "receipt path"),
-            Finality.from_values(*row[7:]),
+            expect_int(row[5], "receipts", 1),
+            _path(row[6], "transaction path"),
+            _path(row[7], "receipt path"),
+            Finality.from_values(*row[8:]),
         )
 
 
@@ -119,13 +124,15 @@ def build(store: Store, txid: bytes) -> bytes:
     receipts = store.receipts_at(place.height)
     wids = [merkle.leaf_hash(wid) for wid in full.block.body]
     leaves = [merkle.leaf_hash(receipt.encoded) for receipt in receipts]
+    receipt_index = place.index + len(receipts) - len(wids)
     return _File(
         full.raws[place.index],
-        receipts[place.index].encoded,
+        receipts[receipt_index].encoded,
         place.index,
-        len(full.block.body),
+        len(wids),
+        len(receipts),
         merkle.inclusion_proof(wids, place.index),
-        merkle.inclusion_proof(leaves, place.index),
+        merkle.inclusion_proof(leaves, receipt_index),
         finality,
     ).encode()
 
@@ -157,12 +164,13 @@ def _verify(file: _File, genesis: Genesis) -> Report:
     if not transaction.is_signed(chain_id):
         raise ProofError("the transaction's signature is wrong")
     leaf = merkle.leaf_hash(file.receipt)
-    if not merkle.verify_inclusion(
-        leaf, file.index, file.count, file.receipt_path, following.receipts_root
+    receipt_index = file.index + file.receipts - file.count
+    if not 0 <= file.receipts - file.count <= 1 or not merkle.verify_inclusion(
+        leaf, receipt_index, file.receipts, file.receipt_path, following.receipts_root
     ):
         raise ProofError(f"the result is not the one that block {following.height} commits to")
     receipt = Receipt.from_value(decode(file.receipt))
-    if receipt.txid != transaction.txid:
+    if receipt.txid != transaction.txid or receipt.index != receipt_index:
         raise ProofError("the result belongs to another transaction")
     names = tuple(validators.validators[i].name for i in finality.certificate.signers)
     return Report(

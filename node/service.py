@@ -10,9 +10,9 @@ import trio
 
 from consensus.events import Now
 from consensus.genesis import Genesis
-from consensus.validators import Parameters
 from contracts.engine import QueryError, query
 from contracts.envelope import Transaction
+from contracts.receipts import of_transactions
 from node import receipt, state_proof
 from node.core import BlockFinal, Core, Outcome, Refusal, TransactionDropped
 from node.driver import Driver
@@ -112,17 +112,18 @@ class Service:
                     "transactions": len(entry.transactions),
                 },
             )
-        for topic in ("transactions", "events"):
-            if not server.has_subscribers(topic):
-                continue
-            for transaction, outcome in zip(entry.transactions, entry.receipts, strict=True):
+        if server.has_subscribers("transactions"):
+            outcomes = of_transactions(entry.receipts, len(entry.transactions))
+            for transaction, outcome in zip(entry.transactions, outcomes, strict=True):
                 base = {"txid": transaction.txid.hex(), "height": header.height}
-                if topic == "transactions":
-                    base |= {"sender": transaction.sender, "code": outcome.code}
-                    server.publish(topic, base)
-                for event in outcome.events if topic == "events" else ():
+                data = {"sender": transaction.sender, "code": outcome.code}
+                server.publish("transactions", base | data)
+        if server.has_subscribers("events"):
+            for outcome in entry.receipts:
+                base = {"txid": outcome.txid.hex(), "height": header.height}
+                for event in outcome.events:
                     data = {"contract": event.contract, "name": event.name}
-                    server.publish(topic, base | data | {"data": to_json(event.data)})
+                    server.publish("events", base | data | {"data": to_json(event.data)})
 
     # The node
 
@@ -237,10 +238,13 @@ class Service:
         if found is not None and found[0] == height and validators is not None:
             names = [validators.validators[i].name for i in found[1].signers]
             certificate = {"view": found[1].statement.view, "signers": names}
-        codes: list[int | None] = [r.code for r in ledger.store.receipts_at(height)]
+        receipts = ledger.store.receipts_at(height)
+        codes: list[int | None] = [None] * len(full.raws)
+        if height >= ledger.store.results_from():
+            codes = [r.code for r in of_transactions(receipts, len(full.raws))]
         rows = []
-        for raw, code in zip(full.raws, codes or [None] * len(full.raws), strict=True):
-            transaction = self._decode(raw)
+        for raw, code in zip(full.raws, codes, strict=True):
+            transaction = self._decode(raw, header.epoch)
             rows.append({"txid": transaction.txid.hex(), **_describe(transaction), "code": code})
         return {
             "height": header.height,
@@ -326,7 +330,7 @@ class Service:
             full = core.ledger.store.block_at(place.height)
             if full is None:
                 raise RpcError(-32000, f"block {place.height} is missing", "store")
-            transaction = self._decode(full.raws[place.index])
+            transaction = self._decode(full.raws[place.index], full.block.header.epoch)
             known = {
                 "txid": txid.hex(),
                 "state": "final",
@@ -355,9 +359,12 @@ class Service:
             return {"txid": txid.hex(), "state": "pending", **_describe(waiting)}
         return {"txid": txid.hex(), "state": "unknown"}
 
-    def _decode(self, raw: bytes) -> Transaction:
-        """Decode a final transaction, whatever limits were in force in its epoch."""
-        return Transaction.decode(raw, Parameters.widest(), self._genesis.chain_id)
+    def _decode(self, raw: bytes, epoch: int) -> Transaction:
+        """Decode a final transaction under the limits of its epoch, which may have changed."""
+        validators = self._core.ledger.store.validator_set(epoch)
+        if validators is None:
+            raise RpcError(-32000, f"the validator set of epoch {epoch} is missing", "store")
+        return Transaction.decode(raw, validators.parameters, self._genesis.chain_id)
 
     async def _receipt_get(self, params: dict[str, Any], session: Session) -> Any:
         data = receipt.build(self._core.ledger.store, _bytes(params, "txid", 32))

@@ -1,18 +1,20 @@
 """Snapshots: a copy of the state after an epoch's last block, in parts that prove themselves.
 
-A snapshot is cut into cells by the first bytes of H(key): 1, 256 or 65,536 of them, so that a cell
-stays small. Its manifest names the slot that each cell fills in the state's trie; together they
-hash to the state root, which the next header holds. So every cell can be checked alone, whoever
-sent it. Format: docs/snapshots.md.
+A snapshot is cut into cells, each a part of the state's trie that is small enough to be sent. Its
+manifest names the hash of each; together they hash to the state root, which the next header holds.
+So every cell can be checked alone, whoever sent it. Format: docs/snapshots.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
 
 from consensus.codec import (
     DecodeError,
+    Value,
     decode,
     encode,
     expect_bytes,
@@ -21,10 +23,11 @@ from consensus.codec import (
 )
 from consensus.crypto import HASH_BYTES, sha256
 from consensus.light import EpochStep
-from contracts.trie import LEAF_SLOT_BYTES, Node, Slot
-from contracts.trie_build import build, join_cells, leaf
+from contracts.trie import BUCKET_LEAVES, MAX_DEPTH, nibble_of
+from contracts.trie_build import Cell, build, join
 from node.store import Store, StoreError, View, Write
 from p2p.wire import (
+    MAX_CELLS,
     MAX_STEPS,
     PIECE_BYTES,
     ChunkRequest,
@@ -37,93 +40,71 @@ from p2p.wire import (
 )
 
 FORMAT = 1
-MAX_DEPTH = 2
-"""Bytes of H(key) that choose a cell."""
 CELL_BYTES = 128 << 10
-"""Cells are divided further above this size on average."""
+"""Cells are divided further above this size, unless they are one bucket of the trie."""
+MAX_UNDIVIDED = 2_048
+"""Very large states have larger cells, at most sixteen times as many as this."""
 SLICE_ROWS = 250
 """Rows copied in one turn, so that a snapshot never holds up consensus."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Manifest:
-    """What a snapshot consists of: its height, its size in bytes, and each cell's slot."""
+    """What a snapshot consists of: its height, its size in bytes, and its cells in order."""
 
     height: int
     rows: int
     size: int
-    depth: int
-    cells: tuple[Slot, ...]
+    cells: tuple[Cell, ...]
 
     def encode(self) -> bytes:
-        inner = leaves = 0
-        parts = []
-        for index, slot in enumerate(self.cells):
-            if slot is None:
-                continue
-            if len(slot) == LEAF_SLOT_BYTES:
-                leaves |= 1 << index
-                parts.append(slot[HASH_BYTES:])
-            else:
-                inner |= 1 << index
-                parts.append(slot)
-        size = -(-len(self.cells) // 8)
-        bitmaps = inner.to_bytes(size, "little"), leaves.to_bytes(size, "little")
-        numbers = [FORMAT, self.height, self.rows, self.size, self.depth]
-        return encode([*numbers, *bitmaps, b"".join(parts)])
+        cells = [[cell.path, cell.digest, cell.is_node] for cell in self.cells]
+        return encode([FORMAT, self.height, self.rows, self.size, cells])
 
     @classmethod
     def decode(cls, data: bytes) -> Manifest:
         """Raises DecodeError. Whether the cells make the right root is the caller's to check."""
-        row = expect_list(decode(data), "manifest", 8)
+        row = expect_list(decode(data), "manifest", 5)
         expect_int(row[0], "snapshot format", FORMAT, FORMAT)
-        depth = expect_int(row[4], "depth", 0, MAX_DEPTH)
-        count = 256**depth
-        size = -(-count // 8)
-        inner = int.from_bytes(expect_bytes(row[5], "inner cells", size), "little")
-        leaves = int.from_bytes(expect_bytes(row[6], "leaf cells", size), "little")
-        joined = expect_bytes(row[7], "cells")
-        if inner & leaves or (inner | leaves) >> count:
-            raise DecodeError("a cell is both inner and leaf, or there is no such cell")
-        if len(joined) != 32 * inner.bit_count() + 64 * leaves.bit_count():
-            raise DecodeError("manifest's bitmaps and cells do not agree")
-        cells: list[Slot] = []
-        offset = 0
-        for index in range(count):
-            if inner >> index & 1:
-                cells.append(joined[offset : offset + 32])
-                offset += 32
-            elif leaves >> index & 1:
-                key, value = joined[offset : offset + 32], joined[offset + 32 : offset + 64]
-                if key[:depth] != index.to_bytes(depth, "big"):
-                    raise DecodeError("a leaf lies in another cell than its key")
-                cells.append(leaf(key, value))
-                offset += 64
-            else:
-                cells.append(None)
-        height, rows, total = (expect_int(value, "number") for value in row[1:4])
-        return cls(height, rows, total, depth, tuple(cells))
+        height, rows, size = (expect_int(value, "number") for value in row[1:4])
+        cells = tuple(_cell(value) for value in expect_list(row[4], "cells", max_length=MAX_CELLS))
+        paths = [cell.path for cell in cells]
+        if not paths or any(b <= a or b.startswith(a) for a, b in pairwise(paths)):
+            raise DecodeError("the cells must be sorted, and none within another")
+        return cls(height, rows, size, cells)
 
-    def root(self, nodes: dict[bytes, Node]) -> bytes:
-        """Return the state root that the cells make; adds the nodes above them to `nodes`."""
-        return join_cells(self.cells, nodes)
+    @cached_property
+    def digest(self) -> bytes:
+        """What a request names: one state can be cut in many ways, all with the same root."""
+        return sha256(self.encode())
 
-    def check_cell(self, index: int, rows: Rows) -> dict[bytes, Node]:
-        """Return the trie nodes of a cell's rows. Raises DecodeError if they are not its rows."""
-        prefix = index.to_bytes(self.depth, "big") if self.depth else b""
-        pairs = sorted((sha256(key), sha256(value)) for key, value in rows)
-        if any(not key.startswith(prefix) for key, _ in pairs):
-            raise DecodeError(f"a row lies outside of cell {index}")
-        if len({key for key, _ in pairs}) != len(pairs):
-            raise DecodeError(f"cell {index} holds a key twice")
-        nodes: dict[bytes, Node] = {}
-        if build(_nibbles(prefix), pairs, nodes) != self.cells[index]:
+    def root(self, stored: dict[bytes, bytes]) -> bytes:
+        """Return the state root that the cells make; adds the nodes above them to `stored`."""
+        return join(self.cells, stored).digest
+
+    def check_cell(self, index: int, rows: Rows) -> tuple[dict[bytes, bytes], dict[bytes, bytes]]:
+        """Return the nodes to store, and the leaves, of a cell's rows; DecodeError if not its."""
+        cell = self.cells[index]
+        leaves = {sha256(key): sha256(value) for key, value in rows}
+        ordered = sorted(leaves.items())
+        if len(leaves) != len(rows) or not all(_lies(key, cell.path) for key, _ in ordered):
+            raise DecodeError(f"cell {index} holds a key twice, or one of another cell")
+        stored: dict[bytes, bytes] = {}
+        if build(cell.path, b"".join(key + value for key, value in ordered), stored) != cell:
             raise DecodeError(f"the rows of cell {index} do not hash to what the state root covers")
-        return nodes
+        return stored, leaves
 
 
-def _nibbles(prefix: bytes) -> bytes:
-    return bytes(nibble for byte in prefix for nibble in (byte >> 4, byte & 15))
+def _cell(value: Value) -> Cell:
+    path, digest, is_node = expect_list(value, "cell", 3)
+    nibbles = expect_bytes(path, "path", max_length=MAX_DEPTH)
+    if type(is_node) is not bool or any(nibble > 15 for nibble in nibbles):
+        raise DecodeError("a cell has a path of nibbles, and is a node or not")
+    return Cell(nibbles, expect_bytes(digest, "digest", HASH_BYTES), is_node)
+
+
+def _lies(key: bytes, path: bytes) -> bool:
+    return all(nibble_of(key, depth) == nibble for depth, nibble in enumerate(path))
 
 
 class Maker:
@@ -183,20 +164,9 @@ class Maker:
                 batch = []
                 yield
         store.write_lazily(batch)
-        depth = 0
-        while depth < MAX_DEPTH and size > CELL_BYTES * 256**depth:
-            depth += 1
-        cells: list[Slot] = []
-        done = 0
-        for index in range(256**depth):
-            prefix = index.to_bytes(depth, "big") if depth else b""
-            pairs = [(h, sha256(v)) for h, _, v in store.snapshot_rows(slot, prefix)]
-            cells.append(build(_nibbles(prefix), pairs, {}))
-            done += len(pairs) + 1
-            if done >= SLICE_ROWS:
-                done = 0
-                yield
-        manifest = Manifest(height, rows, size, depth, tuple(cells))
+        cells: list[Cell] = []
+        yield from self._cut(slot, b"", max(CELL_BYTES, size // MAX_UNDIVIDED), cells)
+        manifest = Manifest(height, rows, size, tuple(cells))
         if manifest.root({}) != root:
             raise StoreError(
                 f"the stored state after height {height} is damaged: its root is another; "
@@ -206,6 +176,22 @@ class Maker:
         old, self._slot, self.manifest = self._slot, slot, manifest
         yield from delete(store, store.snapshot_keys(old))
 
+    def _cut(self, slot: int, path: bytes, limit: int, cells: list[Cell]) -> Iterator[None]:
+        """Add the cells below `path`, none with more than `limit` bytes unless it is a bucket."""
+        leaves = []
+        size = 0
+        for hashed, key, value in self._store.snapshot_rows(slot, path):
+            leaves.append(hashed + sha256(value))
+            size += len(key) + len(value)
+            if size > limit and len(leaves) > BUCKET_LEAVES:
+                yield
+                for nibble in range(16):
+                    yield from self._cut(slot, path + bytes((nibble,)), limit, cells)
+                return
+        if leaves or not path:
+            cells.append(build(path, b"".join(leaves), {}))
+            yield
+
     def rows(self, first: int) -> tuple[Rows, ...]:
         """Return the rows of cells from number `first` on, as many as fit a piece."""
         manifest = self.manifest
@@ -214,8 +200,7 @@ class Maker:
         cells: list[Rows] = []
         size = 0
         for index in range(first, len(manifest.cells)):
-            prefix = index.to_bytes(manifest.depth, "big") if manifest.depth else b""
-            found = self._store.snapshot_rows(self._slot, prefix)
+            found = self._store.snapshot_rows(self._slot, manifest.cells[index].path)
             rows = tuple((key, value) for _, key, value in found)
             size += sum(len(key) + len(value) + 8 for key, value in rows) + 4
             if cells and size > PIECE_BYTES:
@@ -270,5 +255,6 @@ def serve_offer(store: Store, maker: Maker, request: SnapshotRequest) -> Snapsho
 
 def serve_chunks(maker: Maker, request: ChunkRequest) -> Chunks:
     """Rows of the own snapshot, if it is the one asked for."""
-    cells = maker.rows(request.cell) if maker.height == request.height else ()
-    return Chunks(request.height, request.cell, cells)
+    manifest = maker.manifest
+    is_held = manifest is not None and manifest.digest == request.manifest
+    return Chunks(request.manifest, request.cell, maker.rows(request.cell) if is_held else ())

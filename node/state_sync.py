@@ -18,7 +18,6 @@ from consensus.crypto import sha256
 from consensus.light import EpochStep, ProofError, check_finalized, follow_epochs
 from consensus.validators import Parameters, ValidatorSet
 from contracts.envelope import Transaction
-from contracts.trie import Node, NodeCache
 from node.ledger import Ledger
 from node.outbox import Outbox
 from node.peers import Peer, Peers
@@ -206,7 +205,9 @@ class StateSync:
             case Phase.MANIFEST:
                 return FrameKind.SNAPSHOT_REQUEST, SnapshotRequest(target.height).encode()
             case Phase.CELLS:
-                request = ChunkRequest(target.height, min(target.cells))
+                if target.manifest is None:
+                    raise AssertionError("cells are asked for by a manifest")
+                request = ChunkRequest(target.manifest.digest, min(target.cells))
                 return FrameKind.CHUNK_REQUEST, request.encode()
             case Phase.BLOCKS:
                 block = BlockRequest(target.next_block, target.floor - 1)
@@ -291,8 +292,7 @@ class StateSync:
         if target is None or target.manifest is None:
             raise AssertionError("cells are fetched by a manifest")
         here = self._ledger.store.synced_cells()
-        cells = enumerate(target.manifest.cells)
-        target.cells = {i for i, slot in cells if slot is not None and i not in here}
+        target.cells = set(range(len(target.manifest.cells))) - here
         self.phase = Phase.CELLS
         self._go_on(target, now_ms)
 
@@ -301,17 +301,17 @@ class StateSync:
         target = self._expects(peer, Phase.CELLS)
         if target is None or target.manifest is None:
             return
-        if chunks.height != target.height or not chunks.cells:
+        if chunks.manifest != target.manifest.digest or not chunks.cells:
             self._fail(now_ms)
             return
         store, manifest, before = self._ledger.store, target.manifest, len(target.cells)
         for index, rows in enumerate(chunks.cells, chunks.cell):
             if index not in target.cells:
                 continue
-            nodes = manifest.check_cell(index, rows)
+            nodes, leaves = manifest.check_cell(index, rows)
             batch: list[Write] = [Store.synced_write(index)]
             batch += store.state_writes(rows, other=True)
-            batch += store.trie_writes(NodeCache.encode(nodes), other=True)
+            batch += store.trie_writes(nodes, leaves, other=True)
             store.write_lazily(batch)
             target.cells.discard(index)
         if len(target.cells) == before:
@@ -371,10 +371,10 @@ class StateSync:
         target, store = self._target, self._ledger.store
         if target is None or target.manifest is None or target.header is None or target.cells:
             raise AssertionError("a snapshot that is not whole cannot be adopted")
-        nodes: dict[bytes, Node] = {}
+        nodes: dict[bytes, bytes] = {}
         root = target.manifest.root(nodes)
         last = target.steps[-1]
-        batch: list[Write] = list(store.trie_writes(NodeCache.encode(nodes), other=True))
+        batch: list[Write] = list(store.trie_writes(nodes, {}, other=True))
         batch += store.adoption_writes(target.height, sorted(target.blocks.items()))
         batch += Store.tip_writes(last.header.digest, target.height, last.certificate)
         batch += Store.result_writes(root, target.header.receipts_root)

@@ -7,8 +7,9 @@ state before or after that batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -22,12 +23,13 @@ from contracts.receipts import Receipt
 from node.errors import MunimentError
 from p2p.wire import FullBlock
 
-FORMAT = 1
+FORMAT = 2
 WRITE_BUFFER_BYTES = 32 << 20
 
 _META = b"m/"
 _STATE = (b"s/", b"S/")
-_TRIE = (b"t/", b"T/")
+_NODE = (b"t/", b"T/")
+_LEAF = (b"l/", b"L/")
 """The state and its trie, in two slots: one is in force, the other is where a sync builds."""
 _SNAPSHOT = (b"k/", b"K/")
 _SYNCED = b"y/"
@@ -169,7 +171,12 @@ class Store:
     def reload(self) -> None:
         """Find out which slot holds the state in force."""
         self.slot = int(self._disk.get(_META + b"slot") == b"\x01")
-        self._state_prefix, self._trie_prefix = _STATE[self.slot], _TRIE[self.slot]
+        slot = self.slot
+        self._state_prefix, self._node_prefix, self._leaf_prefix = (
+            _STATE[slot],
+            _NODE[slot],
+            _LEAF[slot],
+        )
 
     def close(self) -> None:
         self._disk.close()
@@ -278,7 +285,21 @@ class Store:
         return rows
 
     def get_node(self, path: bytes) -> bytes | None:
-        return self._disk.get(self._trie_prefix + path)
+        return self._disk.get(self._node_prefix + path)
+
+    def scan_leaves(self, path: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        """Up to `limit` leaves of the trie below a path of nibbles: (H(key), H(value))."""
+        return list(islice(self._scan_path(self._leaf_prefix, path), limit))
+
+    def _scan_path(self, kind: bytes, path: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Yield (hashed key, value) of the rows whose hashed key begins with a path of nibbles."""
+        whole, odd = len(path) & ~1, len(path) & 1
+        prefix = bytes.fromhex("".join(f"{nibble:x}" for nibble in path[:whole]))
+        first = bytes((path[-1] << 4,)) if odd else b""
+        for key, value in self._disk.scan(kind + prefix, first):
+            if odd and key[0] >> 4 != path[-1]:
+                return
+            yield prefix + key, value
 
     # Finality
 
@@ -331,10 +352,18 @@ class Store:
         for key, value in changes:
             yield prefix + key, value
 
-    def trie_writes(self, nodes: Iterable[Write], *, other: bool = False) -> Iterator[Write]:
-        prefix = _TRIE[self.slot ^ other]
-        for path, node in nodes:
-            yield prefix + path, node
+    def trie_writes(
+        self,
+        nodes: Mapping[bytes, bytes | None],
+        leaves: Mapping[bytes, bytes | None],
+        *,
+        other: bool = False,
+    ) -> Iterator[Write]:
+        node_prefix, leaf_prefix = _NODE[self.slot ^ other], _LEAF[self.slot ^ other]
+        for path, node in nodes.items():
+            yield node_prefix + path, node
+        for key, value in leaves.items():
+            yield leaf_prefix + key, value
 
     # What is kept
 
@@ -410,11 +439,11 @@ class Store:
     def snapshot_row(slot: int, hashed: bytes, key: bytes, value: bytes) -> Write:
         return _SNAPSHOT[slot] + hashed, len(key).to_bytes(2, "big") + key + value
 
-    def snapshot_rows(self, slot: int, prefix: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
-        """(hashed key, key, value) of the rows whose hashed key begins with `prefix`."""
-        for tail, row in self._disk.scan(_SNAPSHOT[slot] + prefix):
+    def snapshot_rows(self, slot: int, path: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
+        """(hashed key, key, value) of the rows whose hashed key begins with a path of nibbles."""
+        for hashed, row in self._scan_path(_SNAPSHOT[slot], path):
             end = 2 + int.from_bytes(row[:2], "big")
-            yield prefix + tail, row[2:end], row[end:]
+            yield hashed, row[2:end], row[end:]
 
     def snapshot_keys(self, slot: int) -> Iterator[bytes]:
         """Full database keys of a snapshot's rows."""
@@ -440,7 +469,8 @@ class Store:
 
     def staged_keys(self) -> Iterator[bytes]:
         """Full database keys of all that a sync has left in the slot not in force."""
-        for prefix in (_STATE[self.slot ^ 1], _TRIE[self.slot ^ 1], _SYNCED):
+        other = self.slot ^ 1
+        for prefix in (_STATE[other], _NODE[other], _LEAF[other], _SYNCED):
             for key, _ in self._disk.scan(prefix):
                 yield prefix + key
 

@@ -49,6 +49,8 @@ class FrameKind(IntEnum):
     SNAPSHOT = 26
     CHUNK_REQUEST = 27
     CHUNKS = 28
+    ENVELOPE_REQUEST = 40
+    ENVELOPE = 41
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,18 +314,21 @@ class SnapshotOffer:
 
 @dataclass(frozen=True, slots=True)
 class ChunkRequest:
-    """Asks for the rows of a snapshot's cells from number `cell` on."""
+    """Asks for the rows of cells from number `cell` on, of the snapshot with that manifest."""
 
-    height: int
+    manifest: bytes
     cell: int
 
     def encode(self) -> bytes:
-        return encode([self.height, self.cell])
+        return encode([self.manifest, self.cell])
 
     @classmethod
     def decode(cls, data: bytes) -> ChunkRequest:
-        height, cell = expect_list(decode(data, max_bytes=64), "chunk request", 2)
-        return cls(expect_int(height, "height", 1), expect_int(cell, "cell", 0, MAX_CELLS - 1))
+        manifest, cell = expect_list(decode(data, max_bytes=64), "chunk request", 2)
+        return cls(
+            expect_bytes(manifest, "manifest digest", HASH_BYTES),
+            expect_int(cell, "cell", 0, MAX_CELLS - 1),
+        )
 
 
 Rows = tuple[tuple[bytes, bytes], ...]
@@ -333,19 +338,19 @@ Rows = tuple[tuple[bytes, bytes], ...]
 class Chunks:
     """Keys and values of consecutive cells from number `cell` on; none if it is not held."""
 
-    height: int
+    manifest: bytes
     cell: int
     cells: tuple[Rows, ...]
 
     def encode(self) -> bytes:
         cells: Value = [[[key, value] for key, value in rows] for rows in self.cells]
-        return encode([self.height, self.cell, cells])
+        return encode([self.manifest, self.cell, cells])
 
     @classmethod
     def decode(cls, data: bytes) -> Chunks:
-        height, cell, cells = expect_list(decode(data), "chunks", 3)
+        manifest, cell, cells = expect_list(decode(data), "chunks", 3)
         return cls(
-            expect_int(height, "height"),
+            expect_bytes(manifest, "manifest digest", HASH_BYTES),
             expect_int(cell, "cell", 0, MAX_CELLS - 1),
             tuple(
                 tuple(_row(row) for row in expect_list(rows, "cell"))

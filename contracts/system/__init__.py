@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from contracts.api import Contract
-from contracts.system import catalogue, contracts, envelopes, members, standards
+from contracts.system import (
+    catalogue,
+    contracts,
+    envelopes,
+    governance,
+    members,
+    schedule,
+    standards,
+)
 
 _VERSION_1: Mapping[str, Contract] = {
     contract.name: contract
@@ -13,7 +21,9 @@ _VERSION_1: Mapping[str, Contract] = {
         catalogue.CONTRACT,
         contracts.CONTRACT,
         envelopes.CONTRACT,
+        governance.CONTRACT,
         members.CONTRACT,
+        schedule.CONTRACT,
         standards.CONTRACT,
     )
 }

@@ -28,6 +28,7 @@ _COMMANDS = {
     "collect": ("node.cli.collect", "Collect declared sources into registered versions."),
     "quarantine": ("node.cli.collect", "See, correct and release refused records."),
     "classify": ("node.cli.classify", "Find sensitive data, and decide on what was found."),
+    "gov": ("node.cli.gov", "Propose changes, vote, see what was decided."),
     "contract": ("node.cli.contract", "Write, check, test, describe, call and ask contracts."),
     "receipt": ("node.cli.proofs", "Save the proof that a transaction is final."),
     "receipts": ("node.cli.proofs", "Save the receipts of many blocks, before they are pruned."),

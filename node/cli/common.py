@@ -157,3 +157,40 @@ def query(home: Path, contract: str, args: dict[str, Any]) -> dict[str, Any]:
         kind = "standard" if contract == "standards" else "dataset"
         raise Refused(f"{wanted!s} is not registered; list what is with: muniment {kind} list")
     return dict(found)
+
+
+def parse_arguments(given: tuple[str, ...]) -> dict[str, Any]:
+    """Read ARG=VALUE: JSON if it reads as JSON, hex:00ff as bytes, @FILE as a file, else text."""
+    found: dict[str, Any] = {}
+    for part in given:
+        name, equals, value = part.partition("=")
+        if not equals or not name or name in found:
+            raise click.UsageError(f"{part!r} is not ARG=VALUE, or stands twice")
+        found[name] = _value(value)
+    return found
+
+
+def _value(text: str) -> Any:
+    if text.startswith("@"):
+        return _content(Path(text[1:]))
+    if text.startswith("hex:"):
+        try:
+            return bytes.fromhex(text[4:])
+        except ValueError:
+            raise click.UsageError(f"{text!r} is not hexadecimal") from None
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _content(path: Path) -> Any:
+    """A member card where the file is JSON, text otherwise."""
+    if path.suffix == ".json":
+        from node.network import load_card
+
+        return load_card(path).to_value()
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise MunimentError(f"{path} cannot be read as UTF-8 text: {error}") from error

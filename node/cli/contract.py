@@ -14,12 +14,14 @@ from node.cli.common import (
     home_option,
     json_option,
     pairs,
+    parse_arguments,
     passphrase_for,
     passphrase_option,
     show,
     submit,
     table,
 )
+from node.cli.gov import put_to_vote, show_proposed
 from node.errors import MunimentError
 from node.home import Home
 
@@ -160,6 +162,74 @@ def _render(data: dict[str, Any]) -> None:
                 pairs([("  " + a["name"], a["type"]) for a in row["arguments"]])
 
 
+def _proposal(
+    kind: str, args: dict[str, Any], home: Path, passphrase_file: Path | None,
+    options: tuple[bool, bool],
+) -> None:  # fmt: skip
+    vote, as_json = options
+    place = Home(home)
+    passphrase = passphrase_for(place, passphrase_file)
+    show_proposed(put_to_vote(place, passphrase, kind, args, vote=vote), as_json)
+
+
+_vote = click.option("--vote", is_flag=True, help="Vote yes on it at once.")
+
+
+@contract.command()
+@_FILE
+@click.option("--name", help="What to call it; the file's name if not given.")
+@click.option("--title", help="What it is, in a few words.")
+@_vote
+@home_option
+@passphrase_option
+@json_option
+def deploy(
+    file: Path, name: str | None, title: str | None, vote: bool, home: Path,
+    passphrase_file: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Propose to deploy FILE.star; it is there once members have voted for it.
+
+    \b
+    Example: muniment contract deploy duty-rota.star --title "Who is on duty" --home tax
+    """
+    args = _code(file, name) | ({} if title is None else {"title": title})
+    _proposal("deploy", args, home, passphrase_file, (vote, as_json))
+
+
+@contract.command()
+@_FILE
+@click.option("--name", help="Which contract; the file's name if not given.")
+@_vote
+@home_option
+@passphrase_option
+@json_option
+def upgrade(
+    file: Path, name: str | None, vote: bool, home: Path, passphrase_file: Path | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Propose to replace a contract's code by FILE.star; its state stays."""
+    _proposal("upgrade", _code(file, name), home, passphrase_file, (vote, as_json))
+
+
+@contract.command()
+@click.argument("name")
+@_vote
+@home_option
+@passphrase_option
+@json_option
+def retire(name: str, vote: bool, home: Path, passphrase_file: Path | None, as_json: bool) -> None:
+    """Propose that the contract NAME takes no more calls."""
+    _proposal("retire", {"name": name}, home, passphrase_file, (vote, as_json))
+
+
+def _code(file: Path, name: str | None) -> dict[str, Any]:
+    from node.contract_kit import check as check_file
+    from node.contract_kit import contract_name, read_source
+
+    check_file(file)
+    return {"name": name or contract_name(file), "source": read_source(file)}
+
+
 @contract.command("list")
 @home_option
 @json_option
@@ -194,7 +264,7 @@ def call(
     """
     place = Home(home)
     passphrase = passphrase_for(place, passphrase_file)
-    state = submit(place, passphrase, name, method, _arguments(arguments))
+    state = submit(place, passphrase, name, method, parse_arguments(arguments))
     show(state, as_json, lambda d: pairs([("txid", d["txid"]), ("height", d["height"])]))
 
 
@@ -205,32 +275,10 @@ def call(
 @home_option
 def query(name: str, question: str, arguments: tuple[str, ...], home: Path) -> None:
     """Ask a QUERY of the contract NAME; the answer is JSON."""
-    data = _query(home, name, question, _arguments(arguments))
+    data = _query(home, name, question, parse_arguments(arguments))
     click.echo(json.dumps(data, indent=2, ensure_ascii=False))
 
 
 def _query(home: Path, name: str, method: str, args: dict[str, Any]) -> Any:
     with connect(home) as client:
         return client.call("state.query", contract=name, method=method, args=args)
-
-
-def _arguments(given: tuple[str, ...]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for part in given:
-        name, equals, value = part.partition("=")
-        if not equals or not name or name in found:
-            raise click.UsageError(f"{part!r} is not ARG=VALUE, or stands twice")
-        found[name] = _value(value)
-    return found
-
-
-def _value(text: str) -> Any:
-    if text.startswith("hex:"):
-        try:
-            return bytes.fromhex(text[4:])
-        except ValueError:
-            raise click.UsageError(f"{text!r} is not hexadecimal") from None
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from consensus.codec import DecodeError
+from consensus.validators import Parameters
 from node.cli.common import json_option, show, table
 
 
@@ -29,12 +31,21 @@ def folder_argument(function: Any) -> Any:
 @devnet.command()
 @folder_argument
 @click.option("--nodes", type=click.IntRange(1, 32), default=4, show_default=True)
+@click.option("--epoch-length", type=int, default=Parameters().epoch_length, show_default=True,
+              help="Blocks until what members decide takes effect.")  # fmt: skip
+@click.option("--idle-ms", type=int, default=Parameters().idle_ms, show_default=True,
+              help="How long a leader waits for work.")  # fmt: skip
 @json_option
-def up(folder: Path, nodes: int, as_json: bool) -> None:
+def up(folder: Path, nodes: int, epoch_length: int, idle_ms: int, as_json: bool) -> None:
     """Make a network in DIR, unless there is one, and start all its nodes."""
     from node.devnet import Devnet
 
-    found = Devnet.create(folder, nodes)
+    parameters = Parameters(epoch_length=epoch_length, idle_ms=idle_ms)
+    try:
+        Parameters.from_value(parameters.to_value())
+    except DecodeError as error:
+        raise click.UsageError(str(error)) from error
+    found = Devnet.create(folder, nodes, parameters)
     found.start(*found.names)
     quorum_peers = len(found.names) - 1
     for name in found.names:

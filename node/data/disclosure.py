@@ -46,6 +46,39 @@ class Disclosed:
     hidden: int
 
 
+def disclose(
+    seed: bytes, columns: Sequence[str], values: Sequence[Field], names: Sequence[str]
+) -> Value:
+    """Return, for each field of a record, salt and value if it is among `names`, else its leaf."""
+    rows: list[Value] = []
+    for index, (name, value) in enumerate(zip(columns, values, strict=True)):
+        salt = commitment.salt_of(seed, index)
+        if name in names:
+            rows.append([salt, value])
+        else:
+            rows.append(commitment.leaf(salt, index, commitment.encode_field(value)))
+    return rows
+
+
+def read_disclosed(
+    rows: Value, columns: Sequence[str]
+) -> tuple[bytes, tuple[tuple[str, Field], ...]]:
+    """Return the record's hash and the fields shown, of what `disclose` made. DecodeError."""
+    leaves: list[bytes] = []
+    fields: list[tuple[str, Field]] = []
+    for index, item in enumerate(expect_list(rows, "fields", len(columns))):
+        if isinstance(item, bytes):
+            leaves.append(expect_bytes(item, "leaf", HASH_BYTES))
+            continue
+        salt, value = expect_list(item, "field", 2)
+        if value is not None and not isinstance(value, str):
+            raise DecodeError("a field must be text or null")
+        fields.append((columns[index], value))
+        salt = expect_bytes(salt, "salt", commitment.SALT_BYTES)
+        leaves.append(commitment.leaf(salt, index, commitment.encode_field(value)))
+    return commitment.record_of_leaves(leaves), tuple(fields)
+
+
 def prove(
     head: Head, standard: bytes, record: Record, names: Sequence[str], registration: bytes
 ) -> bytes:
@@ -54,13 +87,7 @@ def prove(
     if unknown:
         known = ", ".join(head.columns)
         raise DisclosureError(f"there is no column {unknown[0]!r}; the columns are {known}")
-    rows: list[Value] = []
-    for index, (name, value) in enumerate(zip(head.columns, record.values, strict=True)):
-        salt = commitment.salt_of(record.seed, index)
-        if name in names:
-            rows.append([salt, value])
-        else:
-            rows.append(commitment.leaf(salt, index, commitment.encode_field(value)))
+    rows = disclose(record.seed, head.columns, record.values, names)
     path: Value = list(record.path)
     return encode(
         [FORMAT, head.dataset, head.version, standard, head.rows, record.place, path, rows,
@@ -90,27 +117,15 @@ def _verify(data: bytes, genesis: Genesis) -> Disclosed:
         expect_bytes(item, "path", HASH_BYTES)
         for item in expect_list(row[6], "path", max_length=merkle.MAX_PROOF_HASHES)
     ]
-    leaves: list[bytes] = []
-    fields: list[tuple[str, Field]] = []
     # The standard's digest is part of the commitment, so it says which field is which.
-    for index, item in enumerate(expect_list(row[7], "fields", len(columns))):
-        if isinstance(item, bytes):
-            leaves.append(expect_bytes(item, "leaf", HASH_BYTES))
-            continue
-        salt, value = expect_list(item, "field", 2)
-        if value is not None and not isinstance(value, str):
-            raise DecodeError("a field must be text or null")
-        fields.append((columns[index], value))
-        encoded = commitment.encode_field(value)
-        salt = expect_bytes(salt, "salt", commitment.SALT_BYTES)
-        leaves.append(commitment.leaf(salt, index, encoded))
+    record, fields = read_disclosed(row[7], columns)
     report = receipt.verify(expect_bytes(row[8], "receipt"), genesis)
-    root = _root_from(commitment.record_of_leaves(leaves), place, rows, path)
+    root = _root_from(record, place, rows, path)
     _check_registration(
         report, dataset, version,
         commitment.commitment(genesis.chain_id, dataset, version, sha256(standard), rows, root),
     )  # fmt: skip
-    return Disclosed(report, dataset, version, rows, tuple(fields), len(leaves) - len(fields))
+    return Disclosed(report, dataset, version, rows, fields, len(columns) - len(fields))
 
 
 def _root_from(record: bytes, place: int, rows: int, path: Sequence[bytes]) -> bytes:

@@ -44,27 +44,39 @@ class DictState:
 
 
 class Chain:
-    """Members city (observer), land and tax (validators); heights begin at 1."""
+    """Members city (observer), land and tax (validators), and more of these; heights begin at 1.
 
-    def __init__(self) -> None:
+    `last_height` may be set to let an epoch end there; `late_ms` lets time pass.
+    """
+
+    def __init__(self, more: tuple[str, ...] = ()) -> None:
         self.signers: dict[str, Signer] = {}
+        self.keys: dict[str, dict[str, Signer]] = {}
+        self.last_height = self.late_ms = 0
         members = []
-        for name, roles, parent in (
-            ("city", ("observer",), "land"),
-            ("land", ("validator",), None),
-            ("tax", ("validator",), None),
+        for name, roles, parent in sorted(
+            (
+                ("city", ("observer",), "land"),
+                ("land", ("validator",), None),
+                ("tax", ("validator",), None),
+                *((name, ("validator",), None) for name in more),
+            )
         ):
-            keys = {p: Signer(sha256(f"{name} {p}".encode())) for p in PURPOSES}
-            self.signers[name] = keys["member"]
-            card = Card.create(name, keys, (f"/dns4/{name}.example/tcp/4001",))
             tier = "local" if parent else "central"
-            members.append(Member(card, tier, parent, roles))
+            members.append(Member(self.make_card(name), tier, parent, roles))
         self.parameters = Parameters()
         self.genesis = Genesis("test", NOW, tuple(members), self.parameters)
         self.chain_id = self.genesis.chain_id
         self.state = DictState(genesis_state(self.genesis))
         self.height = 1
         self._nonce = 0
+
+    def make_card(self, name: str, salt: str = "") -> Card:
+        """A member's card; another `salt` gives it other keys."""
+        keys = {p: Signer(sha256(f"{name} {p}{salt}".encode())) for p in PURPOSES}
+        self.keys[name + salt] = keys
+        self.signers[name + salt] = keys["member"]
+        return Card.create(name, keys, (f"/dns4/{name}.example/tcp/4001",))
 
     def sign(
         self, sender: str, *calls: Call, valid_until: int = 100, signer: Signer | None = None
@@ -81,8 +93,10 @@ class Chain:
         )
 
     def context(self) -> BlockContext:
-        time = NOW + self.height
-        return BlockContext(self.chain_id, self.height, 0, time, "land", self.parameters)
+        time = NOW + self.height + self.late_ms
+        return BlockContext(
+            self.chain_id, self.height, 0, time, "land", self.parameters, self.last_height
+        )
 
     def execute(self, *transactions: Transaction) -> BlockResult:
         """Execute one block and keep what it changed."""
@@ -93,7 +107,14 @@ class Chain:
 
     def run(self, sender: str, contract: str, method: str, args: Any) -> Receipt:
         """Execute one call in a block of its own."""
-        return self.execute(self.sign(sender, Call(contract, method, args))).receipts[0]
+        signed = self.sign(sender, Call(contract, method, args), valid_until=self.height + 100)
+        return self.execute(signed).receipts[-1]
+
+    def end_epoch(self) -> Receipt | None:
+        """Execute the block before the epoch's last; returns what it tells of its own work."""
+        self.last_height = self.height + 1
+        result = self.execute()
+        return result.receipts[0] if result.receipts else None
 
     def ask(self, contract: str, method: str, **args: Any) -> Any:
         return query(self.state, 1, contract, method, args)

@@ -5,33 +5,19 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.trie import EMPTY, Node, update
 from contracts.trie_proof import prove, verify_proof
+from tests.contracts.trie_disk import Trie
 
-
-class Nodes(dict[bytes, Node]):
-    def get_node(self, path: bytes) -> Node | None:
-        return self.get(path)
-
-
-def build(items: dict[bytes, bytes]) -> tuple[Nodes, bytes]:
-    nodes = Nodes()
-    if not items:
-        return nodes, EMPTY
-    found = update(nodes, dict(items))
-    nodes.update({path: node for path, node in found.nodes.items() if node is not None})
-    return nodes, found.root
-
-
-_ITEMS = st.dictionaries(st.binary(min_size=1, max_size=2), st.binary(max_size=3), max_size=40)
+_ITEMS = st.dictionaries(st.binary(min_size=1, max_size=2), st.binary(max_size=3), max_size=400)
 
 
 @given(_ITEMS, st.binary(min_size=1, max_size=2))
 def test_proofs_hold_for_what_is_and_for_what_is_not(items: dict[bytes, bytes], key: bytes) -> None:
-    nodes, root = build(items)
+    trie = Trie(items)
+    root = trie.root
     for asked in [*items, key]:
         value = items.get(asked)
-        proof = prove(nodes, asked)
+        proof = prove(trie.cache, root, asked)
         assert verify_proof(root, asked, value, proof)
         assert not verify_proof(root, asked, b"another", proof)
         if value is not None:
@@ -40,9 +26,10 @@ def test_proofs_hold_for_what_is_and_for_what_is_not(items: dict[bytes, bytes], 
 
 def test_every_flipped_byte_is_refused() -> None:
     items = {b"key %d" % i: b"value %d" % i for i in range(300)}
-    nodes, root = build(items)
+    trie = Trie(items)
+    root = trie.root
     for key, value in ((b"key 7", items[b"key 7"]), (b"absent", None)):
-        proof = prove(nodes, key)
+        proof = prove(trie.cache, root, key)
         for position in range(len(proof)):
             flipped = bytearray(proof)
             flipped[position] ^= 1

@@ -14,6 +14,7 @@ from consensus.messages import Vote
 from consensus.validators import Parameters
 from contracts.envelope import Call, Transaction
 from node.core import BlockFinal, Core, Keeping, Outcome, Refusal, TransactionDropped
+from node.envelopes.store import EnvelopeStore
 from node.journal_file import JournalFile
 from node.ledger import Ledger
 from node.mempool import Mempool
@@ -33,6 +34,7 @@ class Host:
         self.keys = {p: Signer(sha256(f"{name}/{p}".encode())) for p in PURPOSES}
         self.path = net.path / name
         self.path.mkdir(exist_ok=True)
+        self.envelopes = EnvelopeStore(self.path / "envelopes")
         self.final: list[tuple[int, bytes]] = []
         self.dropped: list[TransactionDropped] = []
         self.votes: list[Vote] = []
@@ -62,6 +64,7 @@ class Host:
             listeners=[self.hear],
             cut_off=lambda peer, reason: self.net.faults.append((self.name, reason)),
             keeping=self.keeping,
+            envelopes=self.envelopes,
         )
         self.core.votes_seen = self.votes.append
         self.core.start(self.net.now)
@@ -107,7 +110,10 @@ class Net:
         self.alter: Callable[[str, Outgoing], bytes] = lambda sender, out: out.payload
         """What a frame's payload becomes on its way."""
         self.hosts = {name: Host(self, name) for name in names}
-        members = [Member(Card.create(h.name, h.keys, ())) for h in self.hosts.values()]
+        members = [
+            Member(Card.create(h.name, h.keys, ()), roles=("supervisor", "validator"))
+            for h in self.hosts.values()
+        ]
         self.genesis = Genesis("test", WALL, tuple(members), parameters)
         self.genesis.check()
         for host in self.hosts.values():

@@ -53,19 +53,19 @@ def test_a_lost_database_does_not_make_a_key_vote_twice(net: Net, rewritten: boo
 
 
 def test_a_lost_database_within_an_epoch(tmp_path: Path) -> None:
-    """The journal knows a finalization whose block is hundreds of heights away."""
+    """The journal knows a finalization whose block is dozens of heights away."""
     net = Net(tmp_path, parameters=replace(PARAMETERS, idle_ms=20))
-    net.run(6_000)
+    net.run(2_500)
     host = net.hosts["d"]
     assert host.core is not None
     host.journal.rewrite(host.keys["voting"].public_key, host.core.live_records, forgetful=False)
     view = host.core.machine.finalized_view
-    assert view > 100
+    assert view > 40
     host.kill()
     shutil.rmtree(host.path / "db")
     host.start()
     assert host.core.machine.finalized_view == view
-    net.run(6_000)
+    net.run(2_500)
     net.check()
     assert max(net.heights()) - min(net.heights()) <= 2
     assert not net.faults

@@ -11,64 +11,84 @@ from hypothesis import strategies as st
 
 from consensus.codec import DecodeError
 from consensus.crypto import sha256
-from contracts.trie import Node, NodeCache, Slot, encode_node, root_of, update
-from contracts.trie_build import build, join_cells
+from contracts.trie import (
+    BUCKET_LEAVES,
+    EMPTY_ROOT,
+    TrieCache,
+    nibble_of,
+    root_of,
+    update,
+)
+from contracts.trie_build import Cell, build
 from node.snapshot import Maker, Manifest
 from node.store import LevelDB, Store, StoreError
 from node.window import replay_floor
 
 
-class Memory:
-    """Encoded trie nodes by path."""
-
-    def __init__(self) -> None:
-        self.nodes: dict[bytes, bytes] = {}
-
-    def get_node(self, path: bytes) -> bytes | None:
-        return self.nodes.get(path)
+def leaves_of(state: dict[bytes, bytes]) -> list[bytes]:
+    return sorted(sha256(k) + sha256(v) for k, v in state.items())
 
 
 def cut(state: dict[bytes, bytes], depth: int) -> Manifest:
-    pairs = sorted((sha256(k), sha256(v)) for k, v in state.items())
-    cells: list[Slot] = []
-    for index in range(256**depth):
-        prefix = index.to_bytes(depth, "big") if depth else b""
-        path = bytes(n for byte in prefix for n in (byte >> 4, byte & 15))
-        cells.append(build(path, [p for p in pairs if p[0].startswith(prefix)], {}))
-    return Manifest(7, len(state), 1, depth, tuple(cells))
+    """Cut at one depth, or higher where a bucket stands there."""
+    leaves = leaves_of(state)
+
+    def cells(path: bytes, below: list[bytes]) -> list[Cell]:
+        if not leaves or len(path) == depth or (path and len(below) <= BUCKET_LEAVES):
+            return [build(path, b"".join(below), {})] if below or not path else []
+        parts = ([x for x in below if nibble_of(x, len(path)) == n] for n in range(16))
+        return [c for n, part in enumerate(parts) for c in cells(path + bytes((n,)), part)]
+
+    return Manifest(7, len(state), 1, tuple(cells(b"", leaves)))
 
 
-_STATES = st.dictionaries(st.binary(max_size=6), st.binary(max_size=6), max_size=40)
+def rows_of(state: dict[bytes, bytes], cell: Cell) -> list[tuple[bytes, bytes]]:
+    return [
+        (k, v)
+        for k, v in state.items()
+        if all(nibble_of(sha256(k), d) == n for d, n in enumerate(cell.path))
+    ]
 
 
-@settings(max_examples=40)
-@given(_STATES, st.integers(0, 1))
-def test_cells_make_the_root_and_the_nodes_of_the_trie(
+class Nothing:
+    """An empty trie's store."""
+
+    def get_node(self, path: bytes) -> bytes | None:
+        return None
+
+    def scan_leaves(self, path: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        return []
+
+
+_SMALL = st.dictionaries(st.binary(max_size=6), st.binary(max_size=6), max_size=40)
+_STATES = _SMALL | st.integers(40, 900).map(lambda n: {b"%d" % i: b"v" for i in range(n)})
+
+
+@settings(max_examples=40, deadline=None)
+@given(_STATES, st.integers(0, 3))
+def test_cells_make_the_root_and_what_a_store_keeps_of_the_trie(
     state: dict[bytes, bytes], depth: int
 ) -> None:
     manifest = cut(state, depth)
-    nodes: dict[bytes, Node] = {}
+    nodes: dict[bytes, bytes] = {}
     assert manifest.root(nodes) == root_of(state)
     assert Manifest.decode(manifest.encode()) == manifest
-    for index in range(len(manifest.cells)):
-        prefix = index.to_bytes(depth, "big") if depth else b""
-        rows = tuple((k, v) for k, v in state.items() if sha256(k).startswith(prefix))
-        nodes |= manifest.check_cell(index, rows)
-    reference = update(NodeCache(Memory(), 1 << 20), state)
-    expected = {path: node for path, node in reference.nodes.items() if node is not None}
-    assert {p: encode_node(p, n) for p, n in nodes.items()} == {
-        p: encode_node(p, n) for p, n in expected.items()
-    }
+    leaves: dict[bytes, bytes] = {}
+    for index, cell in enumerate(manifest.cells):
+        below, some = manifest.check_cell(index, tuple(rows_of(state, cell)))
+        nodes |= below
+        leaves |= some
+    expected = update(TrieCache(Nothing(), 1 << 20), EMPTY_ROOT, state)
+    assert nodes == {path: node for path, node in expected.stored.items() if node is not None}
+    assert leaves == expected.leaves
 
 
-@settings(max_examples=40)
-@given(_STATES.filter(lambda s: len(s) > 1), st.integers(0, 1), st.data())
+@settings(max_examples=40, deadline=None)
+@given(_STATES.filter(lambda s: len(s) > 1), st.integers(0, 2), st.data())
 def test_no_changed_cell_passes(state: dict[bytes, bytes], depth: int, data: st.DataObject) -> None:
     manifest = cut(state, depth)
-    filled = [i for i, slot in enumerate(manifest.cells) if slot is not None]
-    index = data.draw(st.sampled_from(filled))
-    prefix = index.to_bytes(depth, "big") if depth else b""
-    rows = [(k, v) for k, v in state.items() if sha256(k).startswith(prefix)]
+    index = data.draw(st.integers(0, len(manifest.cells) - 1))
+    rows = rows_of(state, manifest.cells[index])
     place = data.draw(st.integers(0, len(rows) - 1))
     key, value = rows[place]
     wrong = [
@@ -83,28 +103,31 @@ def test_no_changed_cell_passes(state: dict[bytes, bytes], depth: int, data: st.
 
 
 def test_hostile_manifests_are_refused() -> None:
-    manifest = cut({b"a": b"1", b"b": b"2", b"c": b"3"}, 1)
+    state = {b"%d" % i: b"v" for i in range(600)}
+    manifest = cut(state, 2)
     good = manifest.encode()
     for position in range(0, len(good), 7):
         flipped = good[:position] + bytes((good[position] ^ 1,)) + good[position + 1 :]
         try:
-            assert Manifest.decode(flipped).root({}) != manifest.root({}) or (
-                Manifest.decode(flipped).cells == manifest.cells
-            )
+            found = Manifest.decode(flipped)
         except DecodeError:
             continue
-    leaf = next(slot for slot in manifest.cells if slot is not None)
-    moved = [None] * 256
-    moved[leaf[32] ^ 1] = leaf  # type: ignore[call-overload]
-    with pytest.raises(DecodeError, match="lies in another cell"):
-        Manifest.decode(replace(manifest, cells=tuple(moved)).encode())
-
-
-def test_joining_one_leaf_keeps_a_root_node() -> None:
-    nodes: dict[bytes, Node] = {}
-    manifest = cut({b"only": b"1"}, 1)
-    assert join_cells(manifest.cells, nodes) == root_of({b"only": b"1"})
-    assert list(nodes) == [b""]
+        # Whether a cell is a node shows when its rows come; all else changes the root.
+        parts = [(cell.path, cell.digest) for cell in found.cells]
+        is_same = parts == [(cell.path, cell.digest) for cell in manifest.cells]
+        assert is_same or found.root({}) != manifest.root({})
+        assert found == manifest or found.digest != manifest.digest
+    first, second, *rest = manifest.cells
+    for cells in (
+        (),
+        (second, first, *rest),
+        (first, first, *rest),
+        (first, replace(second, path=first.path + b"\x01"), *rest),
+        (replace(first, path=b"\x10"), second, *rest),
+        (replace(first, path=bytes(65)), second, *rest),
+    ):
+        with pytest.raises(DecodeError):
+            Manifest.decode(replace(manifest, cells=tuple(cells)).encode())
 
 
 @pytest.fixture
@@ -112,8 +135,23 @@ def store(tmp_path: Path) -> Store:
     return Store(LevelDB(tmp_path / "db"))
 
 
+def everything(maker: Maker) -> dict[bytes, bytes]:
+    """All rows, asked for as a newcomer does."""
+    found: dict[bytes, bytes] = {}
+    assert maker.manifest is not None
+    index = 0
+    while index < len(maker.manifest.cells):
+        cells = maker.rows(index)
+        assert cells
+        for rows in cells:
+            found.update(rows)
+        index += len(cells)
+    assert len(found) == maker.manifest.rows
+    return found
+
+
 def test_a_snapshot_is_of_one_moment_and_replaces_the_one_before(store: Store) -> None:
-    state = {b"%d" % i: b"x" * i for i in range(700)}
+    state = {b"%d" % i: b"x" * i for i in range(900)}
     store.write(store.state_writes(state.items()))
     maker = Maker(store)
     maker.begin(10, root_of(state))
@@ -122,25 +160,25 @@ def test_a_snapshot_is_of_one_moment_and_replaces_the_one_before(store: Store) -
     while maker.is_working:
         maker.step()
     assert maker.height == 10
-    rows = dict(row for cell in maker.rows(0) for row in cell)
-    assert rows == state
+    assert maker.manifest is not None
+    assert len(maker.manifest.cells) >= 16
+    assert everything(maker) == state
     again = Maker(store)
     assert again.height == 10
-    assert again.rows(0) == maker.rows(0)
+    assert everything(again) == state
     now = {key: value for key, value in state.items() if key != b"0"} | {b"late": b"1"}
     again.begin(20, root_of(now))
     while again.is_working:
         again.step()
-    assert dict(row for cell in again.rows(0) for row in cell) == now
+    assert everything(again) == now
     assert len(list(store.snapshot_keys(0))) + len(list(store.snapshot_keys(1))) == len(now)
     store.close()
 
 
 def test_a_damaged_state_makes_no_snapshot(store: Store) -> None:
-    store.write(store.state_writes((b"%d" % i, b"1") for i in range(250)))
+    store.write(store.state_writes((b"%d" % i, b"1") for i in range(249)))
     maker = Maker(store)
     maker.begin(10, root_of({b"a": b"2"}))
-    maker.step()
     maker.step()
     with pytest.raises(StoreError, match="the stored state after height 10 is damaged"):
         maker.step()

@@ -195,17 +195,13 @@ def lie_about(kind: FrameKind, payload: bytes) -> bytes:
             if not offer.manifest:
                 return payload
             manifest = snapshot.Manifest.decode(offer.manifest)
-            cells = [None if i == 7 else slot for i, slot in enumerate(manifest.cells)]
-            empty = manifest.cells[7] is None
-            other = next(i for i, slot in enumerate(manifest.cells) if slot is not None)
-            if empty:
-                cells = [None if i == other else s for i, s in enumerate(manifest.cells)]
-            return replace(offer, manifest=replace(manifest, cells=tuple(cells)).encode()).encode()
+            forged = replace(manifest, cells=manifest.cells[1:])
+            return replace(offer, manifest=forged.encode()).encode()
         case FrameKind.STEPS:
             steps = Steps.decode(payload)
             first = steps.steps[0]
-            forged = replace(first, next_set=replace(first.next_set, parameters=PARAMETERS))
-            return replace(steps, steps=(forged, *steps.steps[1:])).encode()
+            altered = replace(first, next_set=replace(first.next_set, parameters=PARAMETERS))
+            return replace(steps, steps=(altered, *steps.steps[1:])).encode()
         case _:
             raise AssertionError(kind)
 
@@ -243,6 +239,24 @@ def test_a_peer_that_promises_the_moon_delays_but_does_not_stop(net: Net) -> Non
     net.alter = alter
     net.hosts["d"].start()
     check_whole(net, run_until_joined(net, 60_000))
+
+
+def test_a_manifest_cut_otherwise_blames_nobody_who_is_honest(net: Net) -> None:
+    """The root is right, but no honest peer has these cells: the liar's cells are all there is."""
+
+    def alter(sender: str, out: Outgoing) -> bytes:
+        if sender == "a" and out.kind is FrameKind.SNAPSHOT:
+            offer = SnapshotOffer.decode(out.payload)
+            manifest = snapshot.Manifest.decode(offer.manifest)
+            first = manifest.cells[0]
+            cells = (replace(first, is_node=not first.is_node), *manifest.cells[1:])
+            return replace(offer, manifest=replace(manifest, cells=cells).encode()).encode()
+        return out.payload
+
+    net.alter = alter
+    net.hosts["d"].start()
+    check_whole(net, run_until_joined(net, 60_000))
+    assert not net.faults
 
 
 def test_an_archive_takes_no_snapshot_and_forgets_nothing(tmp_path: Path) -> None:

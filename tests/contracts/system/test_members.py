@@ -26,7 +26,12 @@ def test_genesis_writes_each_member(chain: Any) -> None:
         "sealing_key": card.sealing_key,
         "voting_key": card.voting_key,
         "addresses": ["/dns4/city.example/tcp/4001"],
+        "jurisdiction": None,
+        "storage": None,
+        "ready": [],
+        "stopping": {},
     }
+    assert chain.ask("members", "get", name="land")["ready"] == [1]
     assert [m["name"] for m in chain.ask("members", "list")] == ["city", "land", "tax"]
     assert chain.ask("members", "get", name="nobody") is None
 
@@ -57,6 +62,8 @@ def names(chain: Any) -> list[str]:
 
 def test_the_next_set_follows_roles_and_status(chain: Any) -> None:
     change(chain, "city", roles=["observer", "validator"])
+    assert names(chain) == ["land", "tax"]
+    change(chain, "city", ready=[1])
     assert names(chain) == ["city", "land", "tax"]
     change(chain, "land", status="suspended")
     assert names(chain) == ["city", "tax"]

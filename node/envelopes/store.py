@@ -1,0 +1,102 @@
+"""The envelopes of a home, in files: the wrapped keys apart from the bodies.
+
+`ID.body` is the encrypted record, `ID.key` the rest; without the latter nobody reads the former,
+so that erasing an envelope destroys its small key file, and copies of bodies do no harm. `ID.gone`
+stays: what was erased or refused is not fetched again.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+from consensus.codec import (
+    DecodeError,
+    Value,
+    decode,
+    encode,
+    expect_bytes,
+    expect_int,
+    expect_list,
+)
+from node.envelopes.sealed import Envelope, EnvelopeError, id_of
+from node.home import atomic_write
+
+MAX_MISSING = 1_000
+_KEY, _BODY, _GONE = ".key", ".body", ".gone"
+
+
+class EnvelopeStore:
+    """Used by the daemon and by commands at once: every file appears wholly or not at all."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def _path(self, envelope: bytes, suffix: str) -> Path:
+        return self._folder / (envelope.hex() + suffix)
+
+    def put(self, envelope: Envelope) -> bytes:
+        """Keep an envelope, durably; returns its id."""
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        found = id_of(envelope.encode())
+        if not self._path(found, _GONE).exists():
+            atomic_write(self._path(found, _BODY), envelope.body, 0o600)
+            keys = replace(envelope, body=b"").encode()
+            atomic_write(self._path(found, _KEY), keys, 0o600)
+        return found
+
+    def has(self, envelope: bytes) -> bool:
+        """Whether an envelope is here, or is not wanted any more."""
+        return self._path(envelope, _KEY).exists() or self.is_gone(envelope)
+
+    def is_gone(self, envelope: bytes) -> bool:
+        return self._path(envelope, _GONE).exists()
+
+    def get(self, envelope: bytes) -> Envelope | None:
+        """Return an envelope, or None if it is not here. Raises EnvelopeError if it is damaged."""
+        if self.is_gone(envelope):
+            return None
+        path = self._path(envelope, _KEY)
+        try:
+            keys = Envelope.decode(path.read_bytes())
+            found = replace(keys, body=self._path(envelope, _BODY).read_bytes())
+        except FileNotFoundError:
+            return None
+        except (OSError, DecodeError) as error:
+            raise EnvelopeError(f"{path} is damaged: {error}") from error
+        if id_of(found.encode()) != envelope:
+            raise EnvelopeError(f"{path} is damaged: it is not the envelope of its name")
+        return found
+
+    def erase(self, envelope: bytes) -> None:
+        """Destroy the keys of an envelope, then its body; it never comes back."""
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        atomic_write(self._path(envelope, _GONE), b"", 0o600)
+        path = self._path(envelope, _KEY)
+        if path.exists():
+            with path.open("r+b") as file:
+                file.write(bytes(path.stat().st_size))
+                file.flush()
+                os.fsync(file.fileno())
+            path.unlink()
+        self._path(envelope, _BODY).unlink(missing_ok=True)
+
+    # How far the own envelopes were looked up
+
+    def load_cursor(self) -> tuple[int, dict[bytes, int]]:
+        """Return the number looked up last, and the ids that were missing, with their numbers."""
+        try:
+            row = expect_list(decode((self._folder / "cursor").read_bytes()), "cursor", 2)
+            missing: dict[bytes, int] = {}
+            for item in expect_list(row[1], "missing", max_length=MAX_MISSING):
+                number, envelope = expect_list(item, "missing", 2)
+                missing[expect_bytes(envelope, "id")] = expect_int(number, "number")
+            return expect_int(row[0], "number"), missing
+        except (OSError, DecodeError):
+            return 0, {}  # looking them all up again does no harm
+
+    def save_cursor(self, number: int, missing: dict[bytes, int]) -> None:
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        rows: Value = [[place, envelope] for envelope, place in missing.items()]
+        atomic_write(self._folder / "cursor", encode([number, rows]), 0o600)
