@@ -135,7 +135,7 @@ class Machine:
         """When Tick is next due, on the monotonic clock in ms."""
         due = self._retry_at
         current = self._rounds[self.view]
-        if Kind.NULLIFY not in current.own and self._may_sign:
+        if not current.own.keys() & {Kind.NULLIFY, Kind.FINALIZE} and self._may_sign:
             due = min(due, self._advance_at)
             if current.proposal is None:
                 due = min(due, self._leader_at)
@@ -174,11 +174,7 @@ class Machine:
 
     @property
     def live_records(self) -> list[Vote | Certificate | Proposal]:
-        """What a rewritten journal must hold: own votes and certificates above the final view.
-
-        The finalization stands for every vote below it. It comes first and is always there: the
-        ledger may not hold its block yet, and then nothing else would forbid to vote there again.
-        """
+        """What a rewritten journal must hold: the finalization, and what stands above it."""
         records: list[Vote | Certificate | Proposal] = []
         if self._finalization is not None:
             records.append(self._finalization)
@@ -246,8 +242,7 @@ class Machine:
                     self._certify(self._rounds[view])
                 final = self._finalization
                 if final is not None and final.statement.digest != self._tip.digest:
-                    # The journal was ahead of the ledger when the last process ended.
-                    self._settle(final)
+                    self._finalize(final)  # known from the journal, but not in the database
                 if self._is_observing:
                     self._emit(Broadcast(Question(self.epoch, (), report=True)))
             case Receive(peer=peer, message=message):
@@ -369,7 +364,8 @@ class Machine:
         justification = proposal.justification
         if justification is not None and justification.statement.kind is not Kind.NULLIFY:
             self._take_certificate(justification)
-        if vote.statement.view <= self.finalized_view or not self._take_vote(vote):
+        # Counted even where all is final: it may contradict the leader's other proposal.
+        if not self._take_vote(vote) or vote.statement.view <= self.finalized_view:
             return
         current = self._round(vote.statement.view)
         notarized = current.notarization
@@ -414,17 +410,9 @@ class Machine:
 
     def _finalize(self, certificate: Certificate) -> None:
         """Take a finalization: it overrides everything at or below its view (R8)."""
-        self._finalization = certificate
-        self.finalized_view = certificate.statement.view
-        self._settle(certificate)
-        if self.view:
-            self._set_timers()
-        self._check_recovery()
-        self._prune()
-
-    def _settle(self, certificate: Certificate) -> None:
-        """Make the final block the tip, or ask for it; tell that it is final."""
         statement = certificate.statement
+        self._finalization = certificate
+        self.finalized_view = statement.view
         block = self._executed.get(statement.digest)
         if block is not None:
             self._tip = block
@@ -440,6 +428,10 @@ class Machine:
                 )
             )
         self._emit(Finalized(certificate))
+        if self.view:
+            self._set_timers()
+        self._check_recovery()
+        self._prune()
 
     def _prune(self) -> None:
         floor = self.finalized_view - VIEWS_BEHIND

@@ -124,6 +124,7 @@ class Driver:
             journal.append(records)
         if journal.is_large or journal.is_forgetful != core.is_forgetful:
             kept = core.live_records
-            journal.rewrite(self._voting_key, kept, forgetful=core.is_forgetful)
+            if kept is not None:
+                journal.rewrite(self._voting_key, kept, forgetful=core.is_forgetful)
         for out in core.outbox.take():
             self._transport.send(out.peer, out.channel, out.kind, out.payload)

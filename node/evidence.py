@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from consensus.codec import DecodeError, decode, encode
 from consensus.messages import Evidence
-from consensus.validators import ValidatorSet
 from node.store import Store, StoreError
 
 
@@ -26,11 +25,10 @@ class KeptEvidence:
         return validators is not None and self.evidence.is_valid(chain_id, validators)
 
 
-def keep_evidence(store: Store, validators: ValidatorSet, evidence: Evidence) -> bool:
-    """Keep verified evidence of the current epoch; returns False if that key's is kept already."""
-    vote = evidence.first
-    key = validators.validators[vote.signer].key
-    return store.put_evidence(vote.statement.epoch, key, encode(evidence.to_value()))
+def keep_evidence(store: Store, voting_key: bytes, evidence: Evidence) -> bool:
+    """Keep verified evidence; returns False if some of that key and epoch is kept already."""
+    epoch = evidence.first.statement.epoch
+    return store.put_evidence(epoch, voting_key, encode(evidence.to_value()))
 
 
 def kept_evidence(store: Store) -> Iterator[KeptEvidence]:

@@ -17,8 +17,8 @@ from consensus.validators import Parameters
 from node.errors import MunimentError
 from node.home import Home, atomic_write
 from node.journal_file import JournalFile
-from node.keys import SALT_BYTES, create_key
-from node.network import SignedGenesis, save_card, save_genesis
+from node.keys import SALT_BYTES, create_key, find_keys, load_key, next_path
+from node.network import SignedGenesis, load_card, save_card, save_genesis
 from p2p.addresses import parse_address
 
 
@@ -55,6 +55,31 @@ def make_home(
     save_card(home.card, card)
     atomic_write(home.settings, config.render(name, tuple(listen)).encode(), 0o644)
     return home, card, signers["member"]
+
+
+def renew_keys(home: Home, name: str, passphrase: str, purposes: Sequence[str]) -> Card:
+    """Make new keys for `purposes` beside the old ones; returns, and keeps, a card with them.
+
+    The card proves possession of every key, so the others must still be there.
+    """
+    salt = os.urandom(SALT_BYTES)
+    for purpose in purposes:
+        secret = os.urandom(SEED_BYTES)
+        create_key(next_path(home.keys, purpose), purpose, passphrase, secret, salt)
+    signers = {purpose: newest_signer(home, purpose, passphrase) for purpose in PURPOSES}
+    card = Card.create(name, signers, load_card(home.card).addresses)
+    save_card(home.card, card)
+    return card
+
+
+def newest_signer(home: Home, purpose: str, passphrase: str) -> Signer:
+    """The key of a purpose that was made last."""
+    found = list(find_keys(home.keys, purpose).values())
+    if not found:
+        raise ProvisionError(
+            f"{home.keys} has no {purpose} key; make one: muniment member new-keys"
+        )
+    return Signer(load_key(found[-1], purpose, passphrase))
 
 
 def make_network(folder: Path, names: Sequence[str], parameters: Parameters) -> SignedGenesis:

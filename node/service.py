@@ -20,12 +20,14 @@ from node.evidence import kept_evidence
 from node.network import to_json
 from node.render import name_of, render
 from node.rpc.server import INVALID_PARAMS, Handler, RpcError, Server, Session
+from node.store import RULING
 from p2p.transport import Transport
 
 TOPICS = ("blocks", "transactions", "events")
 MAX_SUBMIT_MANY = 1_000
 MAX_REMEMBERED = 10_000
 MAX_WAIT_MS = 600_000
+MAX_LOG = 1_000
 STALE_MS = 30_000
 MAX_PROOF_WAIT_S = 60.0
 
@@ -70,6 +72,7 @@ class Service:
             "state.prove": self._state_prove,
             "evidence.list": self._evidence_list,
             "state.query": self._state_query,
+            "log.get": self._log_get,
             "validators.get": self._validators_get,
             "subscribe": self._subscribe,
             "unsubscribe": self._unsubscribe,
@@ -366,6 +369,36 @@ class Service:
             raise RpcError(-32000, f"the validator set of epoch {epoch} is missing", "store")
         return Transaction.decode(raw, validators.parameters, self._genesis.chain_id)
 
+    async def _log_get(self, params: dict[str, Any], session: Session) -> Any:
+        """Changes of the rules, of members and of operators, the latest first."""
+        store = self._core.ledger.store
+        top = self._core.ledger.tip.header.height + 1
+        before = _integer(params, "before", top)
+        limit = min(_integer(params, "limit", 100), MAX_LOG)
+        rows = []
+        for height, place in store.changes_before(before, limit):
+            full, receipts = store.block_at(height), store.receipts_at(height)
+            if full is None or place >= len(receipts):
+                continue
+            index = place - len(receipts) + len(full.raws)
+            sender = (
+                "" if index < 0 else self._decode(full.raws[index], full.block.header.epoch).sender
+            )
+            rows += [
+                {
+                    "height": height,
+                    "time": full.block.header.timestamp,
+                    "txid": receipts[place].txid.hex(),
+                    "sender": sender,
+                    "contract": event.contract,
+                    "name": event.name,
+                    "data": to_json(event.data),
+                }
+                for event in receipts[place].events
+                if event.contract in RULING
+            ]
+        return rows
+
     async def _receipt_get(self, params: dict[str, Any], session: Session) -> Any:
         data = receipt.build(self._core.ledger.store, _bytes(params, "txid", 32))
         return {"receipt": data.hex()}
@@ -413,7 +446,8 @@ class Service:
         ledger = self._core.ledger
         version = ledger.validators.parameters.version
         try:
-            return to_json(query(ledger.state(), version, contract, method, args or {}))
+            found = query(ledger.state(), version, contract, method, args or {}, ledger.versions)
+            return to_json(found)
         except QueryError as error:
             sentence = render(int(error.code), error.details)
             raise RpcError(INVALID_PARAMS, sentence, name_of(int(error.code))) from error

@@ -7,7 +7,7 @@ state before or after that batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -41,6 +41,11 @@ _RECEIPTS = b"r/"
 _FINALIZATION = b"f/"
 _EPOCH = b"e/"
 _TRANSACTION = b"i/"
+_CHANGE = b"c/"
+
+_LATEST = (1 << 64) - 1
+RULING = frozenset(("contracts", "evidence", "governance", "members", "operators"))
+"""Contracts whose events tell of changes of the rules and of who may do what."""
 
 Write = tuple[bytes, bytes | None]
 _D = TypeVar("_D")
@@ -54,9 +59,7 @@ class StoreError(MunimentError):
 
 
 class View(Protocol):
-    """Reads from an ordered map of byte strings."""
-
-    def get(self, key: bytes) -> bytes | None: ...
+    """An ordered map of byte strings as it was at one moment."""
 
     def scan(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         """Yield (key without prefix, value) in order, from the first key above `after`."""
@@ -66,6 +69,8 @@ class View(Protocol):
 
 class KeyValue(View, Protocol):
     """An ordered map of byte strings with atomic batches. LevelDB, or a simulated disk."""
+
+    def get(self, key: bytes) -> bytes | None: ...
 
     def write(self, batch: Iterable[Write], *, sync: bool) -> None:
         """Apply all or nothing; None deletes. Durable on return if `sync`."""
@@ -95,7 +100,10 @@ class LevelDB:
             ) from error
 
     def get(self, key: bytes) -> bytes | None:
-        return self._db.get(key)  # type: ignore[no-any-return]
+        try:
+            return self._db.get(key, verify_checksums=True)  # type: ignore[no-any-return]
+        except (plyvel.Error, OSError) as error:
+            raise _unreadable(error) from error
 
     def write(self, batch: Iterable[Write], *, sync: bool) -> None:
         try:
@@ -127,9 +135,6 @@ class _LevelDBView:
     def __init__(self, snapshot: Any) -> None:
         self._snapshot = snapshot
 
-    def get(self, key: bytes) -> bytes | None:
-        return self._snapshot.get(key)  # type: ignore[no-any-return]
-
     def scan(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
         return _scan(self._snapshot, prefix, after)
 
@@ -139,9 +144,18 @@ class _LevelDBView:
 
 def _scan(source: Any, prefix: bytes, after: bytes) -> Iterator[tuple[bytes, bytes]]:
     with source.iterator(
-        start=prefix + after, stop=_successor(prefix), include_start=not after
+        start=prefix + after,
+        stop=_successor(prefix),
+        include_start=not after,
+        verify_checksums=True,
     ) as rows:
-        for key, value in rows:
+        while True:
+            try:
+                key, value = next(rows)
+            except StopIteration:
+                return
+            except (plyvel.Error, OSError) as error:
+                raise _unreadable(error) from error
             yield key[len(prefix) :], value
 
 
@@ -228,6 +242,16 @@ class Store:
             return int.from_bytes(key, "big"), certificate
         return None
 
+    def changes_before(self, height: int, limit: int) -> list[tuple[int, int]]:
+        """Up to `limit` (height, place of receipt) of changes of the rules below `height`,
+        the latest block first."""
+        after = _number(_LATEST - height) + b"\xff" * 8
+        rows = [key for key, _ in islice(self._disk.scan(_CHANGE, after), limit)]
+        return [
+            (_LATEST - int.from_bytes(key[:8], "big"), int.from_bytes(key[8:], "big"))
+            for key in rows
+        ]
+
     def place_of(self, txid: bytes) -> Place | None:
         data = self._disk.get(_TRANSACTION + txid)
         if data is None:
@@ -309,7 +333,7 @@ class Store:
 
     @staticmethod
     def final_writes(
-        full: FullBlock, receipts: Iterable[Receipt], txids: Iterable[bytes]
+        full: FullBlock, receipts: Sequence[Receipt], txids: Iterable[bytes]
     ) -> Iterator[Write]:
         """What makes an executed block final, apart from the state."""
         block = full.block
@@ -319,6 +343,10 @@ class Store:
         rows = [receipt.to_value() for receipt in receipts]
         if rows:
             yield _RECEIPTS + height, encode(rows)
+        for place, receipt in enumerate(receipts):
+            if not RULING.isdisjoint([event.contract for event in receipt.events]):
+                # Counted down, so that a scan gives the latest first.
+                yield _CHANGE + _number(_LATEST - block.header.height) + _number(place), b""
         for index, txid in enumerate(txids):
             yield _TRANSACTION + txid, height + index.to_bytes(4, "big")
 
@@ -496,6 +524,13 @@ class Store:
             yield _PENDING + key, None
             if key[8:] not in kept:
                 yield _BLOCK + key[8:], None
+
+
+def _unreadable(error: Exception) -> StoreError:
+    return StoreError(
+        f"the database is damaged ({error}); check the disk, remove the database and start: the "
+        "node gets the chain from the others, and its journal keeps it from voting twice"
+    )
 
 
 def _successor(prefix: bytes) -> bytes:

@@ -47,6 +47,9 @@ if TYPE_CHECKING:
     from simnet.world import World
 
 
+MAX_LATE_MS = 2_000
+
+
 class Adversary:
     """A way to misbehave. Subclasses change what leaves the machine, or act on their own."""
 
@@ -112,17 +115,28 @@ class Adversary:
 
 
 class Equivocator(Adversary):
-    """As leader, proposes one block to half of the others and another block to the rest."""
+    """As leader, proposes one block to half of the others and another block to the rest.
+
+    Sometimes a peer gets to see the other one as well, when the view may be long final.
+    """
 
     name = "equivocating-leader"
 
     def say(self, peer: bytes, message: Message) -> Iterable[Message]:
         if not isinstance(message, Proposal) or not self.is_own(message.vote):
             return (message,)
-        if not self.is_in_half(peer):
-            return (message,)
+        said, hidden = message, self._other(message)
+        if self.is_in_half(peer):
+            said, hidden = hidden, said
         self.fire()
-        return (self._other(message),)
+        if self.random.randrange(4) == 0:
+            at = elapsed_ms() + self.random.randint(1, MAX_LATE_MS)
+            self.world.network.at(at, lambda: self._show(peer, hidden))
+        return (said,)
+
+    def _show(self, peer: bytes, proposal: Proposal) -> None:
+        if self.host.is_running:
+            self.send(peer, proposal)
 
     def _other(self, proposal: Proposal) -> Proposal:
         header = replace(proposal.block.header, timestamp=proposal.block.header.timestamp + 1)

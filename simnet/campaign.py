@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import multiprocessing
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
 
+from node.errors import MunimentError
+from node.home import atomic_write
 from simnet.adversaries import ADVERSARIES
 from simnet.faults import FAULTS
 from simnet.scenario import Scenario, vary
@@ -20,6 +25,7 @@ PATHS = (
     "write to a full disk",
     "slow sync",
     "damaged journal refused",
+    "damaged database refused",
     "frame lost",
     "frame duplicated",
     "frame reordered",
@@ -47,19 +53,20 @@ PATHS = (
 
 @dataclass(slots=True)
 class Coverage:
-    """How often everything that can happen did, over all seeds so far."""
+    """How often everything that can happen did, over all seeds so far. Adds up over runs."""
 
-    seeds: int = 0
+    seeds: set[int] = field(default_factory=set)
     failed: list[tuple[int, str]] = field(default_factory=list)
     fired: Counter[str] = field(default_factory=Counter)
     blocks: int = 0
     transactions: int = 0
     virtual_s: float = 0.0
     cpu_s: float = 0.0
+    wall_s: float = 0.0
     worst_recovery_views: int = 0
 
     def add(self, report: Report) -> None:
-        self.seeds += 1
+        self.seeds.add(report.seed)
         self.fired += report.fired
         self.blocks += report.height
         self.transactions += report.final
@@ -76,6 +83,49 @@ class Coverage:
         return rows + [("path", name, self.fired[name]) for name in PATHS]
 
 
+class SavedError(MunimentError):
+    """A file of results that cannot be gone on with; the message says why."""
+
+    code = "campaign"
+
+
+def save(path: Path, base: Scenario, coverage: Coverage) -> None:
+    """Write results so far, so that a later run of the same code can go on from them."""
+    values = {each.name: getattr(coverage, each.name) for each in fields(Coverage)}
+    values["seeds"] = sorted(coverage.seeds)
+    content = {"code": code_digest(), "scenario": asdict(base), "coverage": values}
+    atomic_write(path, json.dumps(content).encode(), 0o644)
+
+
+def load(path: Path, base: Scenario) -> Coverage:
+    """Read results to go on from; none if there is no file. Raises SavedError."""
+    if not path.exists():
+        return Coverage()
+    try:
+        content = json.loads(path.read_text())
+        same_code = content["code"] == code_digest()
+        same_scenario = content["scenario"] == json.loads(json.dumps(asdict(base)))
+        values = content["coverage"]
+        values["seeds"], values["fired"] = set(values["seeds"]), Counter(values["fired"])
+        coverage = Coverage(**values)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise SavedError(f"{path} holds no results of a campaign: {error}") from error
+    if not same_code or not same_scenario:
+        what = "of other options" if same_code else "of other code"
+        raise SavedError(f"{path} holds results {what}; choose another file")
+    return coverage
+
+
+def code_digest() -> str:
+    """SHA-256 over the sources that a run depends on, in hexadecimal."""
+    root = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for package in ("consensus", "contracts", "node", "p2p", "simnet"):
+        for file in sorted((root / package).rglob("*.py")):
+            digest.update(f"{file.relative_to(root)}\n".encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
 def all_faults(base: Scenario) -> Scenario:
     """The campaign's scenario unless told otherwise: every fault, every adversary."""
     return replace(base, faults=tuple(FAULTS), adversaries=tuple(ADVERSARIES))
@@ -89,7 +139,7 @@ def run_seed(task: tuple[Scenario, int]) -> Report:
     return report
 
 
-def run_seeds(base: Scenario, seeds: range, jobs: int) -> Iterator[Report]:
+def run_seeds(base: Scenario, seeds: Iterable[int], jobs: int) -> Iterator[Report]:
     """Yield a report for each seed, in order of completion."""
     tasks = [(base, seed) for seed in seeds]
     if jobs == 1:

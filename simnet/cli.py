@@ -6,6 +6,7 @@ import json
 import math
 import os
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,14 +16,24 @@ import click
 
 from node.cli.common import json_option, pairs, table
 from simnet.adversaries import ADVERSARIES
-from simnet.campaign import Coverage, run_seeds
+from simnet.campaign import Coverage, load, run_seeds, save
 from simnet.faults import FAULTS
 from simnet.mutants import MUTANTS
 from simnet.report import percentile, summary, to_html, to_json
-from simnet.scenario import Scenario, load_scenario, vary
+from simnet.report_many import (
+    campaign_html,
+    campaign_json,
+    campaign_summary,
+    scale_html,
+)
+from simnet.scenario import Scenario, load_scenario, save_scenario, vary
+from simnet.sequence import consensus_events, sequence_text
 from simnet.world import Report, run
 
 LARGE_NODES = 25
+SAVE_EVERY = 10
+ENOUGH_SEEDS = 100
+"""From so many seeds on, something that never happened is an error."""
 
 
 def _names(known: tuple[str, ...]) -> Callable[[click.Context, click.Parameter, str], Any]:
@@ -103,17 +114,49 @@ def run_command(
 
 @simnet.command()
 @click.argument("seed", type=int)
-@click.option("--events", type=click.IntRange(0), default=60, show_default=True,
-              help="How many of the last events to print.")  # fmt: skip
+@click.option(
+    "--events",
+    type=click.IntRange(0),
+    default=60,
+    show_default=True,
+    help="How many of the last events to show.",
+)
+@click.option("--picture", is_flag=True, help="Show them as a message-sequence picture.")
+@click.option("--all", "everything", is_flag=True, help="Keep status and gossip in the picture.")
+@click.option(
+    "--save",
+    "file",
+    type=click.Path(path_type=Path),
+    help="Write the run as a scenario file, for a regression test.",
+)
 @click.option("--html", "page", type=click.Path(path_type=Path), help="Write a page with plots.")
 @scenario_options
 @json_option
-def replay(seed: int, events: int, page: Path | None, as_json: bool, **options: Any) -> None:
-    """Run one seed of a campaign again and show what led to its end."""
-    report = run(vary(_scenario(**options), seed), seed)
+def replay(
+    seed: int,
+    events: int,
+    picture: bool,
+    everything: bool,
+    file: Path | None,
+    page: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Run one seed of a campaign again and show what led to its end.
+
+    \b
+    Example:
+      muniment simnet replay 71 --picture --html failure.html
+    """
+    scenario = vary(_scenario(**options), seed)
+    report = run(scenario, seed)
+    shown = report.tail if everything or not picture else consensus_events(report.tail)
+    shown = shown[len(shown) - min(events, len(shown)) :]
     if not as_json:
-        for event in report.tail[len(report.tail) - min(events, len(report.tail)) :]:
-            click.echo(str(event))
+        for line in sequence_text(shown) if picture else map(str, shown):
+            click.echo(line)
+    if file is not None:
+        save_scenario(file, scenario, seed, report.violation or "holds")
     _finish(report, page, as_json)
 
 
@@ -132,51 +175,64 @@ def _finish(report: Report, page: Path | None, as_json: bool) -> None:
 @click.option("--seeds", type=click.IntRange(1), default=1_000, show_default=True)
 @click.option("--first-seed", type=int, default=0, show_default=True)
 @click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, show_default="cores")
+@click.option(
+    "--save",
+    "file",
+    type=click.Path(path_type=Path),
+    help="Keep results in this file, and skip seeds that it holds already.",
+)
+@click.option("--html", "page", type=click.Path(path_type=Path), help="Write a page of results.")
 @scenario_options
 @json_option
-def campaign(seeds: int, first_seed: int, jobs: int, as_json: bool, **options: Any) -> None:
-    """Run many seeds, each with its own size, faults and traitors; stop at the first failure."""
+def campaign(
+    seeds: int,
+    first_seed: int,
+    jobs: int,
+    file: Path | None,
+    page: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Run many seeds, each with its own size, faults and traitors; stop at the first failure.
+
+    \b
+    Example, in parts that add up:
+      muniment simnet campaign --seeds 200 --save results.json
+      muniment simnet campaign --seeds 1000 --save results.json
+    """
     base = _scenario(**options)
-    coverage = Coverage()
+    coverage = Coverage() if file is None else load(file, base)
+    asked = range(first_seed, first_seed + seeds)
+    missing = [seed for seed in asked if seed not in coverage.seeds]
+    before_s, started = coverage.wall_s, time.monotonic()
     with click.progressbar(
-        run_seeds(base, range(first_seed, first_seed + seeds), jobs),
-        length=seeds,
-        label="seeds",
-        file=sys.stderr,
+        run_seeds(base, missing, jobs), length=len(missing), label="seeds", file=sys.stderr
     ) as reports:
         for report in reports:
             coverage.add(report)
+            coverage.wall_s = before_s + time.monotonic() - started
             if report.violation is not None:
                 break
+            if file is not None and len(coverage.seeds) % SAVE_EVERY == 0:
+                save(file, base, coverage)
+    if file is not None and not coverage.failed:
+        save(file, base, coverage)
     rows = coverage.rows(base)
+    if page is not None:
+        page.write_text(campaign_html(coverage, rows), encoding="utf-8")
     if as_json:
-        click.echo(json.dumps({
-            "seeds": coverage.seeds,
-            "failed": coverage.failed,
-            "blocks": coverage.blocks,
-            "transactions": coverage.transactions,
-            "virtual_s": round(coverage.virtual_s),
-            "cpu_s": round(coverage.cpu_s),
-            "worst_recovery_views": coverage.worst_recovery_views,
-            "coverage": {f"{group} {name}": count for group, name, count in rows},
-        }, indent=2))  # fmt: skip
+        click.echo(json.dumps(campaign_json(coverage, rows), indent=2))
     else:
         table(("group", "what", "times"), rows)
-        pairs([
-            ("seeds", coverage.seeds),
-            ("blocks", coverage.blocks),
-            ("transactions final", coverage.transactions),
-            ("virtual time", f"{coverage.virtual_s:.0f} s in {coverage.cpu_s:.0f} s of one core"),
-            ("worst recovery", f"{coverage.worst_recovery_views} views"),
-        ])  # fmt: skip
+        pairs(campaign_summary(coverage))
     for seed, violation in coverage.failed:
         click.echo(f"seed {seed} failed: {violation}", err=True)
         click.echo(f"  muniment simnet replay {seed}{_as_options(base)}", err=True)
     if coverage.failed:
         sys.exit(1)
-    missing = [name for _, name, count in rows if not count]
-    if missing and seeds >= 100:
-        click.echo(f"never happened: {', '.join(missing)}", err=True)
+    never = [name for _, name, count in rows if not count]
+    if never and len(coverage.seeds) >= ENOUGH_SEEDS:
+        click.echo(f"never happened: {', '.join(never)}", err=True)
         sys.exit(1)
 
 
@@ -199,9 +255,15 @@ def _as_options(scenario: Scenario) -> str:
 @simnet.command()
 @click.option("--nodes", default="4,10,25,50,100", show_default=True, help="Sizes with commas.")
 @click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--html", "page", type=click.Path(path_type=Path), help="Write a page with plots.")
 @json_option
-def scale(nodes: str, seed: int, as_json: bool) -> None:
-    """Show how latency, messages and bytes of a block grow with the number of validators."""
+def scale(nodes: str, seed: int, page: Path | None, as_json: bool) -> None:
+    """Show how latency, messages and bytes of a block grow with the number of validators.
+
+    \b
+    Example:
+      muniment simnet scale --nodes 4,10,25,50,100 --html scale.html
+    """
     try:
         sizes = [int(text) for text in nodes.split(",")]
     except ValueError as error:
@@ -228,6 +290,8 @@ def scale(nodes: str, seed: int, as_json: bool) -> None:
         what: _exponent([(row["nodes"], row[what]) for row in rows])
         for what in ("messages_per_block", "bytes_per_block")
     }
+    if page is not None:
+        page.write_text(scale_html(rows, laws), encoding="utf-8")
     if as_json:
         click.echo(json.dumps({"rows": rows, "exponents": laws}, indent=2))
         return

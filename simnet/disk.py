@@ -36,6 +36,8 @@ class Disk:
         self.is_full = False
         self.fails_sync = False
         self.sync_ms = 0
+        self.rotten: set[bytes] = set()
+        self.met_rot = False
         self.on_slow: Callable[[int], None] = lambda ms: None
         self._undo: list[list[Write]] = []
 
@@ -83,9 +85,28 @@ class Disk:
             content.sync()
 
     def wipe(self) -> None:
-        self.rows.clear()
+        """Lose everything."""
+        self.lose_database()
         self.files.clear()
+
+    def lose_database(self) -> None:
+        """Lose the database and keep the files."""
+        self.rows.clear()
         self._undo.clear()
+        self.mend_rows()
+
+    def rot_rows(self) -> None:
+        """Let one row in eight rot: reading one fails, as LevelDB's checksums make it fail."""
+        self.rotten = {key for key in self.rows if not self.random.randrange(8)}
+
+    def mend_rows(self) -> None:
+        self.rotten = set()
+        self.met_rot = False
+
+    def check_row(self, key: bytes) -> None:
+        if key in self.rotten:
+            self.met_rot = True
+            raise StoreError("a stored row is damaged: its checksum is wrong")
 
     def rot(self, path: Path, *, both: bool) -> None:
         """Flip a bit in one copy (or the same batch's both copies) of a doubled journal batch."""
@@ -105,6 +126,7 @@ class Disk:
     # KeyValue
 
     def get(self, key: bytes) -> bytes | None:
+        self.check_row(key)
         value: bytes | None = self.rows.get(key)
         return value
 
@@ -125,13 +147,14 @@ class Disk:
 
     def _apply(self, rows: Iterable[Write]) -> None:
         for key, value in rows:
+            self.rotten.discard(key)
             if value is None:
                 self.rows.pop(key, None)
             else:
                 self.rows[key] = value
 
     def scan(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        return _scan(self.rows, prefix, after)
+        return _scan(self.rows, prefix, after, self.check_row)
 
     def view(self) -> DiskView:
         return DiskView(self.rows.copy())
@@ -173,23 +196,20 @@ class DiskView:
     def __init__(self, rows: SortedDict[bytes, bytes]) -> None:
         self._rows = rows
 
-    def get(self, key: bytes) -> bytes | None:
-        value: bytes | None = self._rows.get(key)
-        return value
-
     def scan(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        return _scan(self._rows, prefix, after)
+        return _scan(self._rows, prefix, after, lambda key: None)
 
     def close(self) -> None:
         self._rows = SortedDict()
 
 
 def _scan(
-    rows: SortedDict[bytes, bytes], prefix: bytes, after: bytes
+    rows: SortedDict[bytes, bytes], prefix: bytes, after: bytes, check: Callable[[bytes], None]
 ) -> Iterator[tuple[bytes, bytes]]:
     for key in rows.irange(prefix + after, inclusive=(not after, True)):
         if not key.startswith(prefix):
             return
+        check(key)
         yield key[len(prefix) :], rows[key]
 
 

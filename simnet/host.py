@@ -147,6 +147,16 @@ class Host:
     def is_running(self) -> bool:
         return self.core is not None
 
+    @property
+    def is_voting(self) -> bool:
+        """Whether its process is past its start, and has a machine."""
+        return self.core is not None and self.core.is_started
+
+    @property
+    def height(self) -> int:
+        """Of its last final block; 0 while it is down."""
+        return self.core.ledger.tip.header.height if self.core is not None else 0
+
     def _be_busy(self, ms: int) -> None:
         self.clock.busy_until_ms = max(self.clock.busy_until_ms, elapsed_ms()) + ms
 
@@ -166,10 +176,6 @@ class Host:
         self._wants_power_cut |= power
         self.clock.resume()
         self._scope.cancel()
-
-    def wipe(self) -> None:
-        """Lose database and journal but not the keys; the process must be down."""
-        self.disk.wipe()
 
     # Life
 

@@ -9,19 +9,23 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from random import Random
 
 from consensus import merkle
 from consensus.block import Header
 from consensus.codec import DecodeError
 from consensus.crypto import Kind
+from consensus.machine import VIEWS_AHEAD, VIEWS_BEHIND
 from consensus.messages import Proposal, Statement, Vote, is_conflict
 from contracts.envelope import Transaction
-from node.core import BlockFinal, Outcome, Refusal, TransactionDropped
+from node.core import MAX_EVIDENCE, BlockFinal, Outcome, Refusal, TransactionDropped
 from node.journal_file import Record
-from node.ledger import Entry
+from node.ledger import Entry, Ledger
+from node.store import Store
 from p2p.transport import Frame
 from p2p.wire import FrameKind
 from simnet.clock import elapsed_ms
+from simnet.disk import Disk
 from simnet.host import MEMPOOL_BYTES, MEMPOOL_COUNT, Host
 from simnet.memory import read_message
 from simnet.network import Endpoint
@@ -75,7 +79,6 @@ class Invariants:
         self._seen: dict[tuple[str, int], dict[tuple[int, int, int], list[Vote]]] = {}
         self._owed: dict[tuple[str, int], set[tuple[int, int, int]]] = {}
         self._clock_ranges: list[int] = [0, 0]
-        self._honest_keys = {host.key for host in hosts if host.is_honest}
         genesis = hosts[0].genesis
         self._chain_id = genesis.chain_id
         for host in hosts:
@@ -127,8 +130,6 @@ class Invariants:
         core = host.core
         if not host.is_honest or kind != FrameKind.CONSENSUS or core is None:
             return
-        if source in self._honest_keys:
-            return
         try:
             message = read_message(payload)
         except DecodeError:
@@ -138,20 +139,22 @@ class Invariants:
         if not isinstance(vote, Vote) or vote.statement.epoch != machine.epoch or not machine.view:
             return
         statement = vote.statement
-        if not machine.finalized_view < statement.view <= machine.view:
+        low, high = machine.finalized_view - VIEWS_BEHIND, machine.view + VIEWS_AHEAD
+        if not max(low, 1) <= statement.view <= high:
             return
         is_leader = machine.validators.leader(statement.view) == vote.signer
         if isinstance(message, Proposal) and not is_leader:
             return
-        if not vote.is_valid(self._chain_id, machine.validators):
-            return
         seen = self._seen.setdefault((host.label, host.life), {})
         place = (statement.epoch, statement.view, vote.signer)
         votes = seen.setdefault(place, [])
+        if vote in votes or len(votes) >= 4:
+            return
+        if not vote.is_valid(self._chain_id, machine.validators):
+            return
         if any(is_conflict(other, vote) for other in votes):
             self._owed.setdefault((host.label, host.life), set()).add(place)
-        if len(votes) < 4:
-            votes.append(vote)
+        votes.append(vote)
 
     def _take_cut_off(self, host: Host, peer: Endpoint, reason: str) -> None:
         other = next(h for h in self.hosts if h.endpoint is peer)
@@ -310,26 +313,27 @@ class Invariants:
         self._reported.pop(host.label, None)
 
     def check_evidence(self) -> None:
-        """Every contradiction whose both halves reached one honest process must be found."""
+        """Every contradiction whose both halves reached one honest process is found, and no other.
+
+        What a node keeps of them is bounded; when it is full, none need be added.
+        """
+        honest = {h.identity.keys["voting"].public_key for h in self.hosts if h.is_honest}
         for host in self.hosts:
-            owed = self._owed.get((host.label, host.life), set())
-            if host.core is None or not host.is_honest or not owed:
+            core = host.core
+            if core is None or not host.is_honest:
                 continue
             found = {
                 (e.first.statement.epoch, e.first.statement.view, e.first.signer)
-                for e in host.core.evidence
+                for e in core.evidence
             }
-            missing = sorted(owed - found)
-            if missing and len(found) < 200:
+            missing = sorted(self._owed.get((host.label, host.life), set()) - found)
+            if missing and len(found) < MAX_EVIDENCE:
                 raise Violation("evidence is found", f"{host.label} lacks {missing[:3]}")
-            accused = {signer for _, _, signer in found}
-            honest = {
-                host.core.machine.validators.index_of(h.identity.keys["voting"].public_key)
-                for h in self.hosts
-                if h.is_honest
-            }
-            if accused & honest:
-                raise Violation("no honest node is accused", f"{host.label}: {accused & honest}")
+            for epoch, _, signer in sorted(found):
+                validators = core.ledger.store.validator_set(epoch)
+                if validators is not None and validators.validators[signer].key in honest:
+                    name = validators.validators[signer].name
+                    raise Violation("no honest node is accused", f"{host.label} accuses {name}")
 
     # At the end
 
@@ -357,6 +361,27 @@ class Invariants:
                     f"{submission.transaction.txid.hex()[:12]} at {host.label}, valid until "
                     f"{submission.transaction.valid_until}, tip {low}",
                 )
+
+    def check_history(self) -> None:
+        """The chain executed once more, from genesis on an empty disk, gives the same roots."""
+        host = max((h for h in self.hosts if h.is_honest), key=lambda h: h.height)
+        if host.core is None:
+            return
+        store = host.core.ledger.store
+        again = Ledger(host.genesis, Store(Disk(Random(0), Counter())), cache_bytes=1 << 20)
+        for height in range(1, host.height + 1):
+            full, proof = store.block_at(height), store.finalization_from(height)
+            if full is None or proof is None:
+                raise Violation("nothing final is lost", f"{host.label} lacks block {height}")
+            parameters = again.validators.parameters
+            entry = again.execute(
+                full, [Transaction.decode(raw, parameters, self._chain_id) for raw in full.raws]
+            )
+            known = self.chain[height - 1]
+            if (entry.state_root, entry.receipts_root) != (known.state_root, known.receipts_root):
+                raise Violation("equal state roots", f"height {height} differs when done again")
+            if proof[0] == height:
+                again.finalize(proof[1])
 
 
 def _show(statement: Statement) -> str:

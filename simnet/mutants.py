@@ -20,10 +20,10 @@ from contracts.codes import Code
 from contracts.engine import Rejection
 from node import ledger as node_ledger
 from node import sync as node_sync
-from node.core import Core
+from node.core import Core, _epoch_of
 from node.driver import Driver
 from node.store import Store
-from simnet.disk import SimFile
+from simnet.disk import Disk, SimFile
 
 Patch = tuple[Any, str, Any]
 
@@ -163,6 +163,32 @@ def _replays_accepted() -> list[Patch]:
     return [(Store, "is_committed", lambda self, txid: False)]
 
 
+def _timeouts_not_capped() -> list[Patch]:
+    delta = property(lambda self: self._delta << self._nullified_in_row)
+    return [(Machine, "_patient_delta", delta)]
+
+
+def _rot_not_noticed() -> list[Patch]:
+    def get(self: Disk, key: bytes) -> bytes | None:
+        value: bytes | None = self.rows.get(key)
+        if value and key in self.rotten:
+            self.met_rot = True
+            value = bytes((value[0] ^ 1,)) + value[1:]
+        return value
+
+    return [(Disk, "get", get)]
+
+
+def _journal_of_one_epoch() -> list[Patch]:
+    original = Core.__init__
+
+    def init(self: Core, *args: Any, restored: Any = (), **options: Any) -> None:
+        original(self, *args, **options)
+        self._restored = [r for r in restored if _epoch_of(r) == self.ledger.epoch]
+
+    return [(Core, "__init__", init)]
+
+
 MUTANTS: dict[str, Callable[[], list[Patch]]] = {
     "quorum-off-by-one": _quorum_off_by_one,
     "finalize-after-nullify": _finalize_after_nullify,
@@ -180,6 +206,9 @@ MUTANTS: dict[str, Callable[[], list[Patch]]] = {
     "finality-not-synced": _finality_not_synced,
     "journal-not-synced": _journal_not_synced,
     "replays-accepted": _replays_accepted,
+    "timeouts-not-capped": _timeouts_not_capped,
+    "rot-not-noticed": _rot_not_noticed,
+    "journal-of-one-epoch": _journal_of_one_epoch,
 }
 
 

@@ -45,11 +45,14 @@ class Link:
 
 @dataclass(slots=True)
 class Connection:
-    """Whether two machines are connected; `generation` grows with each connection."""
+    """Whether two machines are connected; `generation` grows with each connection.
+
+    `cuts` counts the partitions that lie between them just now.
+    """
 
     is_up: bool = False
     generation: int = 0
-    is_cut: bool = False
+    cuts: int = 0
     muted_until_ms: int = 0
 
 
@@ -120,7 +123,7 @@ class Network:
             may = (
                 a.is_running
                 and b.is_running
-                and not connection.is_cut
+                and not connection.cuts
                 and self.route(a, b.key) is b
                 and self.route(b, a.key) is a
                 and connection.muted_until_ms <= elapsed_ms()
@@ -150,9 +153,6 @@ class Network:
         if connection.is_up:
             self._disconnect(connection, a, b, reason)
         self.at(connection.muted_until_ms, self.reconnect)
-
-    def set_cut(self, a: Endpoint, b: Endpoint, *, is_cut: bool) -> None:
-        self.connection(a, b).is_cut = is_cut
 
     # Frames
 
@@ -238,6 +238,10 @@ class Endpoint:
         if self.is_running:
             self._inbox.append(event)
             self._arrived.set()
+
+    async def wait_arrival(self) -> None:
+        """Return when the next frame or change of a connection reaches the machine."""
+        await self._arrived.wait()
 
     async def receive(self) -> list[Inbound]:
         while not self._inbox:

@@ -6,10 +6,11 @@ import html
 from collections.abc import Sequence
 from typing import Any
 
-from simnet.trace import Event
+from simnet.sequence import consensus_events, sequence_svg
 from simnet.world import Report
 
-SEQUENCE_EVENTS = 60
+SEQUENCE_EVENTS = 80
+COLOURS = ("#1f5fa8", "#b3261e", "#2e7d32", "#e08a00", "#6a3d9a", "#00838f", "#8d6e63", "#555555")
 
 
 def percentile(ordered: Sequence[int], share_bp: int) -> int:
@@ -83,11 +84,30 @@ def to_html(report: Report) -> str:
         f"<tr><th>{name}</th><td>{count}</td><td>{report.bytes[name]}</td></tr>"
         for name, count in report.frames.items()
     )
-    views = [(at, view) for at, _, view, _ in report.timeline]
-    heights = [(at, height) for at, height, _, _ in report.timeline]
-    skipped = [(at, row) for at, _, _, row in report.timeline]
+    views = [(sample.at_ms, sample.view) for sample in report.timeline]
+    skipped = [(sample.at_ms, sample.nullified_in_row) for sample in report.timeline]
+    heights = [
+        (colour_of(i), [(sample.at_ms, sample.heights[i]) for sample in report.timeline])
+        for i in range(len(report.labels))
+    ]
+    return page(
+        f"Simulation, seed {report.seed}",
+        f"""<table>{rows}</table>
+<h2>Commit latency (transactions by virtual ms)</h2>{_histogram(report.latencies_ms)}
+<h2>Final height of each machine over time</h2>{legend(report.labels)}{lines(heights)}
+<h2>Current view of its epoch over time</h2>{lines([("#555555", views)])}
+<h2>Views skipped in a row (timeouts) over time</h2>{lines([("#b3261e", skipped)])}
+<h2>Last messages of the consensus</h2>
+{sequence_svg(consensus_events(report.tail)[-SEQUENCE_EVENTS:])}
+<h2>Frames and bytes</h2><table>{frames}</table>
+<h2>What fired</h2><table>{fired}</table>""",
+    )
+
+
+def page(title: str, body: str) -> str:
+    """A whole page that needs nothing from elsewhere."""
     return f"""<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>Simulation, seed {report.seed}</title>
+<html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>
 <style>
 body {{ font: 15px/1.45 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; color: #222 }}
 table {{ border-collapse: collapse; margin: .5rem 0 1.5rem }}
@@ -95,15 +115,20 @@ th {{ text-align: left; font-weight: 500; padding: .15rem 1.2rem .15rem 0; verti
 td {{ padding: .15rem 1rem .15rem 0; font-variant-numeric: tabular-nums }}
 h2 {{ font-size: 1.1rem; margin-top: 2rem }} svg {{ max-width: 100%; height: auto }}
 </style>
-<h1>Simulation, seed {report.seed}</h1><table>{rows}</table>
-<h2>Commit latency (transactions by virtual ms)</h2>{_histogram(report.latencies_ms)}
-<h2>Final height (blue) and current view of its epoch (grey) over time</h2>
-{_lines([("#1f5fa8", heights), ("#999999", views)])}
-<h2>Skipped views in a row (timeouts) over time</h2>{_lines([("#b3261e", skipped)])}
-<h2>Last messages</h2>{sequence_svg(report.tail[-SEQUENCE_EVENTS:])}
-<h2>Frames and bytes</h2><table>{frames}</table>
-<h2>What fired</h2><table>{fired}</table></html>
+<h1>{html.escape(title)}</h1>{body}</html>
 """
+
+
+def colour_of(index: int) -> str:
+    return COLOURS[index % len(COLOURS)]
+
+
+def legend(labels: Sequence[str]) -> str:
+    """Names in the colours of their curves."""
+    return " ".join(
+        f'<span style="color:{colour_of(i)}">{html.escape(label)}</span>'
+        for i, label in enumerate(labels)
+    )
 
 
 def _histogram(values: Sequence[int]) -> str:
@@ -128,7 +153,7 @@ def _histogram(values: Sequence[int]) -> str:
     )
 
 
-def _lines(series: Sequence[tuple[str, Sequence[tuple[int, int]]]]) -> str:
+def lines(series: Sequence[tuple[str, Sequence[tuple[int, int]]]]) -> str:
     """Several curves with common axes."""
     points = [point for _, curve in series for point in curve]
     if not points:
@@ -145,36 +170,3 @@ def _lines(series: Sequence[tuple[str, Sequence[tuple[int, int]]]]) -> str:
         f'<text x="760" y="190" font-size="12" text-anchor="end">{right / 1_000:.0f} s</text>'
         f'<text x="36" y="24" font-size="12" text-anchor="end">{top}</text></svg>'
     )
-
-
-def sequence_svg(events: Sequence[Event]) -> str:
-    """A message-sequence chart: one column a machine, time downwards."""
-    names = sorted({n for e in events for n in (e.source, e.target) if n})
-    if not names:
-        return "<p>No events were kept.</p>"
-    step = max(70, min(160, 700 // len(names)))
-    x = {name: 90 + step * i for i, name in enumerate(names)}
-    bottom = 40 + 18 * len(events)
-    width = max(x.values()) + 330
-    parts = [
-        f'<text x="{place}" y="16" font-size="12" text-anchor="middle">{html.escape(name)}</text>'
-        f'<line x1="{place}" y1="22" x2="{place}" y2="{bottom}" stroke="#cccccc"/>'
-        for name, place in x.items()
-    ]
-    for row, event in enumerate(events):
-        y = 36 + 18 * row
-        text = html.escape(f"{event.kind} {event.detail}"[:60])
-        parts.append(f'<text x="4" y="{y + 4}" font-size="10">{event.at_ms / 1_000:.3f}</text>')
-        if event.source and event.target:
-            a, b = x[event.source], x[event.target]
-            tip = 6 if b < a else -6
-            parts.append(
-                f'<line x1="{a}" y1="{y}" x2="{b}" y2="{y}" stroke="#1f5fa8"/>'
-                f'<path d="M{b} {y} l{tip} -3 v6 z" fill="#1f5fa8"/>'
-            )
-        elif event.source:
-            parts.append(f'<circle cx="{x[event.source]}" cy="{y}" r="4" fill="#b3261e"/>')
-        place = max(x.values()) + 14
-        parts.append(f'<text x="{place}" y="{y + 4}" font-size="10">{text}</text>')
-    body = "".join(parts)
-    return f'<svg viewBox="0 0 {width} {bottom}" width="{width}" role="img">{body}</svg>'

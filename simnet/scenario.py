@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, get_type_hints
 
 from consensus.validators import BYZANTINE, FAULT_MODELS
 from node.errors import MunimentError
@@ -21,11 +22,26 @@ class ScenarioError(MunimentError):
 
 
 @dataclass(frozen=True, slots=True)
+class Strike:
+    """A fault at a stated time, on `nodes` (places in the list of machines) or on whom it may.
+
+    `value` is how strong it is, for those of links: basis points, ms, or bytes a ms.
+    """
+
+    at_ms: int
+    fault: str
+    for_ms: int = 1_000
+    nodes: tuple[int, ...] = ()
+    value: int = -1
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
     """One kind of run; with a seed it is one run. Times are virtual seconds.
 
     `faults` and `adversaries` name what may happen; a run picks from them by its seed, with
-    traitors, forgetful and rotted nodes together at most `max_traitors` (f if negative).
+    traitors, forgetful and rotted nodes together at most `max_traitors` (f if negative). `script`
+    says what happens for certain, and when.
     """
 
     nodes: int = 4
@@ -39,6 +55,7 @@ class Scenario:
     jitter_ms: int = 10
     fault_gap_ms: int = 1_500
     max_traitors: int = -1
+    script: tuple[Strike, ...] = ()
     mutant: str = ""
 
     @property
@@ -63,8 +80,13 @@ class Scenario:
             raise ScenarioError(f"fault_model must be one of {', '.join(FAULT_MODELS)}")
         if not 1 <= self.duration_s <= 86_400:
             raise ScenarioError("duration_s must be from 1 to 86400")
+        for strike in self.script:
+            if any(not 0 <= node < self.nodes for node in strike.nodes):
+                raise ScenarioError(f"script: nodes must be from 0 to {self.nodes - 1}")
+            if strike.at_ms < 0 or strike.for_ms < 1:
+                raise ScenarioError("script: at_ms must be 0 or more, for_ms 1 or more")
         for what, names, known in (
-            ("fault", self.faults, faults),
+            ("fault", (*self.faults, *(strike.fault for strike in self.script)), faults),
             ("adversary", self.adversaries, adversaries),
         ):
             for name in names:
@@ -86,17 +108,51 @@ def load_scenario(path: Path) -> tuple[Scenario, int | None]:
     if seed is not None and type(seed) is not int:
         raise ScenarioError(f"{path}: seed must be an integer")
     table.pop("about", None)
-    kinds = {field.name: type(getattr(Scenario(), field.name)) for field in fields(Scenario)}
+    rows = table.pop("script", [])
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ScenarioError(f"{path}: script must be tables, each begun with [[script]]")
+    found = replace(Scenario(), **_read(table, Scenario, f"{path}"))
+    try:
+        script = tuple(
+            Strike(**_read(row, Strike, f"{path}: script {number}"))
+            for number, row in enumerate(rows, 1)
+        )
+    except TypeError as error:
+        raise ScenarioError(f"{path}: each script needs at_ms and fault") from error
+    return replace(found, script=script), seed
+
+
+def _read(table: dict[str, Any], cls: type, where: str) -> dict[str, Any]:
+    """Check a TOML table against the fields of `cls`; lists become tuples."""
+    kinds = get_type_hints(cls)
+    found: dict[str, Any] = {}
     for key, value in table.items():
-        if key not in kinds:
-            raise ScenarioError(f"{path}: unknown key {key!r}; there are {', '.join(kinds)}")
-        if kinds[key] is tuple:
-            if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
-                raise ScenarioError(f"{path}: {key} must be a list of names")
-            table[key] = tuple(value)
-        elif type(value) is not kinds[key]:
-            raise ScenarioError(f"{path}: {key} must be of type {kinds[key].__name__}")
-    return replace(Scenario(), **table), seed
+        kind = kinds.get(key)
+        if kind is None:
+            raise ScenarioError(f"{where}: unknown key {key!r}; there are {', '.join(kinds)}")
+        items = {tuple[str, ...]: str, tuple[int, ...]: int}.get(kind)
+        if items is not None:
+            if not isinstance(value, list) or any(type(item) is not items for item in value):
+                raise ScenarioError(f"{where}: {key} must be a list of {items.__name__}")
+            value = tuple(value)
+        elif type(value) is not kind:
+            raise ScenarioError(f"{where}: {key} must be of type {kind.__name__}")
+        found[key] = value
+    return found
+
+
+def save_scenario(path: Path, scenario: Scenario, seed: int, about: str) -> None:
+    """Write a file that `load_scenario` reads back as the same run."""
+    rows = [f"about = {json.dumps(about)}", f"seed = {seed}"]
+    defaults = Scenario()
+    for each in fields(Scenario):
+        value = getattr(scenario, each.name)
+        if each.name != "script" and value != getattr(defaults, each.name):
+            rows.append(f"{each.name} = {json.dumps(value)}")
+    for strike in scenario.script:
+        rows.append("\n[[script]]")
+        rows += [f"{f.name} = {json.dumps(getattr(strike, f.name))}" for f in fields(Strike)]
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
 
 
 def vary(base: Scenario, seed: int) -> Scenario:

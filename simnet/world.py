@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
@@ -42,6 +42,20 @@ CHECK_MS = 500
 KEPT_EVENTS = 4_000
 SETTLE_MS = 3_000
 LIVENESS_VIEWS = 12
+"""Views without a block, at most, until each honest node has committed new work."""
+LONGEST_VIEW = 3
+"""No view lasts longer than so many times its longest timeout, three times the capped delta."""
+SETTLE_VIEWS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The state of a run at one time: `heights` are those of its machines, in their order."""
+
+    at_ms: int
+    view: int
+    nullified_in_row: int
+    heights: tuple[int, ...]
 
 
 @dataclass(slots=True)
@@ -67,7 +81,8 @@ class Report:
     frames: dict[str, int] = field(default_factory=dict)
     bytes: dict[str, int] = field(default_factory=dict)
     fired: Counter[str] = field(default_factory=Counter)
-    timeline: list[tuple[int, int, int, int]] = field(default_factory=list)
+    labels: tuple[str, ...] = ()
+    timeline: list[Sample] = field(default_factory=list)
     tail: list[Event] = field(default_factory=list)
     cause: BaseException | None = None
 
@@ -152,11 +167,11 @@ class World:
             host.on_started = self._note_start
             host.on_stopped = self._note_stop
 
-    def take_faulty(self) -> Host | None:
+    def take_faulty(self, chosen: Sequence[Host] = ()) -> Host | None:
         """Choose an honest machine to forget or rot, within the budget of f; None if it is used."""
-        usable = [h for h in self.hosts if h.label in self._faulty and not h.is_traitor]
-        if len(self._faulty) < self.scenario.traitor_budget:
-            usable = [h for h in self.hosts if not h.is_traitor]
+        usable = [h for h in chosen or self.hosts if not h.is_traitor]
+        if len(self._faulty) >= self.scenario.traitor_budget:
+            usable = [h for h in usable if h.label in self._faulty]
         if not usable:
             self.fired["fault not allowed: too many are faulty"] += 1
             return None
@@ -191,17 +206,19 @@ class World:
             nursery.cancel_scope.cancel()
         self.invariants.check_bounds()
         self.invariants.check_end()
+        self.invariants.check_history()
 
     async def _watch(self) -> None:
         while True:
             await sleep_until_ms(elapsed_ms() + CHECK_MS)
             self.invariants.check_bounds()
             self.invariants.check_evidence()
-            machines = [h.core.machine for h in self.hosts if h.core and h.core.is_started]
+            machines = [h.core.machine for h in self.hosts if h.core and h.is_voting]
             if machines:
                 top = max(machines, key=lambda m: (m.epoch, m.view))
+                heights = tuple(host.height for host in self.hosts)
                 self.report.timeline.append(
-                    (elapsed_ms(), len(self.invariants.chain), top.view, top.nullified_in_row)
+                    Sample(elapsed_ms(), top.view, top.nullified_in_row, heights)
                 )
 
     async def _recover(self) -> None:
@@ -211,15 +228,17 @@ class World:
             host.clock.mend()
             host.disk.cut_after, host.disk.is_full, host.disk.fails_sync = None, False, False
             host.disk.sync_ms = 0
+            host.disk.mend_rows()
             if not host.is_running:
                 host.start()
         for connection in self.network.connections.values():
-            connection.is_cut = False
+            connection.cuts = 0
         base = self.base_link
         for link in self.network.links.values():
             link.latency_ms, link.jitter_ms = base.latency_ms, base.jitter_ms
             link.loss_bp = link.duplicate_bp = link.reorder_bp = link.bytes_per_ms = 0
             link.is_silent = False
+            link.last_at_ms = link.free_at_ms = 0  # what is stuck on the way holds up nothing new
         self.network.reconnect()
         self.trace.note("phase", "faults stop")
         await sleep_until_ms(elapsed_ms() + SETTLE_MS)
@@ -230,13 +249,33 @@ class World:
                 load.submit_sound(host)
         goal = len(self.invariants.chain) + 2
         limit_ms = begun_ms + LIVENESS_VIEWS * 3 * self.genesis.parameters.delta_cap_ms
-        while not self._is_level(goal) or not self._is_settled():
-            if elapsed_ms() > limit_ms:
-                heights = {h.label: h.core.ledger.tip.header.height for h in self.hosts if h.core}
-                raise Violation("liveness", f"goal {goal}, heights {heights}")
-            await sleep_until_ms(elapsed_ms() + 20)
+        view, view_ms = begun_views, begun_ms
+        while not self._is_level(goal):
+            await self._wait_for_progress(limit_ms, f"height {goal}")
+            if self._top_view() != view:
+                view, view_ms = self._top_view(), elapsed_ms()
+            if elapsed_ms() - view_ms > LONGEST_VIEW * 3 * self.genesis.parameters.delta_cap_ms:
+                raise Violation("liveness", f"stays in one view, {self._heights}")
+            if self._top_view() - begun_views > LIVENESS_VIEWS + self._height_gained(goal):
+                raise Violation("liveness", f"height {goal} takes too many views: {self._heights}")
         self.report.recovery_ms = elapsed_ms() - begun_ms
         self.report.recovery_views = self._top_view() - begun_views
+        limit_ms = elapsed_ms() + SETTLE_VIEWS * 3 * self.genesis.parameters.delta_cap_ms
+        while not self._is_settled():
+            await self._wait_for_progress(limit_ms, "an outcome of all that was accepted")
+
+    async def _wait_for_progress(self, limit_ms: int, goal: str) -> None:
+        if elapsed_ms() > limit_ms:
+            raise Violation("liveness", f"waits for {goal}: {self._heights}")
+        await sleep_until_ms(elapsed_ms() + 20)
+
+    @property
+    def _heights(self) -> str:
+        return ", ".join(f"{h.label} {h.height}" for h in self.hosts if h.is_honest)
+
+    def _height_gained(self, goal: int) -> int:
+        """Views that were not wasted: a node far behind needs time, and the others go on."""
+        return max(0, len(self.invariants.chain) - goal)
 
     def _top_view(self) -> int:
         """Views that honest nodes have spoken of so far, over all epochs."""
@@ -244,11 +283,7 @@ class World:
 
     def _is_level(self, goal: int) -> bool:
         """Whether every honest node runs and has at least `goal` final blocks."""
-        return all(
-            host.core is not None and host.core.ledger.tip.header.height >= goal
-            for host in self.hosts
-            if host.is_honest
-        )
+        return all(host.height >= goal for host in self.hosts if host.is_honest)
 
     def _is_settled(self) -> bool:
         return all(
@@ -332,6 +367,7 @@ class World:
         self.fired["epoch change"] += max(0, len(epochs) - 1)
         report.digest, report.events = self.trace.digest, self.trace.count
         report.tail = list(self.trace.events)
+        report.labels = tuple(host.label for host in self.hosts)
         report.height = len(invariants.chain)
         report.epoch = invariants.chain[-1].header.epoch if invariants.chain else 0
         report.virtual_ms = elapsed_ms()

@@ -7,7 +7,7 @@ from typing import Any
 from consensus.codec import DecodeError, Value, encode
 from consensus.crypto import sha256
 from contracts import checks
-from contracts.api import Args, Context, Contract, QuerySignature, Reader, Signature, fail
+from contracts.api import STEWARD, Args, Context, Contract, QuerySignature, Reader, Signature, fail
 from contracts.codes import Code
 from contracts.state import StateReader
 
@@ -155,6 +155,7 @@ CONTRACT = Contract(
                 "schema": check_schema,
                 "fields": checks.list_of(_FIELD, MAX_FIELDS),
             },
+            duties=(STEWARD,),
         )
     },
     queries={

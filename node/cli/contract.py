@@ -10,6 +10,7 @@ import click
 
 from node.cli.common import (
     Refused,
+    acting_option,
     connect,
     home_option,
     json_option,
@@ -246,6 +247,7 @@ def list_contracts(home: Path, as_json: bool) -> None:
 @click.argument("arguments", metavar="[ARG=VALUE]...", nargs=-1)
 @home_option
 @passphrase_option
+@acting_option
 @json_option
 def call(
     name: str,
@@ -253,6 +255,7 @@ def call(
     arguments: tuple[str, ...],
     home: Path,
     passphrase_file: Path | None,
+    operator: str | None,
     as_json: bool,
 ) -> None:
     """Call a METHOD of the contract NAME, signed with the member key.
@@ -263,8 +266,8 @@ def call(
     Example: muniment contract call duty-rota take day=20454 shift=night officer=Li --home tax
     """
     place = Home(home)
-    passphrase = passphrase_for(place, passphrase_file)
-    state = submit(place, passphrase, name, method, parse_arguments(arguments))
+    passphrase = passphrase_for(place, passphrase_file, operator)
+    state = submit(place, passphrase, name, method, parse_arguments(arguments), operator)
     show(state, as_json, lambda d: pairs([("txid", d["txid"]), ("height", d["height"])]))
 
 
