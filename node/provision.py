@@ -85,6 +85,7 @@ def newest_signer(home: Home, purpose: str, passphrase: str) -> Signer:
 def make_network(folder: Path, names: Sequence[str], parameters: Parameters) -> SignedGenesis:
     """Make a trial network: a home for each name below `folder`, genesis signed by all.
 
+    The first of them is supervisor, the last registrar, and all are validators.
     Passphrases are random and kept in each home, so this is for trials only.
     """
     if len(set(names)) != len(names) or not names:
@@ -96,7 +97,15 @@ def make_network(folder: Path, names: Sequence[str], parameters: Parameters) -> 
         made = make_home(folder / name, name, passphrase, address, address)
         atomic_write(made[0].passphrase, (passphrase + "\n").encode(), 0o600)
         homes.append(made)
-    members = sorted((Member(card) for _, card, _ in homes), key=lambda member: member.name)
+    duties = {names[0]: {"supervisor"}}
+    duties.setdefault(names[-1], set()).add("registrar")
+    members = sorted(
+        (
+            Member(card, roles=tuple(sorted({"validator"} | duties.get(card.name, set()))))
+            for _, card, _ in homes
+        ),
+        key=lambda member: member.name,
+    )
     genesis = Genesis("trial", time.time_ns() // 1_000_000, tuple(members), parameters)
     genesis.check()
     signed = SignedGenesis(genesis, {card.name: genesis.sign(s) for _, card, s in homes})

@@ -17,7 +17,7 @@ from node import receipt, state_proof
 from node.core import BlockFinal, Core, Outcome, Refusal, TransactionDropped
 from node.driver import Driver
 from node.evidence import kept_evidence
-from node.network import to_json
+from node.network import bytes_from_text, to_json
 from node.render import name_of, render
 from node.rpc.server import INVALID_PARAMS, Handler, RpcError, Server, Session
 from node.store import RULING
@@ -56,6 +56,8 @@ class Service:
         self._dropped: dict[bytes, Refusal] = {}
         self.server: Server | None = None
         core.listen(self._hear)
+        if core.courier is not None:
+            core.courier.settled = self._wake
 
     @property
     def methods(self) -> Mapping[str, Handler]:
@@ -74,6 +76,7 @@ class Service:
             "state.query": self._state_query,
             "log.get": self._log_get,
             "validators.get": self._validators_get,
+            "envelope.wait": self._envelope_wait,
             "subscribe": self._subscribe,
             "unsubscribe": self._unsubscribe,
         }
@@ -443,14 +446,30 @@ class Service:
             raise RpcError(INVALID_PARAMS, "contract and method must be text", "params")
         if not isinstance(args, dict | None):
             raise RpcError(INVALID_PARAMS, "args must be an object", "params")
+        try:
+            args = bytes_from_text(args or {})
+        except ValueError:
+            raise RpcError(INVALID_PARAMS, "hex: must precede hexadecimal", "params") from None
         ledger = self._core.ledger
         version = ledger.validators.parameters.version
         try:
-            found = query(ledger.state(), version, contract, method, args or {}, ledger.versions)
+            found = query(ledger.state(), version, contract, method, args, ledger.versions)
             return to_json(found)
         except QueryError as error:
             sentence = render(int(error.code), error.details)
             raise RpcError(INVALID_PARAMS, sentence, name_of(int(error.code))) from error
+
+    async def _envelope_wait(self, params: dict[str, Any], session: Session) -> Any:
+        """Wait until an envelope is here or erased, or the time is over; returns its state."""
+        envelope = _bytes(params, "id", 32)
+        timeout_ms = min(_integer(params, "timeout_ms", 30_000), MAX_WAIT_MS)
+        courier = self._core.courier
+        if courier is None:
+            raise RpcError(INVALID_PARAMS, "this node keeps no envelopes", "not-found")
+        with trio.move_on_after(timeout_ms / 1_000):
+            while courier.state_of(envelope) == "missing":
+                await self._waiters.setdefault(envelope, trio.Event()).wait()
+        return {"id": envelope.hex(), "state": courier.state_of(envelope)}
 
     async def _subscribe(self, params: dict[str, Any], session: Session) -> Any:
         session.topics |= _topics(params)

@@ -118,14 +118,32 @@ def moment(ms: int) -> str:
     return f"{whole}.{ms % 1_000:03} UTC"
 
 
+def ask(home: Path, contract: str, method: str, args: dict[str, Any]) -> Any:
+    """Return a query's answer, with byte strings in hexadecimal."""
+    from node.network import bytes_as_text
+
+    with connect(home) as client:
+        return client.call(
+            "state.query", contract=contract, method=method, args=bytes_as_text(args)
+        )
+
+
 def submit(
     home: Home, passphrase: str, contract: str, method: str, args: dict[str, Any],
     operator: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Sign one call, submit it, wait until it is final; returns its state.
+    """Sign and submit one call, and wait until it is final; see `submit_calls`."""
+    return submit_calls(home, passphrase, [(contract, method, args)], operator)
 
-    Signed with the member key, or with that of `operator`. Raises Refused with the reason if it is
-    refused, expires or fails.
+
+def submit_calls(
+    home: Home, passphrase: str, calls: Sequence[tuple[str, str, dict[str, Any]]],
+    operator: str | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Sign calls as one transaction, submit it, wait until it is final; returns its state.
+
+    All calls take effect or none does. Signed with the member key, or with that of `operator`.
+    Raises Refused with the reason if it is refused, expires or fails.
     """
     import config
     from contracts.envelope import Call, Transaction
@@ -147,7 +165,7 @@ def submit(
             secrets.token_bytes(16),
             height + min(VALID_FOR_HEIGHTS, window // 2),
             time.time_ns() // 1_000_000,
-            (Call(contract, method, args),),
+            tuple(Call(*call) for call in calls),
         )
         client.call("tx.submit", tx=transaction.raw.hex())
         state = client.call("tx.wait", txid=transaction.txid.hex(), timeout_ms=60_000)
@@ -155,6 +173,7 @@ def submit(
         reason = state.get("reason", "it is not final after 60 s; look again with muniment tx")
         raise Refused(f"transaction {state['txid']} is {state['state']}: {reason}")
     if state["code"] != 0:
+        contract, method, _ = calls[-1]
         raise Failed(f"{contract}.{method} failed: {state['sentence']} (tx {state['txid']})")
     return dict(state)
 

@@ -55,6 +55,7 @@ class Courier:
         self._outbox = outbox
         self._peers = peers
         self._state = state
+        self.settled: Callable[[bytes], None] = lambda envelope: None
         self._number, missing = store.load_cursor()
         self._missing = {envelope: _Missing(place) for envelope, place in missing.items()}
 
@@ -62,6 +63,12 @@ class Courier:
     def missing(self) -> int:
         """Envelopes that are addressed to this member and not here; MAX_MISSING at most."""
         return len(self._missing)
+
+    def state_of(self, envelope: bytes) -> str:
+        """Return `here`, `erased` (refused ones too) or `missing`."""
+        if self._store.is_gone(envelope):
+            return "erased"
+        return "here" if self._store.has(envelope) else "missing"
 
     @property
     def deadline_ms(self) -> int | None:
@@ -144,6 +151,7 @@ class Courier:
     def _settle(self, envelope: bytes) -> None:
         del self._missing[envelope]
         self._save()
+        self.settled(envelope)
 
     def _save(self) -> None:
         self._store.save_cursor(self._number, {e: w.number for e, w in self._missing.items()})

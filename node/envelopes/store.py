@@ -69,6 +69,11 @@ class EnvelopeStore:
             raise EnvelopeError(f"{path} is damaged: it is not the envelope of its name")
         return found
 
+    def ids(self) -> list[bytes]:
+        """Ids of the envelopes that are here or were erased, sorted."""
+        names = {p.stem for p in self._folder.glob("*") if p.suffix in (_KEY, _GONE)}
+        return [bytes.fromhex(name) for name in sorted(names)]
+
     def erase(self, envelope: bytes) -> None:
         """Destroy the keys of an envelope, then its body; it never comes back."""
         self._folder.mkdir(mode=0o700, exist_ok=True)
