@@ -13,6 +13,7 @@ from consensus.genesis import Genesis
 from contracts.engine import QueryError, query
 from contracts.envelope import Transaction
 from contracts.receipts import of_transactions
+from contracts.system import governance
 from node import receipt, state_proof
 from node.core import BlockFinal, Core, Outcome, Refusal, TransactionDropped
 from node.driver import Driver
@@ -142,6 +143,8 @@ class Service:
             "network": self._genesis.network,
             "chain_id": self._genesis.chain_id.hex(),
             "version": validators.parameters.version,
+            "versions": sorted(core.ledger.versions),
+            "planned_version": governance.planned_version(core.ledger.state()),
             "role": "validator" if core.machine.is_validator else "observer",
             "state": self._state(now),
             "height": tip.height,

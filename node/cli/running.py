@@ -60,6 +60,10 @@ def status(home: Path, as_json: bool) -> None:
                 ("listening", " ".join(d["listening"])),
             ]
         )
+        planned = d["planned_version"]
+        if planned is not None:
+            has = "executes it" if planned in d["versions"] else "does not: install a newer one"
+            click.echo(f"Protocol version {planned} is decided; this release {has}.")
         if d["state"] == "no quorum":
             click.echo("Too few validators are connected; nothing becomes final until some return.")
         if d["state_sync"]:
