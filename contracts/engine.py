@@ -79,7 +79,7 @@ def check_admission(
     if transaction.valid_until >= height + parameters.replay_window:
         return Rejection(Code.TOO_FAR_AHEAD, height + parameters.replay_window - 1)
     member, slash, operator = transaction.sender.partition("/")
-    record = members.get(state, member)
+    record = members.peek(state, member)
     if record is None:
         return Rejection(Code.UNKNOWN_SENDER, None)
     if record["status"] != "active":

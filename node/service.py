@@ -168,6 +168,7 @@ class Service:
                 "retention": core.pruner.retention or None,
             },
             "state_sync": self._state_sync(),
+            "missing_envelopes": core.courier.missing if core.courier else 0,
             "uptime_s": (now.monotonic - self._started_ms) // 1_000,
             "listening": self._addresses(),
             "pid": os.getpid(),

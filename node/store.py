@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 
 import plyvel
 
-from consensus.codec import DecodeError, decode, encode, expect_list
+from consensus.codec import DecodeError, decode, encode, encode_array, expect_list
 from consensus.light import EpochStep
 from consensus.messages import Certificate
 from consensus.validators import ValidatorSet
@@ -340,9 +340,9 @@ class Store:
         height = _number(block.header.height)
         yield _PENDING + height + block.digest, None
         yield _HEIGHT + height, block.digest
-        rows = [receipt.to_value() for receipt in receipts]
+        rows = [receipt.encoded for receipt in receipts]
         if rows:
-            yield _RECEIPTS + height, encode(rows)
+            yield _RECEIPTS + height, encode_array(rows)
         for place, receipt in enumerate(receipts):
             if not RULING.isdisjoint([event.contract for event in receipt.events]):
                 # Counted down, so that a scan gives the latest first.

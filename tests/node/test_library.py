@@ -100,10 +100,86 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
     net.down()
 
 
+HOSTILE = '''"""Does what no contract should."""
+
+def loop():
+    """Go round."""
+    for i in range(1 << 60):
+        pass
+
+def recurse():
+    """Call oneself."""
+    recurse()
+
+def enter():
+    """Enter the own contract again."""
+    call(ctx.contract, "enter")
+
+def allocate():
+    """Take memory."""
+    x = "a"
+    for i in range(40):
+        x = x + x
+
+def announce():
+    """Say without end."""
+    for i in range(1 << 60):
+        emit("e", "a" * 1000)
+
+def write():
+    """Write without end."""
+    for i in range(1 << 60):
+        state.put("k%d" % i, "a" * 1000)
+
+def wrong():
+    """Return what nobody can send."""
+    state.put("wrong", 1)
+    return len
+
+def throw():
+    """Divide by nothing."""
+    state.put("thrown", 1)
+    return 1 // 0
+
+def order():
+    """Depend on the order of a map."""
+    found = {}
+    for word in ["b", "a", "c"] + [hex for hex in "zyx".elems()]:
+        found[word] = 1
+    state.put("order", found.keys())
+
+def kept():
+    """What is left of all that."""
+    return [key for key, value in state.scan("")] + state.get("order", [])
+
+method(loop)
+method(recurse)
+method(enter)
+method(allocate)
+method(announce)
+method(write)
+method(wrong)
+method(throw)
+method(order)
+query(kept)
+'''
+HARMS = {
+    "loop": "need more than the 1000000 units of gas",
+    "recurse": "hostile:10: .*there is no recursion",
+    "enter": "hostile:14: contract hostile is in a call already",
+    "allocate": "hostile:20: a string may have 262144 characters at most",
+    "announce": "events in one transaction|units of gas",
+    "write": "need more than the 1000000 units of gas",
+    "wrong": "can be neither kept nor sent",
+    "throw": "hostile:40: division by zero",
+}
+
+
 def deploy(office: Office) -> None:
+    hostile = office.folder / "hostile.star"
+    hostile.write_text(HOSTILE)
     numbers = []
-    for name in NAMES:
-        path = LIBRARY / f"{name}.star"
+    for path in (hostile, *(LIBRARY / f"{name}.star" for name in NAMES)):
         made = office.at("tax", "contract", "deploy", path, "--vote")
         numbers.append(made["proposal"])
     for member in ("health", "civil"):
@@ -138,7 +214,23 @@ def open_poll(office: Office) -> None:
 
 def test_all_are_deployed(office: Office) -> None:
     rows = office.at("land", "contract", "list")
-    assert tuple(row["name"] for row in rows) == NAMES
+    assert tuple(row["name"] for row in rows) == tuple(sorted((*NAMES, "hostile")))
+
+
+def test_a_hostile_contract_fails_alike_everywhere_and_harms_no_node(office: Office) -> None:
+    for method, wanted in HARMS.items():
+        office.refused("civil", wanted, "contract", "call", "hostile", method)
+    height = office.at("civil", "contract", "call", "hostile", "order")["height"]
+    words = ["b", "a", "c", "z", "y", "x"]
+    for member in office.net.names:
+        assert office.at(member, "contract", "query", "hostile", "kept") == ["order", *words]
+    # The state after that block is in the header of the next, which a quorum has signed.
+    roots = set()
+    for member in office.net.names:
+        office.net.wait(member, lambda status: status["height"] > height)
+        with Client(office.net.home(member).socket) as client:
+            roots.add(client.call("block.get", height=height + 1)["state_root"])
+    assert len(roots) == 1
 
 
 def test_an_invoice_reaches_its_parties_and_a_forger_fails(office: Office) -> None:
