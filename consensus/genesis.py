@@ -35,7 +35,7 @@ MAX_MEMBERS = 1_024
 MAX_ADDRESSES = 8
 MAX_ADDRESS_BYTES = 128
 TIERS = ("central", "provincial", "local")
-ROLES = ("data-centre", "observer", "registrar", "supervisor", "validator")
+ROLES = ("archive", "data-centre", "observer", "registrar", "supervisor", "validator")
 PURPOSES = ("member", "node", "sealing", "voting")
 """Each member's four keys: for its own acts, for its node (the peer id), for what others seal to
 it, for its votes. All are Ed25519; the sealing key signs its possession only, and is used in its

@@ -39,6 +39,7 @@ from contracts.trie import (
     TrieUpdate,
     update,
 )
+from contracts.trie_proof import prove
 from node.store import Store, StoreError, Write
 from p2p.wire import FullBlock
 
@@ -85,9 +86,14 @@ class Ledger:
         self.genesis = genesis
         self.versions = versions
         self.store = store
+        self._cache_bytes = cache_bytes
+        self.reopen()
+
+    def reopen(self) -> None:
+        """Begin from what the store holds."""
         self._entries: dict[bytes, Entry] = {}
-        self._base = _StoredState(store)
-        self._trie = TrieCache(store, cache_bytes)
+        self._base = _StoredState(self.store)
+        self._trie = TrieCache(self.store, self._cache_bytes)
         self._open()
 
     def _open(self) -> None:
@@ -117,8 +123,8 @@ class Ledger:
                 *Store.epoch_writes(0, 0, self.genesis.validator_set),
                 *Store.tip_writes(block.digest, 0, None),
                 *Store.result_writes(trie.root, merkle.EMPTY_ROOT),
-                *Store.state_writes(changes.items()),
-                *Store.trie_writes(trie.stored, trie.leaves),
+                *self.store.state_writes(changes.items()),
+                *self.store.trie_writes(trie.stored, trie.leaves),
             ]
         )
         self._trie.put(trie.parts)
@@ -156,6 +162,10 @@ class Ledger:
         if digest is None or digest == self.tip.digest:
             return self._base
         return _StackedState([entry.changes for entry in self._path(digest)], self._base)
+
+    def prove_state(self, key: bytes) -> bytes:
+        """Return the proof of what the final state holds, or does not hold, at `key`."""
+        return prove(self._trie, self.state_root, key)
 
     def trie(self, digest: bytes | None = None) -> TrieReader:
         """The trie after the block `digest`; without it, after the final tip."""
@@ -346,8 +356,8 @@ class Ledger:
             batch += Store.final_writes(entry.full, entry.receipts, txids)
         batch += Store.tip_writes(path[-1].digest, last.height, certificate)
         batch += Store.result_writes(path[-1].state_root, path[-1].receipts_root)
-        batch += Store.state_writes(changes.items())
-        batch += Store.trie_writes(stored, leaves)
+        batch += self.store.state_writes(changes.items())
+        batch += self.store.trie_writes(stored, leaves)
         if self._ends(last.height):
             following = self._next_set(last.parent)
             step = EpochStep(last, certificate, following)

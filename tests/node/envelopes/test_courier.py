@@ -12,7 +12,7 @@ from contracts.envelope import Call, Transaction
 from node.envelopes.content import Content
 from node.envelopes.sealed import Envelope, id_of, open_sealed, seal
 from p2p.wire import FrameKind
-from tests.node.test_core import Host, Net
+from tests.node.core_net import Host, Net
 
 
 @pytest.fixture
