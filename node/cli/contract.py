@@ -86,6 +86,38 @@ def new(name: str, folder: Path) -> None:
 
 
 @contract.command()
+@click.argument("name", required=False)
+@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), default=Path())
+@json_option
+def library(name: str | None, folder: Path, as_json: bool) -> None:
+    """List the contracts that come with Muniment, or copy NAME and its test to a folder.
+
+    \b
+    Example: muniment contract library poll && muniment contract deploy poll.star --home tax
+    """
+    from node.contract_kit import LIBRARY, SUFFIX, TEST_SUFFIX, check, contract_name
+
+    paths = sorted(p for p in LIBRARY.glob("*" + SUFFIX) if not p.name.endswith(TEST_SUFFIX))
+    known = {contract_name(path): path for path in paths}
+    if name is None:
+        rows = [{"name": n, "doc": check(path).doc.split("\n")[0]} for n, path in known.items()]
+        cells = [(row["name"], row["doc"]) for row in rows]
+        show(rows, as_json, lambda _: table(("contract", "what it is"), cells))
+        return
+    if name not in known:
+        raise Refused(f"there is no contract {name} in the library; there are {', '.join(known)}")
+    sources = (known[name], known[name].with_name(name + TEST_SUFFIX))
+    targets = [folder / source.name for source in sources]
+    for target in targets:
+        if target.exists():
+            raise MunimentError(f"{target} is there already")
+    for source, target in zip(sources, targets, strict=True):
+        target.write_bytes(source.read_bytes())
+    files = [str(target) for target in targets]
+    show({"files": files}, as_json, lambda d: click.echo(f"wrote {' and '.join(d['files'])}"))
+
+
+@contract.command()
 @_FILE
 @json_option
 def check(file: Path, as_json: bool) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -178,9 +179,15 @@ HARMS = {
 def deploy(office: Office) -> None:
     hostile = office.folder / "hostile.star"
     hostile.write_text(HOSTILE)
+    paths = (hostile, *(LIBRARY / f"{name}.star" for name in NAMES))
+    decide(office, *(("deploy", path) for path in paths))
+
+
+def decide(office: Office, *proposals: tuple[object, ...]) -> None:
+    """Put changes of contracts to the vote at one member, and agree to them at two more."""
     numbers = []
-    for path in (hostile, *(LIBRARY / f"{name}.star" for name in NAMES)):
-        made = office.at("tax", "contract", "deploy", path, "--vote")
+    for proposal in proposals:
+        made = office.at("tax", "contract", *proposal, "--vote")
         numbers.append(made["proposal"])
     for member in ("health", "civil"):
         for number in numbers:
@@ -233,6 +240,19 @@ def test_a_hostile_contract_fails_alike_everywhere_and_harms_no_node(office: Off
     assert len(roots) == 1
 
 
+def test_an_upgrade_keeps_the_state_and_a_retired_contract_still_answers(office: Office) -> None:
+    file = office.folder / "hostile.star"
+    file.write_text(HOSTILE + "\ndef migrate(version):\n    loop()\n")
+    office.refused("tax", "units of gas", "contract", "upgrade", file)
+    file.write_text(HOSTILE + '\ndef migrate(version):\n    state.put("from", version)\n')
+    decide(office, ("upgrade", file))
+    kept = office.ask("hostile", "kept")
+    assert kept[:2] == ["from", "order"]
+    decide(office, ("retire", "hostile"))
+    office.refused("civil", "hostile is retired", "contract", "call", "hostile", "order")
+    assert office.ask("hostile", "kept") == kept
+
+
 def test_an_invoice_reaches_its_parties_and_a_forger_fails(office: Office) -> None:
     call = ("contract", "call", "e-invoice")
     office.at("tax", *call, "appoint", "authority=tax")
@@ -263,6 +283,51 @@ def test_an_invoice_reaches_its_parties_and_a_forger_fails(office: Office) -> No
     assert [(row["state"], row["erased"]) for row in rows if row["id"] == envelope] == [
         ("erased", ["civil"])
     ]
+
+
+def test_a_replaced_sealing_key_still_opens_what_was_sealed_to_it(office: Office) -> None:
+    old = office.seal("land", "civil", note="before")
+    office.at("civil", "envelope", "show", old, "--wait", "20")
+    office.at("civil", "member", "rotate", "sealing")
+    new = office.seal("land", "civil", note="after")
+    assert office.at("civil", "envelope", "show", new, "--wait", "20")["fields"] == {
+        "note": "after"
+    }
+    assert office.at("civil", "envelope", "show", old)["fields"] == {"note": "before"}
+    key = office.net.home("civil").keys / "sealing-2.key"
+    lost = key.rename(office.folder / "lost")
+    office.refused("civil", "sealed to the key .* and this home's is", "envelope", "show", new)
+    lost.rename(key)
+
+
+def test_mistakes_are_told(office: Office) -> None:
+    good, number = office.file("good", {"a": "1"}), office.file("number", {"a": "1"})
+    number.write_text('{"a": 1}')
+    text = office.folder / "text.json"
+    text.write_text("[1")
+    call = ("envelope", "seal")
+    office.refused(
+        "land", "field a: must be text or null", *call, number, "--kind", "x", "--to", "tax"
+    )
+    office.refused("land", "is not JSON", *call, text, "--kind", "x", "--to", "tax")
+    office.refused("land", "nobody is not an active member; members are civil, health, land, tax",
+                   *call, good, "--kind", "x", "--to", "nobody")  # fmt: skip
+    office.refused(
+        "land", "cannot be read", *call, office.folder / "none", "--kind", "x", "--to", "tax"
+    )
+    office.refused("land", "no envelope here begins with 'ffff'", "envelope", "show", "ffff")
+    office.refused(
+        "tax", "answers with no text", "subject", "sign", "x.key", "poll", "poll", "poll=p"
+    )
+    office.refused("tax", "must precede hexadecimal|hexadecimal", "subject", "sign", "x.key",
+                   "poll", "vote_text", "poll=p", 'ballot="hex:zz"')  # fmt: skip
+    office.refused("tax", "is no presentation", "licence", "verify", good, "--for", "tax",
+                   "--nonce", "00" * 16)  # fmt: skip
+    with pytest.raises(click.UsageError, match="32 hexadecimal digits"):
+        office.at("tax", "licence", "verify", good, "--for", "tax", "--nonce", "00")
+    terms = ("contract", "call", "e-invoice", "agree", "invoice=land/1")
+    with pytest.raises(click.UsageError, match="not both"):
+        office.at("land", *terms, "--seal", good, "--forward", "ffffffff")
 
 
 def test_a_licence_is_shown_in_part(office: Office) -> None:
