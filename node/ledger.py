@@ -24,6 +24,7 @@ from contracts.engine import (
     execute_block,
     genesis_state,
     next_validator_set,
+    restart_state,
 )
 from contracts.envelope import Transaction
 from contracts.receipts import Receipt, receipts_root
@@ -105,23 +106,34 @@ class Ledger:
             if full is None:
                 raise StoreError("the last block is missing from the database; sync this home anew")
             self._set_tip(full.block)
-        if self.store.digest_at(0) != self.genesis.block.digest:
+        first = self.genesis.block
+        if self.store.digest_at(first.header.height) != first.digest:
             raise StoreError(
                 "the database belongs to another network than genesis.json; check the home"
             )
 
     def _begin(self) -> None:
-        """Write the state that the genesis describes: block 0 and what follows from it."""
-        block = self.genesis.block
+        """Write the state that the genesis describes: the first block and what follows from it."""
+        block, earlier = self.genesis.block, self.genesis.restart
+        height = block.header.height
         full = FullBlock(block, ())
-        changes: dict[bytes, bytes | None] = dict(genesis_state(self.genesis))
-        trie = update(self._trie, EMPTY_ROOT, changes)
+        if earlier is None:
+            changes: dict[bytes, bytes | None] = dict(genesis_state(self.genesis))
+        elif self._base.scan(b"", limit=1):
+            changes = dict(restart_state(self._base, self.genesis))
+        else:
+            raise StoreError(
+                "this network goes on from an earlier chain, whose state this home lacks; copy the "
+                "database of another member's stopped node, but never its journal"
+            )
+        trie = update(self._trie, earlier.state_root if earlier else EMPTY_ROOT, changes)
         self.store.put_executed(full)
         self._commit_batch(
             [
                 *Store.final_writes(full, (), ()),
-                *Store.epoch_writes(0, 0, self.genesis.validator_set),
-                *Store.tip_writes(block.digest, 0, None),
+                *Store.epoch_writes(0, height, self.genesis.validator_set),
+                *Store.tip_writes(block.digest, height, None),
+                *Store.kept_writes(height + 1),
                 *Store.result_writes(trie.root, merkle.EMPTY_ROOT),
                 *self.store.state_writes(changes.items()),
                 *self.store.trie_writes(trie.stored, trie.leaves),
