@@ -19,7 +19,7 @@ from node.cli.common import (
     passphrase_for,
     passphrase_option,
     show,
-    submit_calls,
+    submit,
     table,
 )
 from node.cli.gov import put_to_vote, show_proposed
@@ -317,9 +317,10 @@ def call(
     if seal is not None and forward is not None:
         raise click.UsageError("give --seal or --forward, not both")
     passphrase = passphrase_for(place, passphrase_file, operator)
-    calls = [(name, method, args)]
-    if seal is not None or forward is not None:
-        from node.cli.sealing import id_from, open_here, read_record, seal_to
+    if seal is None and forward is None:
+        state = submit(place, passphrase, name, method, args, operator)
+    else:
+        from node.cli.sealing import id_from, open_here, read_record, seal_to, submit_sealed
 
         if seal is not None:
             content = read_record(seal, name)
@@ -328,8 +329,8 @@ def call(
             own = passphrase if operator is None else passphrase_for(place, None)
             _, content = open_here(place, id_from(place, forward or ""), own)
         args[word], anchor = seal_to(place, content, to)
-        calls.insert(0, anchor)
-    state = submit_calls(place, passphrase, calls, operator)
+        calls = [anchor, (name, method, args)]
+        state = submit_sealed(place, passphrase, args[word], calls, operator)
     show(state, as_json, lambda d: pairs([("txid", d["txid"]), ("height", d["height"])]))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from node.cli.common import Refused, ask
+from node.cli.common import Failed, Refused, ask, submit_calls
 from node.errors import MunimentError
 from node.home import Home
 
@@ -63,6 +63,19 @@ def seal_to(home: Home, content: Content, to: Sequence[str]) -> tuple[bytes, Anc
     found = EnvelopeStore(home.envelopes).put(envelope)
     args = {"id": found, "commitment": envelope.commitment, "parties": envelope.parties}
     return found, ("envelopes", "anchor", args)
+
+
+def submit_sealed(
+    home: Home, passphrase: str, envelope: bytes, calls: Sequence[Anchor], operator: str | None
+) -> dict[str, Any]:
+    """Submit calls of which one anchors `envelope`, which is kept only if they take effect."""
+    from node.envelopes.store import EnvelopeStore
+
+    try:
+        return submit_calls(home, passphrase, calls, operator)
+    except Failed:
+        EnvelopeStore(home.envelopes).discard(envelope)
+        raise
 
 
 def open_here(home: Home, envelope: bytes, passphrase: str) -> tuple[Envelope, Content]:

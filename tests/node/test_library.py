@@ -259,7 +259,9 @@ def test_an_invoice_reaches_its_parties_and_a_forger_fails(office: Office) -> No
     record = office.file("invoice", {"number": "007", "total": "100.00", "goods": "图纸"})
     sealed = (*call, "issue", "invoice=land/007", "buyer=civil", "--seal", record, "--to", "civil")
     office.at("land", *sealed)
+    kept = sorted(office.net.home("land").envelopes.iterdir())
     office.refused("land", "duplicate", *sealed)
+    assert sorted(office.net.home("land").envelopes.iterdir()) == kept, "nothing stays of a failure"
     envelope = office.ask("e-invoice", "invoice", "invoice=land/007")["envelope"]
     shown = office.at("civil", "envelope", "show", envelope, "--wait", "20")
     assert shown["fields"] == {"number": "007", "total": "100.00", "goods": "图纸"}
