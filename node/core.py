@@ -226,6 +226,8 @@ class Core:
         self.machine: Machine
         self.is_started = False
         self.final_at_ms = 0
+        self.clock_skew_ms = 0
+        """The own clock less the timestamp of the last block, when that was news."""
 
     @property
     def is_forgetful(self) -> bool:
@@ -785,6 +787,8 @@ class Core:
             self._tell(BlockFinal(entry))
         tip = self.ledger.tip
         self.final_at_ms = self._now.wall
+        if not self.sync.is_active and not self.peers.ahead_of(tip.header.height):
+            self._watch_clock(self._now.wall - tip.header.timestamp)
         self._extra.clear()
         height = tip.header.height
         self._pinned = {d: f for d, f in self._pinned.items() if f.block.header.height > height}
@@ -803,6 +807,13 @@ class Core:
         elif height % PATIENCE_HEIGHTS == 0:
             self._has_errands = True
         return True
+
+    def _watch_clock(self, skew_ms: int) -> None:
+        """Say it once when the own clock and the network's time part by more than is allowed."""
+        drift_ms = self.ledger.validators.parameters.drift_ms
+        if abs(skew_ms) > drift_ms >= abs(self.clock_skew_ms):
+            log.error("the clock of this machine is off; set it right", by_s=skew_ms / 1_000)
+        self.clock_skew_ms = skew_ms
 
     def _tell(self, outcome: Outcome) -> None:
         for listener in self._listeners:

@@ -103,6 +103,8 @@ async def _run(
         Signer(load_key(path, "voting", passphrase))
         for path in find_keys(home.keys, "voting").values()
     ]
+    if not voting:
+        raise StartError(f"{home.key('voting')} is missing; restore it from a backup")
     store = Store(LevelDB(home.database, cache_bytes=settings.storage.cache_mib << 20))
     ledger = Ledger(genesis, store, cache_bytes=settings.storage.cache_mib << 20, versions=versions)
     node_seed = load_key(_find_node_key(home, ledger, name), "node", passphrase)

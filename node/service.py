@@ -151,6 +151,7 @@ class Service:
             "tip": core.ledger.tip.digest.hex(),
             "finalized_at_ms": core.final_at_ms,
             "age_ms": max(0, now.wall - core.final_at_ms),
+            "clock_off_ms": self._clock_off_ms(),
             "epoch": core.machine.epoch,
             "view": core.machine.view,
             "leader": validators.validators[validators.leader(core.machine.view)].name,
@@ -173,6 +174,12 @@ class Service:
             "listening": self._addresses(),
             "pid": os.getpid(),
         }
+
+    def _clock_off_ms(self) -> int:
+        """How far the clock is off, 0 while it is within the governed drift of the network's."""
+        skew_ms = self._core.clock_skew_ms
+        drift_ms = self._core.ledger.validators.parameters.drift_ms
+        return skew_ms if abs(skew_ms) > drift_ms else 0
 
     def _state_sync(self) -> dict[str, Any] | None:
         sync = self._core.state_sync

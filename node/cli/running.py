@@ -66,6 +66,15 @@ def status(home: Path, as_json: bool) -> None:
             click.echo(f"Protocol version {planned} is decided; this release {has}.")
         if d["state"] == "no quorum":
             click.echo("Too few validators are connected; nothing becomes final until some return.")
+        if d["clock_off_ms"]:
+            seconds, way = (
+                abs(d["clock_off_ms"]) / 1_000,
+                "fast" if d["clock_off_ms"] > 0 else "slow",
+            )
+            click.echo(
+                f"This machine's clock is {seconds:.0f} s {way} against the network: set it right "
+                "(timedatectl set-ntp true). Until then this node's blocks are refused."
+            )
         if d["state_sync"]:
             sync = d["state_sync"]
             click.echo(f"Fetching a snapshot: {sync['phase']}, {sync['cells']} of {sync['of']}.")

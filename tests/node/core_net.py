@@ -39,7 +39,13 @@ class Host:
         self.dropped: list[TransactionDropped] = []
         self.votes: list[Vote] = []
         self.core: Core | None = None
+        self.skew_ms = 0
         self.keeping = Keeping()
+
+    @property
+    def now(self) -> Now:
+        """What this machine's clocks say."""
+        return Now(self.net.time, WALL + self.net.time + self.skew_ms)
 
     @property
     def key(self) -> bytes:
@@ -67,7 +73,7 @@ class Host:
             envelopes=self.envelopes,
         )
         self.core.votes_seen = self.votes.append
-        self.core.start(self.net.now)
+        self.core.start(self.now)
         for other in self.net.hosts.values():
             if other is not self and other.core is not None and self.net.linked(self, other):
                 self.core.peer_up(other.key, self.net.now)
@@ -131,7 +137,7 @@ class Net:
     def after_turn(self, host: Host) -> None:
         core = host.core
         assert core is not None
-        core.end_turn(self.now)
+        core.end_turn(host.now)
         if core.records:
             host.journal.append(core.records)
             core.records = []
@@ -162,11 +168,11 @@ class Net:
                 _, _, name, sender, kind, payload = heapq.heappop(self.queue)
                 host = self.hosts[name]
                 if host.core is not None:
-                    host.core.receive(sender, kind, payload, self.now)
+                    host.core.receive(sender, kind, payload, host.now)
                     self.after_turn(host)
             for host in alive:
                 if host.core is not None and host.core.deadline_ms <= self.time:
-                    host.core.tick(self.now)
+                    host.core.tick(host.now)
                     self.after_turn(host)
             if not times or min(times) >= end:
                 self.time = end

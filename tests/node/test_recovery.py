@@ -170,3 +170,32 @@ def test_evidence_outlives_the_process_and_counts_once_a_key_and_epoch(net: Net)
         assert core.evidence == [kept.evidence]
     forged = replace(kept.evidence, first=replace(kept.evidence.first, signature=bytes(64)))
     assert not replace(kept, evidence=forged).is_valid(core.ledger.store, net.genesis.chain_id)
+
+
+@pytest.mark.parametrize("skew_ms", [-3_600_000, 3_600_000])
+def test_a_clock_that_is_off_is_told_and_stops_nobody(net: Net, skew_ms: int) -> None:
+    host = net.hosts["d"]
+    host.kill()
+    host.skew_ms = skew_ms
+    host.start()
+    net.submit("a")
+    net.run(6_000)
+    core = host.core
+    assert core is not None
+    assert abs(core.clock_skew_ms - skew_ms) < 5_000
+    assert max(net.heights()) - min(net.heights()) <= 1
+    for name in "abc":
+        other = net.hosts[name].core
+        assert other is not None
+        assert abs(other.clock_skew_ms) < SHORT.drift_ms
+    # Once mended, its blocks are taken again.
+    host.skew_ms = 0
+    net.run(4_000)
+    proposers = {
+        full.block.header.proposer
+        for height in range(max(net.heights()) - 8, max(net.heights()))
+        if (full := core.ledger.store.block_at(height)) is not None
+    }
+    assert "d" in proposers
+    assert abs(core.clock_skew_ms) < SHORT.drift_ms
+    net.check()
