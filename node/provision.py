@@ -91,7 +91,7 @@ def make_network(folder: Path, names: Sequence[str], parameters: Parameters) -> 
     if len(set(names)) != len(names) or not names:
         raise ProvisionError("the members' names must be distinct, and at least one")
     homes: list[tuple[Home, Card, Signer]] = []
-    for name, port in zip(names, _free_ports(len(names)), strict=True):
+    for name, port in zip(names, free_ports(len(names)), strict=True):
         passphrase = secrets.token_hex(16)
         address = (f"/ip4/127.0.0.1/tcp/{port}",)
         made = make_home(folder / name, name, passphrase, address, address)
@@ -115,7 +115,7 @@ def make_network(folder: Path, names: Sequence[str], parameters: Parameters) -> 
     return signed
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ask the system for free loopback ports; they are free until somebody takes them."""
     held = [socket.socket() for _ in range(count)]
     try:

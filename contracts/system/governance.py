@@ -214,6 +214,12 @@ def _needed(voters: int, threshold_bp: int) -> int:
     return -(-voters * threshold_bp // 10_000)
 
 
+def planned_version(state: StateReader) -> int | None:
+    """The protocol version that was decided and is not in force yet."""
+    planned = Reader(state, NAME).get(_VERSION)
+    return None if planned is None else planned[0]
+
+
 # Methods
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from node.cli.common import (
-    Refused,
+    Failed,
     connect,
     home_option,
     json_option,
@@ -135,7 +135,7 @@ def register(
     }
     try:
         state = submit(place, passphrase, "catalogue", "register", args)
-    except Refused:
+    except Failed:  # for good; anything else may yet become final
         vault.erase(place.vault, name, version, keyring)
         raise
     data = {
