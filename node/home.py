@@ -33,6 +33,10 @@ class Home:
     def genesis(self) -> Path:
         return self.path / "genesis.json"
 
+    def aside(self, name: str, chain_id: bytes) -> Path:
+        """Where something of an earlier chain is kept: `db-1a2b3c4d`, for example."""
+        return self.path / f"{name}-{chain_id[:4].hex()}"
+
     @property
     def card(self) -> Path:
         return self.path / "card.json"
