@@ -311,8 +311,8 @@ class TrieCache:
     def put(self, parts: Mapping[bytes, Part | None]) -> None:
         """Take over parts that have become final."""
         for path, part in parts.items():
-            self._old.pop(path, None)
             if part is None:
+                self._old.pop(path, None)
                 gone = self._young.pop(path, None)
                 self._young_bytes -= 0 if gone is None else _size(gone)
             else:
