@@ -211,8 +211,7 @@ class Core:
                 clerk.accuse(kept.voting_key, kept.evidence)
         self.courier: Courier | None = None
         if envelopes is not None:
-            shared = (self.outbox, peers, ledger.state)
-            self.courier = Courier(name, self._chain_id, envelopes, *shared)
+            self.courier = Courier(name, envelopes, self.outbox, peers, ledger.state)
         self._now = Now(0, 0)
         self._events: deque[Event] = deque()
         self._checking: Proposal | None = None
@@ -539,7 +538,7 @@ class Core:
             case FrameKind.ENVELOPE_REQUEST if self.courier is not None:
                 self.courier.serve(peer, payload)
             case FrameKind.ENVELOPE if self.courier is not None:
-                self.courier.take(peer, payload)
+                self.courier.take(peer, payload, self._now.monotonic)
             case _:
                 raise DecodeError(f"unknown frame kind {kind}")
 
