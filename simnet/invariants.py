@@ -208,7 +208,11 @@ class Invariants:
             raise Violation("a dead process is silent", host.label)
         genesis = host.genesis
         above = parent.header if parent else genesis.block.header
-        parameters = core.ledger.validators.parameters
+        validators = core.ledger.store.validator_set(header.epoch)
+        if validators is None:
+            raise Violation("validity", f"{host.label} has no validator set for {header.epoch}")
+        parameters = validators.parameters
+        self._require(header.set_hash == validators.hash, "validator set", height)
         self._require(header.parent == above.digest, "parent", height)
         self._require(header.chain_id == genesis.chain_id, "chain id", height)
         self._require(header.timestamp > above.timestamp, "timestamp above the parent's", height)

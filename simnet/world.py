@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from random import Random
 
 import structlog
@@ -29,6 +30,7 @@ from simnet.adversaries import ADVERSARIES, Coalition
 from simnet.clock import START_MS, elapsed_ms, sleep_until_ms
 from simnet.determinism import run_seeded
 from simnet.faults import FAULTS, run_faults
+from simnet.government import Government
 from simnet.host import Host, Identity
 from simnet.invariants import Invariants, Violation
 from simnet.load import Load
@@ -131,7 +133,7 @@ class World:
     def _build(self) -> None:
         scenario, seed = self.scenario, self._seed
         self.network = Network(Random(f"network/{seed}"), self.fired)
-        identities = [Identity.create(f"m{i:03}") for i in range(scenario.nodes)]
+        identities = [Identity.create(f"m{i:03}") for i in range(scenario.nodes + scenario.spare)]
         parameters = Parameters(
             fault_model=scenario.fault_model,
             epoch_length=scenario.epoch_length,
@@ -142,9 +144,11 @@ class World:
             drift_ms=10_000,
             replay_window=60,
         )
-        self.genesis = Genesis(
-            "simnet", START_MS, tuple(Member(i.card) for i in identities), parameters
+        founders = tuple(
+            Member(identity.card, roles=("validator",) if i < scenario.nodes else ("observer",))
+            for i, identity in enumerate(identities)
         )
+        self.genesis = Genesis("simnet", START_MS, founders, parameters)
         self.hosts = [
             Host(
                 identity,
@@ -198,6 +202,8 @@ class World:
     async def _run_phases(self) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(Load(self).run)
+            if self.scenario.spare:
+                nursery.start_soon(Government(self).run)
             nursery.start_soon(self._watch)
             self.coalition.start(nursery)
             await run_faults(self)
@@ -363,8 +369,7 @@ class World:
 
     def _summarise(self) -> None:
         report, invariants = self.report, self.invariants
-        epochs = {block.header.epoch for block in invariants.chain}
-        self.fired["epoch change"] += max(0, len(epochs) - 1)
+        self._count_epochs()
         report.digest, report.events = self.trace.digest, self.trace.count
         report.tail = list(self.trace.events)
         report.labels = tuple(host.label for host in self.hosts)
@@ -378,6 +383,24 @@ class World:
         traffic = self.network.traffic
         report.frames = {_frame_name(k): v for k, v in sorted(traffic.frames.items())}
         report.bytes = {_frame_name(k): v for k, v in sorted(traffic.bytes.items())}
+
+    def _count_epochs(self) -> None:
+        """Count the epochs and how their validators and parameters changed."""
+        honest = [host for host in self.hosts if host.is_honest and host.core is not None]
+        best = max(honest, key=lambda host: host.height, default=None)
+        sets = [self.genesis.validator_set]
+        while best is not None and best.core is not None:
+            following = best.core.ledger.store.validator_set(len(sets))
+            if following is None:
+                break
+            sets.append(following)
+        for before, after in pairwise(sets):
+            self.fired["epoch change"] += 1
+            self.fired["validators changed"] += before.validators != after.validators
+            self.fired["parameters changed"] += before.parameters != after.parameters
+        first = set(sets[0].validators)
+        if any(first.isdisjoint(each.validators) for each in sets):
+            self.fired["no first validator left"] += 1
 
 
 def _frame_name(kind: int) -> str:
