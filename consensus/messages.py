@@ -278,6 +278,13 @@ class Evidence:
             vote.is_valid(chain_id, validators) for vote in (self.first, self.second)
         )
 
+    def is_signed_by(self, chain_id: bytes, key: bytes) -> bool:
+        """Tell whether `key` signed both votes, whatever its index in a set was."""
+        return is_conflict(self.first, self.second) and all(
+            verify(key, vote.statement.kind, chain_id, vote.statement.encoded, vote.signature)
+            for vote in (self.first, self.second)
+        )
+
     def to_value(self) -> Value:
         return [self.first.to_value(), self.second.to_value()]
 

@@ -30,6 +30,7 @@ _BOUNDS: dict[str, tuple[int, int]] = {
     "delta_cap_ms": (10, 600_000),
     "retry_ms": (50, 60_000),
     "idle_ms": (10, 3_600_000),
+    "interval_ms": (0, 60_000),
     "drift_ms": (100, 3_600_000),
     "max_block_transactions": (1, 20_000),
     "max_block_bytes": (4_096, 32 << 20),
@@ -47,7 +48,8 @@ class Parameters:
     """Governed limits; times in milliseconds, sizes in bytes. Part of the validator set's hash.
 
     `delta_ms` bounds the network delay that Simplex assumes: the leader timer is two of it, the
-    advance timer three. `replay_window` is the number of heights a transaction may be valid for.
+    advance timer three. After a full block the next leader waits `interval_ms`, after a lesser one
+    in proportion. `replay_window` is the number of heights a transaction may be valid for.
     `max_gas` bounds what deployed contracts may do in a transaction, `max_block_gas` in a block; a
     unit is about 100 ns.
     """
@@ -59,6 +61,7 @@ class Parameters:
     delta_cap_ms: int = 4_000
     retry_ms: int = 1_000
     idle_ms: int = 10_000
+    interval_ms: int = 600
     drift_ms: int = 30_000
     max_block_transactions: int = 2_000
     max_block_bytes: int = 2 << 20

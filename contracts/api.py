@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NoReturn
 
 import cbor2
@@ -17,6 +17,12 @@ from contracts.starlark.thread import Thread
 from contracts.state import Overlay, StateReader
 
 MAX_DETAIL = 256
+DUTIES = ("admin", "approver", "auditor", "dispatcher", "steward")
+"""What an operator may be trusted with."""
+ADMIN, APPROVER, STEWARD = "admin", "approver", "steward"
+NODE = "node"
+"""Stands for the member's node, as an operator's name and as a duty."""
+ACTING = ("approver", "dispatcher", "steward")
 
 
 class Failure(Exception):
@@ -53,6 +59,21 @@ class BlockContext:
     last_height: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """Who signed for the member, with the duties that hold at this block; others have lapsed."""
+
+    name: str
+    duties: frozenset[str]
+    lapsed: frozenset[str]
+
+    def require(self, duties: tuple[str, ...]) -> None:
+        """Fail unless the operator has one of `duties`."""
+        if self.duties.isdisjoint(duties):
+            is_lapsed = not self.lapsed.isdisjoint(duties)
+            fail(Code.DUTY_LAPSED if is_lapsed else Code.NEEDS_DUTY, " or ".join(duties))
+
+
 class Reader:
     """Read access to one contract's part of the state; values are what the codec allows.
 
@@ -71,6 +92,11 @@ class Reader:
         data = self._state.get(self._prefix + key)
         return None if data is None else cbor2.loads(data)
 
+    def peek(self, key: bytes) -> Any:
+        """Like `get`, for what many transactions read: shared, so made of immutable values."""
+        data = self._state.get(self._prefix + key)
+        return None if data is None else _decode_shared(data)
+
     def scan(self, prefix: bytes, after: bytes = b"", limit: int = 100) -> list[tuple[bytes, Any]]:
         """Up to `limit` pairs with key under `prefix` and above `after`, sorted by key."""
         own = self._prefix
@@ -79,14 +105,22 @@ class Reader:
         return [(key[len(own) :], cbor2.loads(value)) for key, value in rows]
 
 
+@lru_cache(maxsize=512)
+def _decode_shared(data: bytes) -> Any:
+    return cbor2.loads(data, immutable=True)
+
+
 class Execution:
     """One transaction in execution: what its calls share.
 
     `contracts` are the ledger's own, `find` returns a deployed one; `gas` is for the latter.
+    `sender` is the member; `operator` signed for it, None if the member's own key did. `persons`
+    are the two operators behind a call that was prepared and confirmed.
     """
 
     __slots__ = (
-        "block", "contracts", "events", "find", "key", "overlay", "sender", "thread", "txid",
+        "block", "contracts", "events", "find", "key", "operator", "overlay", "persons", "sender",
+        "thread", "txid",
     )  # fmt: skip
 
     def __init__(
@@ -99,12 +133,15 @@ class Execution:
         key: bytes,
         txid: bytes,
         gas: int,
+        operator: Operator | None = None,
     ) -> None:
         self.block = block
         self.overlay = overlay
         self.contracts = contracts
         self.find = find
         self.sender = sender
+        self.operator = operator
+        self.persons: tuple[str, ...] = ()
         self.key = key
         self.txid = txid
         self.thread = Thread(gas)
@@ -117,14 +154,21 @@ class Execution:
 
         Raises Failure; what was written until then is the caller's to undo.
         """
+        found, signature = self.find_method(contract, method)
+        if self.operator is not None and caller is None and not self.persons:
+            self.operator.require(signature.duties)
+        check_arguments(signature.arguments, args, signature.optional)
+        return signature.run(Context(self, found, index, caller), args)
+
+    def find_method(self, contract: str, method: str) -> tuple[Contract, Signature]:
+        """Fails if there is no such contract or method."""
         found = self.contracts.get(contract) or self.find(self.overlay, contract)
         if found is None:
             fail(Code.UNKNOWN_CONTRACT, plain(contract))
         signature = found.methods.get(method)
         if signature is None:
             fail(Code.UNKNOWN_METHOD, plain(method))
-        check_arguments(signature.arguments, args, signature.optional)
-        return signature.run(Context(self, found, index, caller), args)
+        return found, signature
 
 
 class Context:
@@ -154,8 +198,9 @@ class Context:
         """
         mine = self._execution
         shared = (mine.block, mine.overlay, mine.contracts, mine.find)
-        execution = Execution(*shared, mine.sender, mine.key, mine.txid, gas)
+        execution = Execution(*shared, mine.sender, mine.key, mine.txid, gas, mine.operator)
         execution.events = mine.events
+        execution.persons = mine.persons
         return Context(execution, contract, self.index, self.caller)
 
     def mark(self) -> tuple[int, int]:
@@ -186,8 +231,40 @@ class Context:
         return self._execution.sender
 
     @property
+    def operator(self) -> Operator | None:
+        """Who signed for the sender; None if its own key did."""
+        return self._execution.operator
+
+    @property
+    def persons(self) -> tuple[str, ...]:
+        """Names of the operators who answer for this call; "" is the member's own key."""
+        if self._execution.persons:
+            return self._execution.persons
+        return () if self.operator is None else (self.operator.name,)
+
+    def require_second(self) -> None:
+        """Fail if one operator alone asks for what needs two persons."""
+        if self.operator is not None and not self._execution.persons:
+            fail(Code.NEEDS_SECOND)
+
+    def find_method(self, contract: str, method: str) -> Signature:
+        """Fails if there is no such contract or method."""
+        return self._execution.find_method(contract, method)[1]
+
+    def run_seconded(
+        self, contract: str, method: str, args: dict[str, Value], persons: tuple[str, str]
+    ) -> None:
+        """Run a call of the sender for which two persons answer; their duties are the caller's."""
+        execution = self._execution
+        if execution.persons:
+            fail(Code.BAD_ARGUMENT, "a confirmed call cannot confirm another")
+        execution.persons = persons
+        execution.run(self.index, None, contract, method, args)
+        execution.persons = ()
+
+    @property
     def key(self) -> bytes:
-        """The member key that signed, 32 bytes."""
+        """The key that signed, 32 bytes."""
         return self._execution.key
 
     @property
@@ -243,11 +320,15 @@ Query = Callable[[StateReader, Args], Value]
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A method with the checkers of its arguments; those in `optional` may be left out."""
+    """A method with the checkers of its arguments; those in `optional` may be left out.
+
+    An operator with one of `duties` may call it for its member.
+    """
 
     run: Method
     arguments: Mapping[str, Checker]
     optional: frozenset[str] = frozenset()
+    duties: tuple[str, ...] = ACTING
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from contracts.codes import NAMES, Code
 from contracts.envelope import Transaction
 from contracts.receipts import Receipt
 from contracts.state import Overlay, StateReader
-from contracts.system import VERSIONS, members, schedule
+from contracts.system import VERSIONS, Versions, members, operators, schedule
 from contracts.system.contracts import find
 
 
@@ -78,26 +78,32 @@ def check_admission(
         return Rejection(Code.EXPIRED, transaction.valid_until)
     if transaction.valid_until >= height + parameters.replay_window:
         return Rejection(Code.TOO_FAR_AHEAD, height + parameters.replay_window - 1)
-    record = members.get(state, transaction.sender)
+    member, slash, operator = transaction.sender.partition("/")
+    record = members.peek(state, member)
     if record is None:
         return Rejection(Code.UNKNOWN_SENDER, None)
     if record["status"] != "active":
         return Rejection(Code.SENDER_NOT_ACTIVE, None)
-    if record["member_key"] != transaction.key:
-        return Rejection(Code.WRONG_KEY, None)
-    return None
+    if record["member_key"] == transaction.key and not slash:
+        return None
+    who = operator if slash else None
+    fault = operators.admission_fault(state, record, who, transaction.key, height)
+    return None if fault is None else Rejection(fault, None)
 
 
 def execute_block(
-    state: StateReader, context: BlockContext, transactions: Sequence[Transaction]
+    state: StateReader,
+    context: BlockContext,
+    transactions: Sequence[Transaction],
+    versions: Versions = VERSIONS,
 ) -> BlockResult:
-    """Execute admissible transactions in order on `state`.
+    """Execute admissible transactions in order on `state`, by the rules of the block's version.
 
     A transaction that has become inadmissible since, or that fails, gets a receipt with the
     reason and changes nothing.
     """
     overlay = Overlay(state)
-    contracts = VERSIONS[context.parameters.version]
+    contracts = versions[context.parameters.version]
     work = _begin_block(overlay, context, contracts)
     receipts = [] if work is None else [work]
     gas: list[int] = []
@@ -149,15 +155,18 @@ def _execute(
     and stops the node, since it would otherwise pass for a rule.
     """
     limit = context.parameters.max_gas
+    member, slash, name = transaction.sender.partition("/")
+    operator = operators.load(overlay, member, name, context.timestamp) if slash else None
     execution = Execution(
         context,
         overlay,
         contracts,
         find,
-        transaction.sender,
+        member,
         transaction.key,
         transaction.txid,
         min(limit, block_gas),
+        operator,
     )
     thread = execution.thread
     try:
@@ -174,10 +183,15 @@ def _execute(
 
 
 def query(
-    state: StateReader, version: int, contract: str, method: str, args: dict[str, Value]
+    state: StateReader,
+    version: int,
+    contract: str,
+    method: str,
+    args: dict[str, Value],
+    versions: Versions = VERSIONS,
 ) -> Value:
     """Answer a read-only question. Raises QueryError on a wrong contract, question, argument."""
-    found = VERSIONS[version].get(contract) or find(state, contract)
+    found = versions[version].get(contract) or find(state, contract)
     if found is None:
         raise QueryError(Code.UNKNOWN_CONTRACT, contract)
     signature = found.queries.get(method)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from consensus.codec import (
     DecodeError,
@@ -20,13 +20,13 @@ from consensus.validators import MAX_NAME_BYTES, Parameters
 NONCE_BYTES = 16
 MAX_CONTRACT_NAME_BYTES = 64
 MAX_METHOD_NAME_BYTES = 64
+MAX_SENDER_BYTES = 2 * MAX_NAME_BYTES + 1
 _TAIL_BYTES = 2 + SIGNATURE_BYTES  # the signature's CBOR head (0x58 0x40) and the signature
 _PAIR_HEAD = 0x82
 _TAG = Kind.TRANSACTION.to_bytes(1, "big")
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One method call; `args` is a map as the codec allows it."""
 
     contract: str
@@ -34,13 +34,12 @@ class Call:
     args: dict[str, Value]
 
 
-@dataclass(frozen=True, slots=True)
-class Transaction:
+class Transaction(NamedTuple):
     """A signed list of calls that take effect together or not at all.
 
     `txid` is the hash of what is signed (replay, display); `wid` the hash of all bytes (gossip,
-    blocks): one message can carry two valid signatures. `valid_until` is a height, `timestamp`
-    is the sender's clock in ms UTC.
+    blocks): one message can carry two valid signatures. `sender` is MEMBER, or MEMBER/OPERATOR.
+    `valid_until` is a height, `timestamp` is the sender's clock in ms UTC.
     """
 
     sender: str
@@ -101,7 +100,7 @@ class Transaction:
         if not calls:
             raise DecodeError("calls must be at least one")
         return cls(
-            expect_text(row[0], "sender", MAX_NAME_BYTES),
+            expect_text(row[0], "sender", MAX_SENDER_BYTES),
             expect_bytes(row[1], "key", PUBLIC_KEY_BYTES),
             expect_bytes(row[2], "nonce", NONCE_BYTES),
             expect_int(row[3], "valid_until"),
@@ -113,6 +112,11 @@ class Transaction:
             sha256(_TAG + chain_id + raw[1:-_TAIL_BYTES]),
             sha256(raw),
         )
+
+    @property
+    def member(self) -> str:
+        """The member in whose name it is sent."""
+        return self.sender.partition("/")[0]
 
     def is_signed(self, chain_id: bytes) -> bool:
         """Whether the signature is valid for this chain under the key that it names."""

@@ -7,7 +7,7 @@ The driver feeds it and carries out what it leaves in `records` (journal first) 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -50,9 +50,14 @@ from consensus.messages import (
     decode_message,
     encode_message,
 )
+from consensus.validators import ValidatorSet
+from contracts.codes import Code
 from contracts.envelope import Transaction
+from contracts.system import members
+from node.clerk import PATIENCE_HEIGHTS, Clerk
 from node.envelopes.courier import Courier
 from node.envelopes.store import MAX_MISSING, EnvelopeStore
+from node.errors import MunimentError
 from node.fetch import MAX_HELD_BLOCKS, Fetcher
 from node.gossip import Gossip, overlay
 from node.ledger import Entry, Ledger, full_block_of
@@ -80,6 +85,12 @@ MAX_OPEN_VIEWS = 2_000
 """More views than this without a finalization are a fault of the network, not of the memory."""
 
 log = structlog.get_logger("node")
+
+
+class VersionError(MunimentError):
+    """The network has gone on to a protocol version that this release does not execute."""
+
+    code = "version"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +137,9 @@ class Core:
         listeners: Sequence[Callable[[Outcome], None]] = (),
         cut_off: Callable[[bytes, str], None] = lambda peer, reason: None,
         envelopes: EnvelopeStore | None = None,
+        clerk: Clerk | None = None,
+        spare_signers: Sequence[Signer] = (),
+        admit: Callable[[Mapping[bytes, tuple[str, ...]]], None] = lambda peers: None,
     ) -> None:
         self.ledger = ledger
         self.mempool = mempool
@@ -135,7 +149,11 @@ class Core:
         self.records: list[Vote | Certificate | Proposal] = []
         self.evidence: list[Evidence] = []
         self.votes_seen: Callable[[Vote], None] | None = None
-        self._signer = signer
+        self._signers = (signer, *spare_signers)
+        self._clerk = clerk
+        self._has_errands = False
+        self._admit_peers = admit
+        self._revision = -1
         self._restored = list(restored)
         # The journal may know more than a database that was lost or restored from a backup:
         # what was signed in the epochs before its last one is not in it any more.
@@ -145,10 +163,8 @@ class Core:
         self._listeners = list(listeners)
         self._cut_off = cut_off
         self._chain_id = ledger.genesis.chain_id
-        names = [name, *(peer.name for peer in peers.by_key.values())]
-        self._eager_names = overlay(names, name, self._chain_id)
-        relays = len(self._eager_names) < len(names) - 1
-        self.gossip = Gossip(mempool, self.outbox, relays=relays)
+        self._eager_names: frozenset[str] = frozenset()
+        self.gossip = Gossip(mempool, self.outbox, relays=False)
         self.fetcher = Fetcher(self.outbox, peers, ledger, self._get_transaction)
         self.sync = Sync(self.outbox, peers, ledger)
         self.courier: Courier | None = None
@@ -211,21 +227,19 @@ class Core:
     def _start_epoch(self) -> None:
         ledger = self.ledger
         epoch, validators = ledger.epoch, ledger.validators
-        self.peers.set_validators(validators)
+        self._require_version()
+        self._follow_members(drop=True)
         anchor = ledger.store.block_at(ledger.anchor_height)
         if anchor is None:
             raise AssertionError("the block before the epoch is missing")
         found = ledger.store.finalization_from(ledger.tip.header.height)
         is_inside = ledger.tip.header.height > ledger.anchor_height
-        may_sign = epoch >= self._sign_from_epoch and (
-            validators.index_of(self._signer.public_key) is not None
-        )
         self.machine = Machine(
             self._chain_id,
             epoch,
             validators,
             anchor.block,
-            self._signer if may_sign else None,
+            self._find_signer(validators) if epoch >= self._sign_from_epoch else None,
             tip=ledger.tip if is_inside else None,
             finalization=found[1] if found and is_inside else None,
             forgetful=self._forgetful,
@@ -243,6 +257,50 @@ class Core:
         )
         self._early = []
         log.info("epoch", epoch=epoch, height=ledger.tip.header.height)
+
+    def _require_version(self) -> None:
+        """Stop, with everything final stored, before a height whose rules are not known here."""
+        version, known = self.ledger.validators.parameters.version, sorted(self.ledger.versions)
+        if version not in known:
+            raise VersionError(
+                f"from height {self.ledger.anchor_height + 1} on the network executes protocol "
+                f"version {version}; this release executes {', '.join(map(str, known))}. Install "
+                "one that has it and start again: the node goes on where it stopped"
+            )
+
+    def _find_signer(self, validators: ValidatorSet) -> Signer | None:
+        """The own key that votes in `validators`, if one does."""
+        for signer in self._signers:
+            if validators.index_of(signer.public_key) is not None:
+                return signer
+        return None
+
+    def _follow_members(self, *, drop: bool) -> None:
+        """Let peers, gossip and waiting transactions follow the members of the final state."""
+        ledger = self.ledger
+        state = ledger.state()
+        self._has_errands = True
+        self._revision = members.revision(state)
+        records = members.list_all(state)
+        for key in self.peers.follow(records, self.name, ledger.tip.header.height, drop=drop):
+            self.sync.forget(key)
+        self.peers.set_validators(ledger.validators)
+        names = [self.name, *sorted({peer.name for peer in self.peers.by_key.values()})]
+        self._eager_names = overlay(names, self.name, self._chain_id)
+        self.gossip.relays = len(self._eager_names) < len(names) - 1
+        self._admit_peers({peer.key: peer.addresses for peer in self.peers.by_key.values()})
+        self._drop_inadmissible()
+
+    def _drop_inadmissible(self) -> None:
+        """Forget waiting transactions that no block may hold any more."""
+        for wid in list(self.mempool.wids()):
+            transaction = self.mempool.get(wid)
+            rejection = None if transaction is None else self.ledger.check_admission(transaction)
+            if transaction is None or rejection is None or rejection.code == Code.TOO_FAR_AHEAD:
+                continue
+            self.mempool.remove(wid)
+            refusal = Refusal(rejection.name, render(rejection.code, rejection.details))
+            self._tell(TransactionDropped(transaction, refusal))
 
     def _reload(self) -> None:
         """Execute again what was executed before a restart and is not final yet."""
@@ -289,6 +347,8 @@ class Core:
     def end_turn(self, now: Now) -> None:
         """Push what has gathered; called once after each batch of inputs."""
         self._now = now
+        if self._has_errands:
+            self._run_errands(now)
         eager: list[bytes] = []
         lazy: list[bytes] = []
         for peer in self.peers.connected():
@@ -299,6 +359,20 @@ class Core:
             self._was_working = working
             self._events.append(Work(working))
             self._run()
+
+    def _run_errands(self, now: Now) -> None:
+        """Submit what the node has to tell the chain, once it has caught up."""
+        height = self.ledger.tip.header.height
+        is_alone = bool(self.peers.by_key) and not self.peers.connected()
+        if self._clerk is None or self._forgetful or is_alone or self.sync.is_active:
+            return
+        if self.peers.ahead_of(height):
+            return
+        self._has_errands = False
+        for transaction in self._clerk.write(self.ledger.state(), height, now.wall):
+            refused = self.submit(transaction.raw, now)
+            if isinstance(refused, Refusal):
+                log.warning("the node's own transaction is refused", reason=refused.reason)
 
     def _has_work(self) -> bool:
         return len(self.mempool) > self.ledger.unfinal_transactions
@@ -434,6 +508,11 @@ class Core:
         log.error("validator contradicts itself", name=accused, view=evidence.first.statement.view)
         if len(self.evidence) < MAX_EVIDENCE:
             self.evidence.append(evidence)
+        if self._clerk is not None:
+            self._clerk.accuse(
+                self.ledger.validators.validators[evidence.first.signer].key, evidence
+            )
+            self._has_errands = True
 
     def _build(self, effect: Build) -> None:
         parameters = self.ledger.validators.parameters
@@ -589,6 +668,10 @@ class Core:
                 self.courier.look(self._now.monotonic)
         if height == self.machine.last_height:
             self._start_epoch()
+        elif members.revision(self.ledger.state()) != self._revision or self.peers.has_stop(height):
+            self._follow_members(drop=False)
+        elif height % PATIENCE_HEIGHTS == 0:
+            self._has_errands = True
 
     def _tell(self, outcome: Outcome) -> None:
         for listener in self._listeners:

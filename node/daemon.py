@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import structlog
@@ -19,15 +19,16 @@ import config
 from config.settings import Log as LogSettings
 from consensus.crypto import Signer
 from consensus.events import Now
-from consensus.genesis import Genesis
 from consensus.messages import Vote
+from contracts.system import VERSIONS, Versions, members
+from node.clerk import Clerk, Duty
 from node.core import Core
 from node.driver import Driver
 from node.envelopes.store import EnvelopeStore
 from node.errors import MunimentError
 from node.home import Home
 from node.journal_file import JournalFile
-from node.keys import load_key
+from node.keys import find_keys, load_key
 from node.ledger import Ledger
 from node.mempool import Mempool
 from node.network import SignedGenesis, load_genesis
@@ -61,8 +62,11 @@ class MachineClock:
             await event.wait()
 
 
-def run(path: Path, passphrase: str) -> None:
-    """Run the node of a home until SIGTERM or SIGINT. Raises MunimentError."""
+def run(path: Path, passphrase: str, versions: Versions = VERSIONS) -> None:
+    """Run the node of a home until SIGTERM or SIGINT. Raises MunimentError.
+
+    `versions` are the protocol versions that the release executes.
+    """
     home = Home(path)
     home.require()
     try:
@@ -74,7 +78,7 @@ def run(path: Path, passphrase: str) -> None:
     lock = home.lock()
     try:
         _configure_log(settings.log)
-        trio.run(_run, home, settings, signed, passphrase)
+        trio.run(_run, home, settings, signed, passphrase, versions)
     finally:
         os.close(lock)
 
@@ -88,41 +92,48 @@ def _require_signed(signed: SignedGenesis, home: Home) -> None:
 
 
 async def _run(
-    home: Home, settings: config.Settings, signed: SignedGenesis, passphrase: str
+    home: Home,
+    settings: config.Settings,
+    signed: SignedGenesis,
+    passphrase: str,
+    versions: Versions,
 ) -> None:
     genesis, name = signed.genesis, settings.node.name
-    voting = Signer(load_key(home.key("voting"), "voting", passphrase))
-    node_seed = load_key(home.key("node"), "node", passphrase)
-    node_key = Signer(node_seed).public_key
-    card = next((m.card for m in genesis.members if m.name == name), None)
-    if card is None or card.node_key != node_key:
-        raise StartError(f"{home.genesis} has no member {name} with the keys of {home.path}")
-    peers = _find_peers(settings, genesis, node_key, home)
+    voting = [
+        Signer(load_key(path, "voting", passphrase))
+        for path in find_keys(home.keys, "voting").values()
+    ]
     store = Store(LevelDB(home.database, cache_bytes=settings.storage.cache_mib << 20))
-    ledger = Ledger(genesis, store, cache_bytes=settings.storage.cache_mib << 20)
-    journal = _open_journal(home, voting.public_key)
+    ledger = Ledger(genesis, store, cache_bytes=settings.storage.cache_mib << 20, versions=versions)
+    node_seed = load_key(_find_node_key(home, ledger, name), "node", passphrase)
+    node = Signer(node_seed)
+    peers = _find_peers(settings, ledger, node.public_key, home)
+    voting_keys = [signer.public_key for signer in voting]
+    journal = _open_journal(home, voting_keys)
     transport = Libp2pTransport(node_seed, settings.network.listen, genesis.chain_id[:8].hex())
     core = Core(
         ledger,
         Mempool(settings.mempool.max_transactions, settings.mempool.max_mib << 20),
         peers,
         name=name,
-        signer=voting,
+        signer=voting[0],
         restored=journal.restored,
         forgetful=journal.is_forgetful,
         delta_ms=settings.consensus.delta_ms or None,
         cut_off=transport.cut_off,
         envelopes=EnvelopeStore(home.envelopes),
+        clerk=Clerk(Duty(name, node, voting_keys), genesis.chain_id, versions),
+        spare_signers=voting[1:],
+        admit=lambda found: transport.admit(_dialled(found)),
     )
     if settings.log.votes:
         core.votes_seen = _vote_recorder(home.path / settings.log.votes)
     clock = MachineClock()
-    driver = Driver(core, transport, journal, clock, voting.public_key)
+    driver = Driver(core, transport, journal, clock, voting_keys[0])
     service = Service(
         core, driver, transport, genesis, clock, lambda: [str(a) for a in transport.addresses]
     )
     server = service.server = Server(home.socket, service.methods)
-    transport.admit({peer.key: peer.addresses for peer in peers.by_key.values()})
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_stop_on_signal, nursery.cancel_scope)
@@ -151,33 +162,68 @@ def _first(group: BaseExceptionGroup[MunimentError]) -> MunimentError:
     return found
 
 
-def _find_peers(settings: config.Settings, genesis: Genesis, node_key: bytes, home: Home) -> Peers:
+def _find_node_key(home: Home, ledger: Ledger, name: str) -> Path:
+    """Return the file of the node key that the chain knows; StartError if none is of this home.
+
+    A member that is not admitted yet starts with its newest key, and follows once it is let in.
+    """
+    found = find_keys(home.keys, "node")
+    if not found:
+        raise StartError(f"{home.key('node')} is missing; restore it from a backup")
+    record = members.get(ledger.state(), name)
+    if record is None:
+        log.warning("this member is not in the chain yet; waiting to be let in", name=name)
+        return list(found.values())[-1]
+    old, stops_at = record["stopping"].get("node", (b"", 0))
+    key = record["node_key"]
+    if key not in found and old in found and ledger.tip.header.height <= stops_at:
+        key = old
+    if key not in found:
+        raise StartError(
+            f"the chain knows {name} by the node key {key.hex()}, which {home.keys} does not hold; "
+            "restore it from a backup, or have it replaced: muniment member new-keys"
+        )
+    return found[key]
+
+
+def _find_peers(settings: config.Settings, ledger: Ledger, node_key: bytes, home: Home) -> Peers:
     """Collect the other members; raises StartError on a name or address that is none."""
-    known = [member.name for member in genesis.members]
-    for name in settings.network.peers:
+    known = [record["name"] for record in members.list_all(ledger.state())]
+    for name, addresses in settings.network.peers.items():
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
             hint = f"did you mean {near[0]}?" if near else f"members are {', '.join(known)}"
             raise StartError(f"{home.settings}: unknown member network.peers.{name}; {hint}")
-    peers = Peers.from_genesis(genesis, node_key, settings.network.peers)
-    for peer in peers.by_key.values():
-        for address in peer.addresses:
+        for address in addresses:
             try:
                 parse_address(address)
             except ValueError as error:
                 raise StartError(
-                    f"{peer.name} cannot be dialled at {address!r} ({error}); "
+                    f"{name} cannot be dialled at {address!r} ({error}); "
                     f"correct it in network.peers of {home.settings}"
                 ) from error
-    return peers
+    return Peers.from_genesis(ledger.genesis, node_key, settings.network.peers)
 
 
-def _open_journal(home: Home, voting_key: bytes) -> JournalFile:
+def _dialled(peers: Mapping[bytes, tuple[str, ...]]) -> dict[bytes, tuple[str, ...]]:
+    """Leave out what cannot be dialled: a member may announce anything."""
+    return {key: tuple(filter(_is_address, addresses)) for key, addresses in peers.items()}
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parse_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _open_journal(home: Home, voting_keys: Sequence[bytes]) -> JournalFile:
     """Open the journal; one that is missing beside a database means that votes are forgotten."""
     if home.journal.exists():
-        return JournalFile.open(home.journal, voting_key)
+        return JournalFile.open(home.journal, *voting_keys)
     log.warning("the vote journal is missing; observing until it is safe to vote")
-    return JournalFile.create(home.journal, voting_key, forgetful=True)
+    return JournalFile.create(home.journal, voting_keys[0], forgetful=True)
 
 
 def _vote_recorder(path: Path) -> Callable[[Vote], None]:

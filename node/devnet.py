@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,14 +94,17 @@ class Devnet:
         rows = {name: [process.pid, process.started] for name, process in processes.items()}
         atomic_write(self._file, json.dumps(rows).encode(), 0o600)
 
-    def start(self, *names: str) -> None:
-        """Start the named nodes that do not run, and wait until each answers."""
+    def start(self, *names: str, program: Sequence[str] = ("-m", "node")) -> None:
+        """Start the named nodes that do not run, and wait until each answers.
+
+        `program` tells Python what to run: a release under trial may be another one.
+        """
         running = self.processes()
         for name in names:
             if name in running:
                 continue
             home = self.home(name)
-            command = [sys.executable, "-m", "node", "start", "--home", str(home.path)]
+            command = [sys.executable, *program, "start", "--home", str(home.path)]
             with (home.path / "node.log").open("ab") as log:
                 child = subprocess.Popen(
                     command,
@@ -147,6 +151,14 @@ class Devnet:
             child.wait(POLL_S)
         except subprocess.TimeoutExpired:
             return
+
+    def wait_gone(self, name: str, timeout_s: float = STOP_S) -> None:
+        """Wait until a node has ended by itself. Raises DevnetError."""
+        end = time.monotonic() + timeout_s
+        while name in self.processes():
+            if time.monotonic() > end:
+                raise DevnetError(f"{name} still runs after {timeout_s:.0f} s")
+            self._pause(name)
 
     def kill(self, name: str) -> None:
         """Stop a node as a power cut would: SIGKILL."""

@@ -56,7 +56,7 @@ class Gossip:
     def __init__(self, mempool: Mempool, outbox: Outbox, *, relays: bool) -> None:
         self._mempool = mempool
         self._outbox = outbox
-        self._relays = relays
+        self.relays = relays
         self._fresh: list[Transaction] = []
         self._fresh_bytes = 0
         self._sources: dict[bytes, bytes] = {}
@@ -66,7 +66,7 @@ class Gossip:
 
     def add(self, transaction: Transaction, source: bytes | None, now_ms: int) -> None:
         """Take note of a transaction that is new here; `source` is None for the own members'."""
-        if source is not None and not self._relays:
+        if source is not None and not self.relays:
             return
         if source is not None:
             self._sources[transaction.wid] = source

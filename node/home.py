@@ -68,8 +68,17 @@ class Home:
         """Present in trial networks only; elsewhere the passphrase is not kept in the home."""
         return self.path / "passphrase"
 
+    @property
+    def keys(self) -> Path:
+        return self.path / "keys"
+
+    @property
+    def operators(self) -> Path:
+        """Keys of operators, each under the operator's own passphrase."""
+        return self.path / "operators"
+
     def key(self, purpose: str) -> Path:
-        return self.path / "keys" / f"{purpose}.key"
+        return self.keys / f"{purpose}.key"
 
     def create(self) -> None:
         """Make the folders, readable by the owner only. Refuses a folder that holds anything."""

@@ -79,8 +79,11 @@ class JournalFile:
         return journal
 
     @classmethod
-    def open(cls, path: Path, voting_key: bytes, *, files: Files = _DISK) -> Self:
-        """Read a journal, repair single bad copies, cut a torn end."""
+    def open(cls, path: Path, *voting_keys: bytes, files: Files = _DISK) -> Self:
+        """Read a journal, repair single bad copies, cut a torn end.
+
+        It was begun for one of `voting_keys`, which are all of the same home.
+        """
         try:
             file = files.open(path)
         except OSError as error:
@@ -94,7 +97,7 @@ class JournalFile:
                 file.truncate(found.end)
             if found.repairs or found.end != size:
                 file.sync()
-            forgetful, records = _decode_records(found.payloads, voting_key)
+            forgetful, records = _decode_records(found.payloads, voting_keys)
         except (JournalError, DecodeError) as error:
             file.close()
             raise JournalFileError(
@@ -157,11 +160,13 @@ class JournalFile:
         self._file.close()
 
 
-def _decode_records(payloads: Sequence[bytes], voting_key: bytes) -> tuple[bool, list[Record]]:
+def _decode_records(
+    payloads: Sequence[bytes], voting_keys: Sequence[bytes]
+) -> tuple[bool, list[Record]]:
     if not payloads:
         raise DecodeError("no header")
     form, key, forgetful = expect_list(decode(payloads[0]), "journal header", 3)
-    if form != FORMAT or expect_bytes(key, "key", PUBLIC_KEY_BYTES) != voting_key:
+    if form != FORMAT or expect_bytes(key, "key", PUBLIC_KEY_BYTES) not in voting_keys:
         raise DecodeError("it belongs to another voting key or format")
     records: list[Record] = []
     for payload in payloads[1:]:

@@ -88,6 +88,35 @@ def load_key(path: Path, purpose: str, passphrase: str) -> bytes:
     return secret
 
 
+def find_keys(folder: Path, purpose: str) -> dict[bytes, Path]:
+    """Return the key files of a purpose by public key, the newest last. Raises KeyFileError.
+
+    A home has more than one while a key is being replaced: PURPOSE.key, PURPOSE-2.key and so on.
+    """
+    paths = [path for path in folder.glob(f"{purpose}*.key") if _number_of(path, purpose)]
+    found: dict[bytes, Path] = {}
+    for path in sorted(paths, key=lambda path: _number_of(path, purpose)):
+        try:
+            found[bytes.fromhex(str(_read(path)["public_key"]))] = path
+        except (KeyError, ValueError) as error:
+            raise KeyFileError(f"{path} is damaged; restore it from a backup") from error
+    return found
+
+
+def next_path(folder: Path, purpose: str) -> Path:
+    """Where another key of a purpose goes."""
+    numbers = [_number_of(path, purpose) for path in folder.glob(f"{purpose}*.key")]
+    return folder / f"{purpose}-{max([1, *numbers]) + 1}.key"
+
+
+def _number_of(path: Path, purpose: str) -> int:
+    """1 for PURPOSE.key, n for PURPOSE-n.key, 0 for a file of another name."""
+    rest = path.stem.removeprefix(purpose)
+    if not rest:
+        return 1
+    return int(rest[1:]) if rest[0] == "-" and rest[1:].isdecimal() else 0
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         if stat.S_IMODE(path.stat().st_mode) & 0o077:

@@ -28,6 +28,7 @@ from contracts.engine import (
 from contracts.envelope import Transaction
 from contracts.receipts import Receipt, receipts_root
 from contracts.state import StateReader, merge_scan
+from contracts.system import VERSIONS, Versions
 from contracts.trie import (
     EMPTY_ROOT,
     CorruptState,
@@ -74,9 +75,15 @@ class Ledger:
     """Executes, checks and finalizes blocks. Synchronous; all IO goes through the store."""
 
     def __init__(
-        self, genesis: Genesis, store: Store, *, cache_bytes: int = TRIE_CACHE_BYTES
+        self,
+        genesis: Genesis,
+        store: Store,
+        *,
+        cache_bytes: int = TRIE_CACHE_BYTES,
+        versions: Versions = VERSIONS,
     ) -> None:
         self.genesis = genesis
+        self.versions = versions
         self.store = store
         self._entries: dict[bytes, Entry] = {}
         self._base = _StoredState(store)
@@ -293,7 +300,7 @@ class Ledger:
             return known
         header = block.header
         state = self.state(header.parent)
-        result = execute_block(state, self.context(header), transactions)
+        result = execute_block(state, self.context(header), transactions, self.versions)
         reader = self.trie(header.parent)
         parent_root, _ = self.results(header.parent)
         try:

@@ -46,11 +46,11 @@ class Mempool:
         if self.bytes + len(transaction.raw) > self._max_bytes:
             return f"the node holds {self.bytes} bytes of transactions, near its limit; try again"
         if count * 10_000 >= self._max_count * FAIR_SHARE_FROM_BP:
-            held = self._per_sender.get(transaction.sender, 0)
+            held = self._per_sender.get(transaction.member, 0)
             share = self._max_count // max(1, len(self._per_sender))
             if held >= share:
                 return (
-                    f"{transaction.sender} has {held} waiting transactions, its share while the "
+                    f"{transaction.member} has {held} waiting transactions, its share while the "
                     "node is busy; try again shortly"
                 )
         return None
@@ -62,7 +62,7 @@ class Mempool:
         self._by_wid[transaction.wid] = transaction
         self._wid_by_txid[transaction.txid] = transaction.wid
         self._by_expiry.setdefault(transaction.valid_until, set()).add(transaction.wid)
-        self._per_sender[transaction.sender] = self._per_sender.get(transaction.sender, 0) + 1
+        self._per_sender[transaction.member] = self._per_sender.get(transaction.member, 0) + 1
         self.bytes += len(transaction.raw)
         return True
 
@@ -76,11 +76,11 @@ class Mempool:
         bucket.discard(wid)
         if not bucket:
             del self._by_expiry[transaction.valid_until]
-        left = self._per_sender[transaction.sender] - 1
+        left = self._per_sender[transaction.member] - 1
         if left:
-            self._per_sender[transaction.sender] = left
+            self._per_sender[transaction.member] = left
         else:
-            del self._per_sender[transaction.sender]
+            del self._per_sender[transaction.member]
         return transaction
 
     def remove_txid(self, txid: bytes) -> None:

@@ -36,6 +36,32 @@ def to_json(value: Any) -> Any:
             return value
 
 
+def bytes_as_text(value: Any) -> Any:
+    """Return `value` with each byte string as `hex:` and hexadecimal, as requests write them."""
+    match value:
+        case bytes():
+            return "hex:" + value.hex()
+        case dict():
+            return {key: bytes_as_text(item) for key, item in value.items()}
+        case list() | tuple():
+            return [bytes_as_text(item) for item in value]
+        case _:
+            return value
+
+
+def bytes_from_text(value: Any) -> Any:
+    """Undo `bytes_as_text`. Raises ValueError on what is not hexadecimal."""
+    match value:
+        case str() if value.startswith("hex:"):
+            return bytes.fromhex(value[4:])
+        case dict():
+            return {key: bytes_from_text(item) for key, item in value.items()}
+        case list():
+            return [bytes_from_text(item) for item in value]
+        case _:
+            return value
+
+
 def _from_json(value: Any, key: str = "") -> Any:
     """Undo `to_json` for cards and genesis, where bytes stand only in `keys` and `proofs`."""
     match value:

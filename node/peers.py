@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from consensus.genesis import Genesis
 from consensus.validators import ValidatorSet
+from contracts.system.members import EXPELLED
 from p2p.wire import Status
 
 
@@ -24,22 +26,59 @@ class Peer:
 
 @dataclass(slots=True)
 class Peers:
-    """All other members, by node key."""
+    """All other members, by node key; `overrides` replaces addresses by name.
+
+    `stops_at` is the first height after which some replaced node key is no longer admitted.
+    """
 
     by_key: dict[bytes, Peer] = field(default_factory=dict)
+    overrides: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    stops_at: int | None = None
 
     @classmethod
     def from_genesis(
         cls, genesis: Genesis, own_key: bytes, overrides: Mapping[str, tuple[str, ...]]
     ) -> Peers:
         """Collect everyone but the own node; `overrides` replaces a card's addresses by name."""
-        peers = cls()
+        peers = cls(overrides=overrides)
         for member in genesis.members:
             key = member.card.node_key
             if key != own_key:
                 addresses = overrides.get(member.name, member.card.addresses)
                 peers.by_key[key] = Peer(member.name, key, addresses)
         return peers
+
+    def follow(
+        self, records: Iterable[Mapping[str, Any]], me: str, height: int, *, drop: bool
+    ) -> list[bytes]:
+        """Take keys and addresses from the members' records after `height`; returns keys that go.
+
+        A replaced node key stays until it stops. An expelled member stays until its epoch has
+        ended, which is when `drop` is given.
+        """
+        wanted: dict[bytes, tuple[str, tuple[str, ...]]] = {}
+        self.stops_at = None
+        for record in records:
+            name = record["name"]
+            if name == me or (record["status"] == EXPELLED and drop):
+                continue
+            place = (name, self.overrides.get(name, tuple(record["addresses"])))
+            wanted[record["node_key"]] = place
+            old, stops_at = record["stopping"].get("node", (b"", -1))
+            if height <= stops_at:
+                wanted[old] = place
+                self.stops_at = min(stops_at, self.stops_at or stops_at)
+        gone = [key for key in self.by_key if key not in wanted]
+        for key in gone:
+            del self.by_key[key]
+        for key, (name, addresses) in wanted.items():
+            peer = self.by_key.setdefault(key, Peer(name, key, addresses))
+            peer.addresses = addresses
+        return gone
+
+    def has_stop(self, height: int) -> bool:
+        """Whether a replaced node key has stopped before `height`."""
+        return self.stops_at is not None and height > self.stops_at
 
     def set_validators(self, validators: ValidatorSet) -> None:
         """Note each member's index in the set of the current epoch."""
@@ -51,11 +90,9 @@ class Peers:
         return [peer.key for peer in self.by_key.values() if peer.index is not None]
 
     def key_of(self, index: int) -> bytes | None:
-        """Node key of the validator with `index`; None for the own."""
-        for peer in self.by_key.values():
-            if peer.index == index:
-                return peer.key
-        return None
+        """Node key of the validator with `index`; None for the own. One in use comes first."""
+        found = [peer for peer in self.by_key.values() if peer.index == index]
+        return max(found, key=lambda peer: peer.is_up).key if found else None
 
     def connected(self) -> list[Peer]:
         return [peer for peer in self.by_key.values() if peer.is_up]

@@ -17,8 +17,8 @@ from consensus.validators import Parameters
 from node.errors import MunimentError
 from node.home import Home, atomic_write
 from node.journal_file import JournalFile
-from node.keys import SALT_BYTES, create_key
-from node.network import SignedGenesis, save_card, save_genesis
+from node.keys import SALT_BYTES, create_key, find_keys, load_key, next_path
+from node.network import SignedGenesis, load_card, save_card, save_genesis
 from p2p.addresses import parse_address
 
 
@@ -57,21 +57,55 @@ def make_home(
     return home, card, signers["member"]
 
 
+def renew_keys(home: Home, name: str, passphrase: str, purposes: Sequence[str]) -> Card:
+    """Make new keys for `purposes` beside the old ones; returns, and keeps, a card with them.
+
+    The card proves possession of every key, so the others must still be there.
+    """
+    salt = os.urandom(SALT_BYTES)
+    for purpose in purposes:
+        secret = os.urandom(SEED_BYTES)
+        create_key(next_path(home.keys, purpose), purpose, passphrase, secret, salt)
+    signers = {purpose: newest_signer(home, purpose, passphrase) for purpose in PURPOSES}
+    card = Card.create(name, signers, load_card(home.card).addresses)
+    save_card(home.card, card)
+    return card
+
+
+def newest_signer(home: Home, purpose: str, passphrase: str) -> Signer:
+    """The key of a purpose that was made last."""
+    found = list(find_keys(home.keys, purpose).values())
+    if not found:
+        raise ProvisionError(
+            f"{home.keys} has no {purpose} key; make one: muniment member new-keys"
+        )
+    return Signer(load_key(found[-1], purpose, passphrase))
+
+
 def make_network(folder: Path, names: Sequence[str], parameters: Parameters) -> SignedGenesis:
     """Make a trial network: a home for each name below `folder`, genesis signed by all.
 
+    The first of them is supervisor, the last registrar, and all are validators.
     Passphrases are random and kept in each home, so this is for trials only.
     """
     if len(set(names)) != len(names) or not names:
         raise ProvisionError("the members' names must be distinct, and at least one")
     homes: list[tuple[Home, Card, Signer]] = []
-    for name, port in zip(names, _free_ports(len(names)), strict=True):
+    for name, port in zip(names, free_ports(len(names)), strict=True):
         passphrase = secrets.token_hex(16)
         address = (f"/ip4/127.0.0.1/tcp/{port}",)
         made = make_home(folder / name, name, passphrase, address, address)
         atomic_write(made[0].passphrase, (passphrase + "\n").encode(), 0o600)
         homes.append(made)
-    members = sorted((Member(card) for _, card, _ in homes), key=lambda member: member.name)
+    duties = {names[0]: {"supervisor"}}
+    duties.setdefault(names[-1], set()).add("registrar")
+    members = sorted(
+        (
+            Member(card, roles=tuple(sorted({"validator"} | duties.get(card.name, set()))))
+            for _, card, _ in homes
+        ),
+        key=lambda member: member.name,
+    )
     genesis = Genesis("trial", time.time_ns() // 1_000_000, tuple(members), parameters)
     genesis.check()
     signed = SignedGenesis(genesis, {card.name: genesis.sign(s) for _, card, s in homes})
@@ -81,7 +115,7 @@ def make_network(folder: Path, names: Sequence[str], parameters: Parameters) -> 
     return signed
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ask the system for free loopback ports; they are free until somebody takes them."""
     held = [socket.socket() for _ in range(count)]
     try:

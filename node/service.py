@@ -13,18 +13,21 @@ from consensus.genesis import Genesis
 from contracts.engine import QueryError, query
 from contracts.envelope import Transaction
 from contracts.receipts import of_transactions
+from contracts.system import governance
 from node import receipt
 from node.core import BlockFinal, Core, Outcome, Refusal, TransactionDropped
 from node.driver import Driver
-from node.network import to_json
+from node.network import bytes_from_text, to_json
 from node.render import name_of, render
 from node.rpc.server import INVALID_PARAMS, Handler, RpcError, Server, Session
+from node.store import RULING
 from p2p.transport import Transport
 
 TOPICS = ("blocks", "transactions", "events")
 MAX_SUBMIT_MANY = 1_000
 MAX_REMEMBERED = 10_000
 MAX_WAIT_MS = 600_000
+MAX_LOG = 1_000
 STALE_MS = 30_000
 
 
@@ -51,6 +54,8 @@ class Service:
         self._dropped: dict[bytes, Refusal] = {}
         self.server: Server | None = None
         core.listen(self._hear)
+        if core.courier is not None:
+            core.courier.settled = self._wake
 
     @property
     def methods(self) -> Mapping[str, Handler]:
@@ -65,7 +70,9 @@ class Service:
             "tx.wait": self._tx_wait,
             "receipt.get": self._receipt_get,
             "state.query": self._state_query,
+            "log.get": self._log_get,
             "validators.get": self._validators_get,
+            "envelope.wait": self._envelope_wait,
             "subscribe": self._subscribe,
             "unsubscribe": self._unsubscribe,
         }
@@ -129,6 +136,8 @@ class Service:
             "network": self._genesis.network,
             "chain_id": self._genesis.chain_id.hex(),
             "version": validators.parameters.version,
+            "versions": sorted(core.ledger.versions),
+            "planned_version": governance.planned_version(core.ledger.state()),
             "role": "validator" if core.machine.is_validator else "observer",
             "state": self._state(now),
             "height": tip.height,
@@ -144,6 +153,7 @@ class Service:
             "members": len(core.peers.by_key) + 1,
             "mempool": {"count": len(core.mempool), "bytes": core.mempool.bytes},
             "evidence": len(core.evidence),
+            "missing_envelopes": core.courier.missing if core.courier else 0,
             "uptime_s": (now.monotonic - self._started_ms) // 1_000,
             "listening": self._addresses(),
             "pid": os.getpid(),
@@ -337,6 +347,36 @@ class Service:
             raise RpcError(-32000, f"the validator set of epoch {epoch} is missing", "store")
         return Transaction.decode(raw, validators.parameters, self._genesis.chain_id)
 
+    async def _log_get(self, params: dict[str, Any], session: Session) -> Any:
+        """Changes of the rules, of members and of operators, the latest first."""
+        store = self._core.ledger.store
+        top = self._core.ledger.tip.header.height + 1
+        before = _integer(params, "before", top)
+        limit = min(_integer(params, "limit", 100), MAX_LOG)
+        rows = []
+        for height, place in store.changes_before(before, limit):
+            full, receipts = store.block_at(height), store.receipts_at(height)
+            if full is None or place >= len(receipts):
+                continue
+            index = place - len(receipts) + len(full.raws)
+            sender = (
+                "" if index < 0 else self._decode(full.raws[index], full.block.header.epoch).sender
+            )
+            rows += [
+                {
+                    "height": height,
+                    "time": full.block.header.timestamp,
+                    "txid": receipts[place].txid.hex(),
+                    "sender": sender,
+                    "contract": event.contract,
+                    "name": event.name,
+                    "data": to_json(event.data),
+                }
+                for event in receipts[place].events
+                if event.contract in RULING
+            ]
+        return rows
+
     async def _receipt_get(self, params: dict[str, Any], session: Session) -> Any:
         data = receipt.build(self._core.ledger.store, _bytes(params, "txid", 32))
         return {"receipt": data.hex()}
@@ -347,13 +387,30 @@ class Service:
             raise RpcError(INVALID_PARAMS, "contract and method must be text", "params")
         if not isinstance(args, dict | None):
             raise RpcError(INVALID_PARAMS, "args must be an object", "params")
+        try:
+            args = bytes_from_text(args or {})
+        except ValueError:
+            raise RpcError(INVALID_PARAMS, "hex: must precede hexadecimal", "params") from None
         ledger = self._core.ledger
         version = ledger.validators.parameters.version
         try:
-            return to_json(query(ledger.state(), version, contract, method, args or {}))
+            found = query(ledger.state(), version, contract, method, args, ledger.versions)
+            return to_json(found)
         except QueryError as error:
             sentence = render(int(error.code), error.details)
             raise RpcError(INVALID_PARAMS, sentence, name_of(int(error.code))) from error
+
+    async def _envelope_wait(self, params: dict[str, Any], session: Session) -> Any:
+        """Wait until an envelope is here or erased, or the time is over; returns its state."""
+        envelope = _bytes(params, "id", 32)
+        timeout_ms = min(_integer(params, "timeout_ms", 30_000), MAX_WAIT_MS)
+        courier = self._core.courier
+        if courier is None:
+            raise RpcError(INVALID_PARAMS, "this node keeps no envelopes", "not-found")
+        with trio.move_on_after(timeout_ms / 1_000):
+            while courier.state_of(envelope) == "missing":
+                await self._waiters.setdefault(envelope, trio.Event()).wait()
+        return {"id": envelope.hex(), "state": courier.state_of(envelope)}
 
     async def _subscribe(self, params: dict[str, Any], session: Session) -> Any:
         session.topics |= _topics(params)

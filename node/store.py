@@ -7,14 +7,15 @@ state before or after that batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 import plyvel
 
-from consensus.codec import DecodeError, decode, encode, expect_list
+from consensus.codec import DecodeError, decode, encode, encode_array, expect_list
 from consensus.light import EpochStep
 from consensus.messages import Certificate
 from consensus.validators import ValidatorSet
@@ -36,6 +37,11 @@ _RECEIPTS = b"r/"
 _FINALIZATION = b"f/"
 _EPOCH = b"e/"
 _TRANSACTION = b"i/"
+_CHANGE = b"c/"
+
+_LATEST = (1 << 64) - 1
+RULING = frozenset(("contracts", "evidence", "governance", "members", "operators"))
+"""Contracts whose events tell of changes of the rules and of who may do what."""
 
 Write = tuple[bytes, bytes | None]
 _D = TypeVar("_D")
@@ -194,6 +200,16 @@ class Store:
             return int.from_bytes(key, "big"), certificate
         return None
 
+    def changes_before(self, height: int, limit: int) -> list[tuple[int, int]]:
+        """Up to `limit` (height, place of receipt) of changes of the rules below `height`,
+        the latest block first."""
+        after = _number(_LATEST - height) + b"\xff" * 8
+        rows = [key for key, _ in islice(self._disk.scan(_CHANGE, after), limit)]
+        return [
+            (_LATEST - int.from_bytes(key[:8], "big"), int.from_bytes(key[8:], "big"))
+            for key in rows
+        ]
+
     def place_of(self, txid: bytes) -> Place | None:
         data = self._disk.get(_TRANSACTION + txid)
         if data is None:
@@ -273,16 +289,20 @@ class Store:
 
     @staticmethod
     def final_writes(
-        full: FullBlock, receipts: Iterable[Receipt], txids: Iterable[bytes]
+        full: FullBlock, receipts: Sequence[Receipt], txids: Iterable[bytes]
     ) -> Iterator[Write]:
         """What makes an executed block final, apart from the state."""
         block = full.block
         height = _number(block.header.height)
         yield _PENDING + height + block.digest, None
         yield _HEIGHT + height, block.digest
-        rows = [receipt.to_value() for receipt in receipts]
+        rows = [receipt.encoded for receipt in receipts]
         if rows:
-            yield _RECEIPTS + height, encode(rows)
+            yield _RECEIPTS + height, encode_array(rows)
+        for place, receipt in enumerate(receipts):
+            if not RULING.isdisjoint([event.contract for event in receipt.events]):
+                # Counted down, so that a scan gives the latest first.
+                yield _CHANGE + _number(_LATEST - block.header.height) + _number(place), b""
         for index, txid in enumerate(txids):
             yield _TRANSACTION + txid, height + index.to_bytes(4, "big")
 

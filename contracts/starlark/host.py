@@ -102,6 +102,7 @@ CTX = Namespace(
             ("caller", lambda ctx: ctx.caller),
             ("epoch", lambda ctx: ctx.block.epoch),
             ("height", lambda ctx: ctx.block.height),
+            ("operator", lambda ctx: None if ctx.operator is None else ctx.operator.name),
             ("sender", lambda ctx: ctx.sender),
             ("time", lambda ctx: ctx.block.timestamp),
             ("txid", lambda ctx: ctx.txid),

@@ -9,8 +9,10 @@ from contracts.system import (
     catalogue,
     contracts,
     envelopes,
+    evidence,
     governance,
     members,
+    operators,
     schedule,
     standards,
 )
@@ -21,11 +23,14 @@ _VERSION_1: Mapping[str, Contract] = {
         catalogue.CONTRACT,
         contracts.CONTRACT,
         envelopes.CONTRACT,
+        evidence.CONTRACT,
         governance.CONTRACT,
         members.CONTRACT,
+        operators.CONTRACT,
         schedule.CONTRACT,
         standards.CONTRACT,
     )
 }
-VERSIONS: Mapping[int, Mapping[str, Contract]] = {1: _VERSION_1}
+Versions = Mapping[int, Mapping[str, Contract]]
+VERSIONS: Versions = {1: _VERSION_1}
 """Every protocol version that this release executes, with its contracts by name."""

@@ -11,7 +11,7 @@ from typing import Any
 from consensus.codec import DecodeError, Value, expect_bytes, expect_int, expect_list
 from consensus.crypto import HASH_BYTES
 from contracts import checks
-from contracts.api import Args, Context, Contract, QuerySignature, Reader, Signature, fail
+from contracts.api import STEWARD, Args, Context, Contract, QuerySignature, Reader, Signature, fail
 from contracts.codes import Code
 from contracts.state import StateReader
 from contracts.system import standards
@@ -22,6 +22,7 @@ SUITES = ("sha256-v1",)
 FREQUENCIES = (
     "once", "continuous", "daily", "weekly", "monthly", "quarterly", "annual", "irregular",
 )  # fmt: skip
+OPEN_LEVEL = 1
 MAX_TITLE_BYTES = 256
 MAX_KEYWORDS = 16
 MAX_SOURCES = 64
@@ -45,6 +46,8 @@ def _register(ctx: Context, args: Args) -> None:
         fail(Code.WRONG_VERSION, latest)
     _check_standard(ctx, args)
     _check_sources(ctx, args)
+    if ctx.operator is not None:
+        _check_persons(ctx, key, latest, args)
     number = checks.number_key(version)
     record: list[Value] = [ctx.sender, ctx.block.height, ctx.block.timestamp, args]
     ctx.put_ordered(_VERSION + key + b"/" + number, record)
@@ -73,6 +76,18 @@ def _check_standard(ctx: Context, args: Args) -> None:
         fail(Code.LEVEL_TOO_LOW, level)
     if CLASSES.index(args["class"]) < grade:
         fail(Code.CLASS_TOO_LOW, CLASSES[grade])
+
+
+def _check_persons(ctx: Context, key: bytes, latest: int, args: Args) -> None:
+    """One operator alone neither opens data to everybody nor lowers a grade."""
+    lowers = False
+    if latest:
+        before = ctx.get(_VERSION + key + b"/" + checks.number_key(latest))[3]
+        lowers = args["level"] < before["level"] or CLASSES.index(args["class"]) < CLASSES.index(
+            before["class"]
+        )
+    if lowers or args["level"] == OPEN_LEVEL:
+        ctx.require_second()
 
 
 def _check_sources(ctx: Context, args: Args) -> None:
@@ -224,8 +239,9 @@ CONTRACT = Contract(
                 "modified": checks.integer(0, 1 << 62),
             },
             frozenset(("issued", "modified")),
+            duties=(STEWARD,),
         ),
-        "retire": Signature(_retire, _DATASET),
+        "retire": Signature(_retire, _DATASET, duties=(STEWARD,)),
     },
     queries={
         "get": QuerySignature(

@@ -77,6 +77,7 @@ def _erased(ctx: Context, args: Args) -> None:
         fail(Code.NOT_PARTY, ctx.sender)
     if ctx.sender in found["erased"]:
         fail(Code.EXISTS, ctx.sender)
+    ctx.require_second()
     found["erased"].append(ctx.sender)
     ctx.put(_ENVELOPE + args["id"], found)
     ctx.emit("erased", [args["id"], ctx.sender])

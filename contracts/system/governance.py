@@ -16,6 +16,8 @@ from consensus.codec import DecodeError, Value, encode
 from consensus.validators import Parameters, ValidatorSet
 from contracts import checks
 from contracts.api import (
+    ADMIN,
+    APPROVER,
     Args,
     Checker,
     Context,
@@ -211,6 +213,12 @@ def _needed(voters: int, threshold_bp: int) -> int:
     return -(-voters * threshold_bp // 10_000)
 
 
+def planned_version(state: StateReader) -> int | None:
+    """The protocol version that was decided and is not in force yet."""
+    planned = Reader(state, NAME).get(_VERSION)
+    return None if planned is None else planned[0]
+
+
 # Methods
 
 
@@ -241,6 +249,7 @@ def _propose(ctx: Context, args: Args) -> None:
             "until": until,
             "threshold_bp": threshold_bp,
             "status": OPEN,
+            "tally": None,
             "result": None,
         },
     )
@@ -286,11 +295,11 @@ def _vote(ctx: Context, args: Args) -> None:
         fail(Code.ALREADY_VOTED, ctx.sender)
     ctx.put(place, [args["choice"], ctx.block.height])
     ctx.emit("voted", [args["proposal"], ctx.sender, args["choice"]])
-    yes, no, needed = _tally(ctx, key, proposal, voters)
+    yes, no, needed, count = _tally(ctx, key, proposal, voters)
     if yes >= needed:
         ctx.put(_ACCEPTED + key, None)
         _close(ctx, key, proposal, ACCEPTED)
-    elif len(voters) - no < needed:
+    elif count - no < needed:
         _close(ctx, key, proposal, REJECTED)
 
 
@@ -314,11 +323,11 @@ def _require_open(ctx: Context, key: bytes) -> Any:
 
 def _tally(
     reader: Reader | Context, key: bytes, proposal: dict[str, Any], voters: list[str]
-) -> tuple[int, int, int]:
-    """Return (yes, no, yes needed); votes of members that have no vote any more do not count."""
+) -> tuple[int, int, int, int]:
+    """Return (yes, no, yes needed, voters); who has lost the vote meanwhile does not count."""
     choices = [row[0] for name, row in _votes(reader, key) if name in voters]
     needed = _needed(len(voters), proposal["threshold_bp"])
-    return choices.count(YES), choices.count(NO), needed
+    return choices.count(YES), choices.count(NO), needed, len(voters)
 
 
 def _votes(reader: Reader | Context, key: bytes) -> list[tuple[str, Any]]:
@@ -328,7 +337,8 @@ def _votes(reader: Reader | Context, key: bytes) -> list[tuple[str, Any]]:
 
 
 def _close(ctx: Context, key: bytes, proposal: dict[str, Any], status: str) -> None:
-    ctx.put(_PROPOSAL + key, {**proposal, "status": status})
+    tally = _tally(ctx, key, proposal, members.voters(ctx.overlay))
+    ctx.put(_PROPOSAL + key, {**proposal, "status": status, "tally": [*tally]})
     ctx.delete(_OPEN + key)
     schedule.remove(ctx, proposal["until"], key)
     ctx.emit(status, [proposal["id"], proposal["kind"]])
@@ -383,12 +393,11 @@ def _query_get(state: StateReader, args: Args) -> Value:
     proposal = reader.get(_PROPOSAL + key)
     if proposal is None:
         return None
-    voters = members.voters(state)
-    yes, no, needed = _tally(reader, key, proposal, voters)
+    tally = proposal["tally"] or _tally(reader, key, proposal, members.voters(state))
+    yes, no, needed, voters = tally
     votes: list[Value] = [[name, *row] for name, row in _votes(reader, key)]
-    return {
-        **proposal, "votes": votes, "yes": yes, "no": no, "needed": needed, "voters": len(voters),
-    }  # fmt: skip
+    shown = {name: value for name, value in proposal.items() if name != "tally"}
+    return {**shown, "votes": votes, "yes": yes, "no": no, "needed": needed, "voters": voters}
 
 
 def _query_list(state: StateReader, args: Args) -> Value:
@@ -399,7 +408,7 @@ def _query_list(state: StateReader, args: Args) -> Value:
     rows: list[Value] = []
     for number in range(top, max(0, top - PAGE), -1):
         proposal = reader.get(_PROPOSAL + checks.number_key(number))
-        rows.append({name: proposal[name] for name in proposal if name != "args"})
+        rows.append({n: value for n, value in proposal.items() if n not in ("args", "tally")})
     return rows
 
 
@@ -420,6 +429,7 @@ def _any_map(value: Value, what: str) -> object:
     return value
 
 
+_DECIDE = (ADMIN, APPROVER)
 _NUMBER = {"proposal": checks.integer(1, 1 << 53)}
 CONTRACT = Contract(
     NAME,
@@ -433,9 +443,10 @@ CONTRACT = Contract(
                 "document": checks.data(32),
             },
             frozenset(("window_ms", "document")),
+            duties=_DECIDE,
         ),
-        "vote": Signature(_vote, {**_NUMBER, "choice": checks.one_of(YES, NO)}),
-        "withdraw": Signature(_withdraw, _NUMBER),
+        "vote": Signature(_vote, {**_NUMBER, "choice": checks.one_of(YES, NO)}, duties=_DECIDE),
+        "withdraw": Signature(_withdraw, _NUMBER, duties=_DECIDE),
     },
     queries={
         "get": QuerySignature(_query_get, _NUMBER),

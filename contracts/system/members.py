@@ -14,7 +14,18 @@ from consensus.crypto import NO_CHAIN, PUBLIC_KEY_BYTES, SIGNATURE_BYTES, Kind, 
 from consensus.genesis import MAX_ADDRESS_BYTES, MAX_ADDRESSES, PURPOSES, Card, Genesis
 from consensus.validators import Parameters, Validator, ValidatorSet
 from contracts import checks
-from contracts.api import Args, Checker, Context, Contract, QuerySignature, Reader, Signature, fail
+from contracts.api import (
+    ADMIN,
+    NODE,
+    Args,
+    Checker,
+    Context,
+    Contract,
+    QuerySignature,
+    Reader,
+    Signature,
+    fail,
+)
 from contracts.codes import Code
 from contracts.state import MAX_SCAN, StateReader
 
@@ -27,6 +38,7 @@ MAX_STOP_HEIGHTS = 100_000
 _MEMBER = b"member/"
 _KEY = b"key/"
 _PARAMETERS = b"parameters"
+_REVISION = b"revision"
 
 
 def genesis_changes(genesis: Genesis) -> dict[bytes, bytes]:
@@ -76,6 +88,11 @@ def get(state: StateReader, name: str) -> Any:
     return Reader(state, NAME).get(_MEMBER + name.encode("utf-8"))
 
 
+def peek(state: StateReader, name: str) -> Any:
+    """Like `get`, but an immutable map, decoded once for many transactions."""
+    return Reader(state, NAME).peek(_MEMBER + name.encode("utf-8"))
+
+
 def require(ctx: Context, name: str) -> Any:
     """Return a member's record. Fails if there is no such member."""
     record = get(ctx.overlay, name)
@@ -100,6 +117,11 @@ def list_all(state: StateReader) -> list[dict[str, Any]]:
         if len(rows) < MAX_SCAN:
             return found
         after = rows[-1][0]
+
+
+def revision(state: StateReader) -> int:
+    """Return a number that grows with each change of a member's record."""
+    return Reader(state, NAME).get(_REVISION) or 0
 
 
 def parameters(state: StateReader) -> Parameters:
@@ -135,8 +157,9 @@ def validators(state: StateReader, current: ValidatorSet) -> ValidatorSet:
 
 def write(ctx: Context, record: dict[str, Value]) -> None:
     """Keep a member's record."""
-    name = record["name"]
-    ctx.as_contract(CONTRACT).put(_MEMBER + str(name).encode("ascii"), record)
+    mine = ctx.as_contract(CONTRACT)
+    mine.put(_MEMBER + str(record["name"]).encode("ascii"), record)
+    mine.put(_REVISION, (mine.get(_REVISION) or 0) + 1)
 
 
 def write_parameters(ctx: Context, changed: Parameters) -> None:
@@ -251,10 +274,12 @@ _KEY_ARGUMENTS: Mapping[str, Checker] = {
 CONTRACT = Contract(
     NAME,
     methods={
-        "rotate": Signature(_rotate, _KEY_ARGUMENTS, frozenset(("stops_at",))),
-        "announce": Signature(_announce, {"addresses": check_addresses}),
+        "rotate": Signature(_rotate, _KEY_ARGUMENTS, frozenset(("stops_at",)), (ADMIN,)),
+        "announce": Signature(_announce, {"addresses": check_addresses}, duties=(ADMIN,)),
         "ready": Signature(
-            _ready, {"versions": checks.list_of(checks.integer(1, 1 << 16), MAX_VERSIONS)}
+            _ready,
+            {"versions": checks.list_of(checks.integer(1, 1 << 16), MAX_VERSIONS)},
+            duties=(ADMIN, NODE),
         ),
     },
     queries={

@@ -7,7 +7,7 @@ from typing import Any
 from consensus.codec import DecodeError, Value, encode
 from consensus.crypto import sha256
 from contracts import checks
-from contracts.api import Args, Context, Contract, QuerySignature, Reader, Signature, fail
+from contracts.api import STEWARD, Args, Context, Contract, QuerySignature, Reader, Signature, fail
 from contracts.codes import Code
 from contracts.state import StateReader
 
@@ -116,7 +116,7 @@ def _publish(ctx: Context, args: Args) -> None:
 def get_brief(reader: Reader, identity: str, version: int) -> Any:
     """Return [digest, highest level, highest class index, fields] of a version, or None."""
     key = identity.encode("utf-8")
-    return reader.get(_VERSION + key + b"/" + checks.number_key(version))
+    return reader.peek(_VERSION + key + b"/" + checks.number_key(version))
 
 
 def _query_get(state: StateReader, args: Args) -> Value:
@@ -155,6 +155,7 @@ CONTRACT = Contract(
                 "schema": check_schema,
                 "fields": checks.list_of(_FIELD, MAX_FIELDS),
             },
+            duties=(STEWARD,),
         )
     },
     queries={

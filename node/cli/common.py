@@ -7,13 +7,16 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from node.errors import MunimentError
 from node.home import Home
 from node.rpc.client import Client
+
+if TYPE_CHECKING:
+    from consensus.crypto import Signer
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 VALID_FOR_HEIGHTS = 300
@@ -58,11 +61,21 @@ def passphrase_option(function: _F) -> _F:
     )(function)
 
 
-def passphrase_for(home: Home, file: Path | None) -> str:
-    """Return the passphrase; trial networks keep theirs in the home."""
+def acting_option(function: _F) -> _F:
+    """Add --as."""
+    return click.option(
+        "--as",
+        "operator",
+        metavar="OPERATOR",
+        help="Sign as this operator, with the key in HOME/operators, not with the member key.",
+    )(function)
+
+
+def passphrase_for(home: Home, file: Path | None, operator: str | None = None) -> str:
+    """Return the passphrase; trial networks keep the member's, not an operator's, in the home."""
     from node.keys import read_passphrase
 
-    if file is None and home.passphrase.exists():
+    if file is None and operator is None and home.passphrase.exists():
         file = home.passphrase
     return read_passphrase(file)
 
@@ -104,32 +117,53 @@ def moment(ms: int) -> str:
     return f"{whole}.{ms % 1_000:03} UTC"
 
 
-def submit(
-    home: Home, passphrase: str, contract: str, method: str, args: dict[str, Any]
-) -> dict[str, Any]:
-    """Sign one call with the member key, submit it, wait until it is final; returns its state.
+def ask(home: Path, contract: str, method: str, args: dict[str, Any]) -> Any:
+    """Return a query's answer, with byte strings in hexadecimal."""
+    from node.network import bytes_as_text
 
+    with connect(home) as client:
+        return client.call(
+            "state.query", contract=contract, method=method, args=bytes_as_text(args)
+        )
+
+
+def submit(
+    home: Home, passphrase: str, contract: str, method: str, args: dict[str, Any],
+    operator: str | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Sign and submit one call, and wait until it is final; see `submit_calls`."""
+    return submit_calls(home, passphrase, [(contract, method, args)], operator)
+
+
+def submit_calls(
+    home: Home, passphrase: str, calls: Sequence[tuple[str, str, dict[str, Any]]],
+    operator: str | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Sign calls as one transaction, submit it, wait until it is final; returns its state.
+
+    All calls take effect or none does. Signed with the member key, or with that of `operator`.
     Raises Refused with the reason if it is refused, expires or fails.
     """
     import config
-    from consensus.crypto import Signer
     from contracts.envelope import Call, Transaction
-    from node.keys import load_key
     from node.network import load_genesis
 
     genesis = load_genesis(home.genesis).genesis
-    signer = Signer(load_key(home.key("member"), "member", passphrase))
     name = config.load(home.settings).node.name
     with Client(home.socket, timeout_s=120.0) as client:
+        if operator is None:
+            signer = _member_signer(home, passphrase, client, name)
+        else:
+            signer = _operator_signer(home, passphrase, operator)
         height = client.call("status")["height"]
         transaction = Transaction.create(
             signer,
             genesis.chain_id,
-            name,
+            name if operator is None else f"{name}/{operator}",
             secrets.token_bytes(16),
             height + VALID_FOR_HEIGHTS,
             time.time_ns() // 1_000_000,
-            (Call(contract, method, args),),
+            tuple(Call(*call) for call in calls),
         )
         client.call("tx.submit", tx=transaction.raw.hex())
         state = client.call("tx.wait", txid=transaction.txid.hex(), timeout_ms=60_000)
@@ -137,8 +171,38 @@ def submit(
         reason = state.get("reason", "it is not final after 60 s; look again with muniment tx")
         raise Refused(f"transaction {state['txid']} is {state['state']}: {reason}")
     if state["code"] != 0:
+        contract, method, _ = calls[-1]
         raise Failed(f"{contract}.{method} failed: {state['sentence']} (tx {state['txid']})")
     return dict(state)
+
+
+def _member_signer(home: Home, passphrase: str, client: Client, name: str) -> Signer:
+    """The member key that the chain knows, or the one that it replaces while that is still good."""
+    from consensus.crypto import Signer
+    from node.keys import find_keys, load_key
+
+    found = find_keys(home.keys, "member")
+    record = client.call("state.query", contract="members", method="get", args={"name": name})
+    wanted = (
+        [] if record is None else [record["member_key"], record["stopping"].get("member", [""])[0]]
+    )
+    for key in map(bytes.fromhex, wanted):
+        if key in found:
+            return Signer(load_key(found[key], "member", passphrase))
+    if record is None:
+        raise Refused(f"{name} is not a member yet; members admit it by vote")
+    raise Refused(f"{home.keys} does not hold the member key that the chain knows, {wanted[0]}")
+
+
+def _operator_signer(home: Home, passphrase: str, operator: str) -> Signer:
+    """The newest key of an operator in this home."""
+    from consensus.crypto import Signer
+    from node.keys import find_keys, load_key
+
+    found = list(find_keys(home.operators / operator, "operator").values())
+    if not found:
+        raise Refused(f"{home.operators} has no key of {operator}; make one: muniment operator new")
+    return Signer(load_key(found[-1], "operator", passphrase))
 
 
 def where(state: dict[str, Any]) -> dict[str, Any]:

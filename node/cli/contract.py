@@ -10,7 +10,8 @@ import click
 
 from node.cli.common import (
     Refused,
-    connect,
+    acting_option,
+    ask,
     home_option,
     json_option,
     pairs,
@@ -18,7 +19,7 @@ from node.cli.common import (
     passphrase_for,
     passphrase_option,
     show,
-    submit,
+    submit_calls,
     table,
 )
 from node.cli.gov import put_to_vote, show_proposed
@@ -139,7 +140,7 @@ def describe(name: str, home: Path | None, as_json: bool) -> None:
         return
     if home is None:
         raise click.UsageError("a deployed contract is described with --home; a file ends in .star")
-    data = _query(home, "contracts", "describe", {"name": name})
+    data = ask(home, "contracts", "describe", {"name": name})
     if data is None:
         raise Refused(f"no contract {name} is deployed; list what is: muniment contract list")
     show(data, as_json, _render)
@@ -235,7 +236,7 @@ def _code(file: Path, name: str | None) -> dict[str, Any]:
 @json_option
 def list_contracts(home: Path, as_json: bool) -> None:
     """List deployed contracts."""
-    rows = _query(home, "contracts", "list", {})
+    rows = ask(home, "contracts", "list", {})
     cells = [(r["name"], r["version"], r["status"], r["title"]) for r in rows]
     show(rows, as_json, lambda _: table(("contract", "version", "status", "title"), cells))
 
@@ -244,27 +245,59 @@ def list_contracts(home: Path, as_json: bool) -> None:
 @click.argument("name")
 @click.argument("method")
 @click.argument("arguments", metavar="[ARG=VALUE]...", nargs=-1)
+@click.option("--seal", type=click.Path(path_type=Path), metavar="FILE.json",
+              help="Seal this record and pass its envelope.")  # fmt: skip
+@click.option("--forward", metavar="ID", help="Seal the record of this envelope anew instead.")
+@click.option("--to", multiple=True, help="A member that the record is sealed to; repeatable.")
+@click.option("--into", "word", default="envelope", show_default=True,
+              help="The argument that takes the envelope.")  # fmt: skip
 @home_option
 @passphrase_option
+@acting_option
 @json_option
 def call(
     name: str,
     method: str,
     arguments: tuple[str, ...],
+    seal: Path | None,
+    forward: str | None,
+    to: tuple[str, ...],
+    word: str,
     home: Path,
     passphrase_file: Path | None,
+    operator: str | None,
     as_json: bool,
 ) -> None:
     """Call a METHOD of the contract NAME, signed with the member key.
 
     A VALUE is JSON if it reads as JSON, else text; hex:00ff is bytes.
 
+    With --seal or --forward a record is sealed to the members given and to a supervisor, anchored
+    in the same transaction, and its id passed as an argument.
+
     \b
     Example: muniment contract call duty-rota take day=20454 shift=night officer=Li --home tax
+      muniment contract call e-invoice issue invoice=land/7 buyer=civil \\
+        --seal invoice.json --to civil --to tax --home land
     """
     place = Home(home)
-    passphrase = passphrase_for(place, passphrase_file)
-    state = submit(place, passphrase, name, method, parse_arguments(arguments))
+    args = parse_arguments(arguments)
+    if seal is not None and forward is not None:
+        raise click.UsageError("give --seal or --forward, not both")
+    passphrase = passphrase_for(place, passphrase_file, operator)
+    calls = [(name, method, args)]
+    if seal is not None or forward is not None:
+        from node.cli.sealing import id_from, open_here, read_record, seal_to
+
+        if seal is not None:
+            content = read_record(seal, name)
+        else:
+            # The sealing key is the member's, under the home's passphrase.
+            own = passphrase if operator is None else passphrase_for(place, None)
+            _, content = open_here(place, id_from(place, forward or ""), own)
+        args[word], anchor = seal_to(place, content, to)
+        calls.insert(0, anchor)
+    state = submit_calls(place, passphrase, calls, operator)
     show(state, as_json, lambda d: pairs([("txid", d["txid"]), ("height", d["height"])]))
 
 
@@ -275,10 +308,5 @@ def call(
 @home_option
 def query(name: str, question: str, arguments: tuple[str, ...], home: Path) -> None:
     """Ask a QUERY of the contract NAME; the answer is JSON."""
-    data = _query(home, name, question, parse_arguments(arguments))
+    data = ask(home, name, question, parse_arguments(arguments))
     click.echo(json.dumps(data, indent=2, ensure_ascii=False))
-
-
-def _query(home: Path, name: str, method: str, args: dict[str, Any]) -> Any:
-    with connect(home) as client:
-        return client.call("state.query", contract=name, method=method, args=args)

@@ -9,6 +9,7 @@ import click
 
 from node.cli.common import (
     Refused,
+    acting_option,
     connect,
     home_option,
     json_option,
@@ -50,13 +51,16 @@ def gov() -> None:
 
 
 def put_to_vote(
-    home: Home, passphrase: str, kind: str, args: dict[str, Any], *, vote: bool
-) -> dict[str, Any]:
+    home: Home, passphrase: str, kind: str, args: dict[str, Any], *, vote: bool,
+    operator: str | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Propose, and vote yes if asked; returns the number of the proposal and where it stands."""
-    state = submit(home, passphrase, "governance", "propose", {"kind": kind, "args": args})
+    proposal = {"kind": kind, "args": args}
+    state = submit(home, passphrase, "governance", "propose", proposal, operator)
     number = next(data[0] for _, name, data in state["events"] if name == "proposed")
     if vote:
-        submit(home, passphrase, "governance", "vote", {"proposal": number, "choice": "yes"})
+        own = {"proposal": number, "choice": "yes"}
+        submit(home, passphrase, "governance", "vote", own, operator)
     return {"proposal": number, "txid": state["txid"], "height": state["height"]}
 
 
@@ -73,6 +77,7 @@ def show_proposed(data: dict[str, Any], as_json: bool) -> None:
 @_vote_option
 @home_option
 @passphrase_option
+@acting_option
 @json_option
 def propose(
     kind: str,
@@ -80,6 +85,7 @@ def propose(
     vote: bool,
     home: Path,
     passphrase_file: Path | None,
+    operator: str | None,
     as_json: bool,
 ) -> None:
     """Put a change of KIND to the vote.
@@ -95,8 +101,9 @@ def propose(
     if isinstance(args.get("roles"), str):
         args["roles"] = sorted(args["roles"].split(","))
     place = Home(home)
-    passphrase = passphrase_for(place, passphrase_file)
-    show_proposed(put_to_vote(place, passphrase, kind, args, vote=vote), as_json)
+    passphrase = passphrase_for(place, passphrase_file, operator)
+    made = put_to_vote(place, passphrase, kind, args, vote=vote, operator=operator)
+    show_proposed(made, as_json)
 
 
 @gov.command()
@@ -104,13 +111,17 @@ def propose(
 @click.argument("choice", type=click.Choice(("yes", "no")))
 @home_option
 @passphrase_option
+@acting_option
 @json_option
-def vote(number: int, choice: str, home: Path, passphrase_file: Path | None, as_json: bool) -> None:
+def vote(
+    number: int, choice: str, home: Path, passphrase_file: Path | None, operator: str | None,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Vote yes or no on the proposal ID; a vote cannot be taken back."""
     place = Home(home)
-    passphrase = passphrase_for(place, passphrase_file)
+    passphrase = passphrase_for(place, passphrase_file, operator)
     args = {"proposal": number, "choice": choice}
-    state = submit(place, passphrase, "governance", "vote", args)
+    state = submit(place, passphrase, "governance", "vote", args, operator)
     _show_proposal(home, number, as_json, {"txid": state["txid"], "height": state["height"]})
 
 

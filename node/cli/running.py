@@ -58,6 +58,10 @@ def status(home: Path, as_json: bool) -> None:
                 ("listening", " ".join(d["listening"])),
             ]
         )
+        planned = d["planned_version"]
+        if planned is not None:
+            has = "executes it" if planned in d["versions"] else "does not: install a newer one"
+            click.echo(f"Protocol version {planned} is decided; this release {has}.")
         if d["state"] == "no quorum":
             click.echo("Too few validators are connected; nothing becomes final until some return.")
 
@@ -189,3 +193,39 @@ def watch(topics: tuple[str, ...], home: Path, as_json: bool) -> None:
             else:
                 what = f"{data['contract']}.{data['name']}"
                 click.echo(f"block {data['height']:>8}  {what}  {json.dumps(data['data'])}")
+
+
+@click.command()
+@click.option("--before", type=click.IntRange(1), help="Only changes below this height.")
+@click.option("--limit", type=click.IntRange(1, 1_000), default=50, show_default=True)
+@home_option
+@json_option
+def log(before: int | None, limit: int, home: Path, as_json: bool) -> None:
+    """Show what has changed in rules, members, operators and contracts, the latest first."""
+    params = {"limit": limit} | ({} if before is None else {"before": before})
+    with connect(home) as client:
+        rows = client.call("log.get", **params)
+    cells = [
+        (
+            row["height"],
+            moment(row["time"])[:19],
+            row["sender"] or "the ledger",
+            f"{row['contract']}.{row['name']}",
+            _brief(row["data"]),
+        )
+        for row in rows
+    ]
+    show(rows, as_json, lambda _: table(("height", "time (UTC)", "by", "what", "data"), cells))
+
+
+def _brief(data: Any) -> str:
+    """Event data on a line; keys and digests are cut."""
+    match data:
+        case str():
+            return data if len(data) <= 40 else data[:16] + "..."
+        case list():
+            return " ".join(map(_brief, data))
+        case dict():
+            return " ".join(f"{name}={_brief(value)}" for name, value in data.items())
+        case _:
+            return str(data)

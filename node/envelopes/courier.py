@@ -17,6 +17,7 @@ from contracts.state import StateReader
 from contracts.system import envelopes
 from node.envelopes.sealed import Envelope, EnvelopeError, id_of
 from node.envelopes.store import MAX_MISSING, EnvelopeStore
+from node.home import HomeError
 from node.outbox import Outbox
 from node.peers import Peer, Peers
 from p2p.transport import Channel
@@ -55,6 +56,7 @@ class Courier:
         self._outbox = outbox
         self._peers = peers
         self._state = state
+        self.settled: Callable[[bytes], None] = lambda envelope: None
         self._number, missing = store.load_cursor()
         self._missing = {envelope: _Missing(place) for envelope, place in missing.items()}
 
@@ -62,6 +64,9 @@ class Courier:
     def missing(self) -> int:
         """Envelopes that are addressed to this member and not here; MAX_MISSING at most."""
         return len(self._missing)
+
+    def state_of(self, envelope: bytes) -> str:
+        return self._store.state_of(envelope)
 
     @property
     def deadline_ms(self) -> int | None:
@@ -132,18 +137,29 @@ class Courier:
             return
         anchor = envelopes.get(self._state(), envelope)
         stated = (anchor["sender"], anchor["parties"], anchor["commitment"], self._chain_id)
-        if stated == (found.sender, found.parties, found.commitment, found.chain_id):
-            self._store.put(found)
-            log.info("envelope received", id=envelope.hex(), sender=found.sender, by=peer.name)
-        else:
-            # The sender anchored these very bytes and said something else of them.
-            self._store.erase(envelope)
-            log.warning("envelope differs from its anchor", id=envelope.hex(), sender=found.sender)
+        about = {"id": envelope.hex(), "sender": found.sender, "by": peer.name}
+        try:
+            if stated == (found.sender, found.parties, found.commitment, found.chain_id):
+                self._store.put(found)
+                log.info("envelope received", **about)
+            else:
+                # The sender anchored these very bytes and said something else of them.
+                self._store.erase(envelope)
+                log.warning("envelope differs from its anchor", **about)
+        except HomeError as error:
+            # A full disk must not end the node for an envelope's sake; it is asked for again.
+            log.error("envelope cannot be kept", problem=error.message, **about)
+            return
         self._settle(envelope)
 
     def _settle(self, envelope: bytes) -> None:
         del self._missing[envelope]
         self._save()
+        self.settled(envelope)
 
     def _save(self) -> None:
-        self._store.save_cursor(self._number, {e: w.number for e, w in self._missing.items()})
+        try:
+            missing = {envelope: wanted.number for envelope, wanted in self._missing.items()}
+            self._store.save_cursor(self._number, missing)
+        except HomeError as error:  # it only saves looking up again
+            log.error("cursor of envelopes cannot be kept", problem=error.message)

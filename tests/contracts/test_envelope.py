@@ -105,7 +105,7 @@ GOOD: list[Any] = ["land", bytes(32), bytes(16), 5, 7, [["c", "m", {}]]]
     ("place", "value", "named"),
     [
         (0, "", "sender"),
-        (0, "x" * 33, "sender"),
+        (0, "x" * 66, "sender"),
         (1, bytes(31), "key"),
         (2, bytes(15), "nonce"),
         (3, -1, "valid_until"),

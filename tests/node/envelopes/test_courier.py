@@ -142,6 +142,18 @@ def test_what_was_erased_is_not_fetched_again(net: Net) -> None:
     assert missing(net.hosts["c"]) == 0
 
 
+def test_a_disk_that_fails_does_not_end_the_node(net: Net) -> None:
+    net.run(500)
+    folder = net.hosts["c"].path / "envelopes"
+    folder.touch()  # a file where the folder belongs: nothing can be written there
+    envelope = post(net, "b", "bc")
+    net.run(2_000)
+    assert (holders(net, envelope), missing(net.hosts["c"])) == ("b", 1)
+    folder.unlink()
+    net.run(10_000)
+    assert (holders(net, envelope), missing(net.hosts["c"])) == ("bc", 0)
+
+
 def test_an_envelope_that_differs_from_its_anchor_is_refused_for_good(net: Net) -> None:
     net.run(500)
     envelope = sealed(net, "b", "bc")

@@ -1,0 +1,106 @@
+"""What commands share that seal records: whom to, under which keys, and where they are kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from node.cli.common import Refused, ask
+from node.errors import MunimentError
+from node.home import Home
+
+if TYPE_CHECKING:
+    from node.envelopes.content import Content
+    from node.envelopes.sealed import Envelope
+
+Anchor = tuple[str, str, dict[str, Any]]
+
+
+def read_record(file: Path, kind: str) -> Content:
+    """Return a JSON file of fields, each text or null, as a record with fresh salts."""
+    from node.envelopes.content import MAX_CONTENT_BYTES, Content
+
+    try:
+        if file.stat().st_size > MAX_CONTENT_BYTES:
+            raise MunimentError(f"{file} is larger than {MAX_CONTENT_BYTES} bytes")
+        fields = json.loads(file.read_bytes())
+    except OSError as error:
+        raise MunimentError(f"{file} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise MunimentError(f"{file} is not JSON: {error}") from error
+    if not isinstance(fields, dict):
+        raise MunimentError(f"{file} must hold one object of fields")
+    return Content.create(kind, fields)
+
+
+def seal_to(home: Home, content: Content, to: Sequence[str]) -> tuple[bytes, Anchor]:
+    """Seal a record to members and keep it; returns its id and the call that anchors it.
+
+    The own member is a party; if none of them is a supervisor, all active supervisors are added.
+    """
+    import config
+    from node.envelopes.sealed import seal
+    from node.envelopes.store import EnvelopeStore
+    from node.network import load_genesis
+
+    chain_id = load_genesis(home.genesis).genesis.chain_id
+    name = config.load(home.settings).node.name
+    members = {row["name"]: row for row in ask(home.path, "members", "list", {})}
+    active = {n: row for n, row in members.items() if row["status"] == "active"}
+    parties = {name, *to}
+    unknown = sorted(parties - active.keys())
+    if unknown:
+        raise Refused(f"{unknown[0]} is not an active member; members are {', '.join(active)}")
+    supervisors = {n for n, row in active.items() if "supervisor" in row["roles"]}
+    if not supervisors:
+        raise Refused("the network has no supervisor, whom every envelope must be sealed to too")
+    if not parties & supervisors:
+        parties |= supervisors
+    keys = {party: bytes.fromhex(active[party]["sealing_key"]) for party in parties}
+    envelope = seal(content.encode(), content.commit(chain_id), chain_id, name, keys)
+    found = EnvelopeStore(home.envelopes).put(envelope)
+    args = {"id": found, "commitment": envelope.commitment, "parties": envelope.parties}
+    return found, ("envelopes", "anchor", args)
+
+
+def open_here(home: Home, envelope: bytes, passphrase: str) -> tuple[Envelope, Content]:
+    """Return an envelope of this home and its record, checked against its commitment."""
+    import config
+    from consensus.codec import DecodeError
+    from node.envelopes.content import Content
+    from node.envelopes.sealed import EnvelopeError, open_sealed
+    from node.envelopes.store import EnvelopeStore
+    from node.keys import find_keys, load_key
+
+    store = EnvelopeStore(home.envelopes)
+    found = store.get(envelope)
+    if found is None:
+        why = "was erased here" if store.is_gone(envelope) else "is not here (yet)"
+        raise EnvelopeError(f"envelope {envelope.hex()} {why}")
+    name = config.load(home.settings).node.name
+    # Keys that have been replaced stay in the home for what was sealed to them.
+    keys = find_keys(home.keys, "sealing")
+    slot = next((slot for slot in found.slots if slot.name == name), None)
+    path = keys.get(slot.key, home.key("sealing")) if slot else home.key("sealing")
+    seed = load_key(path, "sealing", passphrase)
+    try:
+        content = Content.decode(open_sealed(found, name, seed))
+    except DecodeError as error:
+        raise EnvelopeError(f"the envelope holds no record: {error}") from error
+    if content.commit(found.chain_id) != found.commitment:
+        raise EnvelopeError("the record is not the one that the envelope commits to")
+    return found, content
+
+
+def id_from(home: Home, text: str) -> bytes:
+    """Return the envelope that `text`, hexadecimal of at least 8 digits, begins the id of."""
+    from node.envelopes.store import EnvelopeStore
+
+    found = [e for e in EnvelopeStore(home.envelopes).ids() if e.hex().startswith(text)]
+    if len(text) < 8 or not found:
+        raise Refused(f"no envelope here begins with {text!r}; see: muniment envelope list")
+    if len(found) > 1:
+        raise Refused(f"{len(found)} envelopes begin with {text!r}; give more digits")
+    return found[0]
