@@ -1,7 +1,8 @@
 """Members who govern all the time: validators are replaced until none of the first is left.
 
 The members stand in a ring; those that validate are a stretch of it, which moves on: the next ones
-are let in, then the last ones are let go. Parameters change meanwhile.
+are let in, then the last ones are let go or suspended. One more member joins; parameters change.
+What the nodes say by themselves (that they are ready, and evidence) acts as well.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ from contracts.state import StateReader
 from contracts.system import governance, members
 from simnet.clock import elapsed_ms, sleep_until_ms
 from simnet.load import submit_call
+from simnet.release import NEXT_VERSION
 
 if TYPE_CHECKING:
     from simnet.world import World
 
+Move = tuple[str, dict[str, Value]]
 GAP_MS = 300
+BATCH = 4
 PATIENCE_MS = 1_500
 """How long something that was submitted may take before it is submitted again."""
 
@@ -45,9 +49,6 @@ class Government:
 
     def _act(self, state: StateReader) -> None:
         records = members.list_all(state)
-        for record in records:
-            if members.VALIDATOR in record["roles"] and not record["ready"]:
-                self._say(record["name"], "members", "ready", {"versions": [1]})
         found: Any = query(state, 1, "governance", "list", {})
         pending = [row for row in found if row["status"] in (governance.OPEN, governance.ACCEPTED)]
         for row in pending:
@@ -66,30 +67,43 @@ class Government:
                 )
 
     def _propose(self, records: list[dict[str, Any]]) -> None:
-        """Propose the next move of the stretch, and now and then other parameters."""
+        """Propose the next move of the stretch, a new member, and now and then other things."""
         names = [record["name"] for record in records]
-        seated = [members.VALIDATOR in record["roles"] for record in records]
+        by_name = dict(zip(names, records, strict=True))
+        seated = [_is_seated(record) for record in records]
         first = next((i for i, is_in in enumerate(seated) if is_in and not seated[i - 1]), 0)
-        count = sum(seated)
-        ring = [names[(first + i) % len(names)] for i in range(len(names))]
-        if count <= self._world.scenario.nodes:
-            batch, roles = ring[count:], [members.VALIDATOR]
+        ring = [by_name[names[(first + i) % len(names)]] for i in range(len(names))]
+        inside = [record for record in ring if _is_seated(record)]
+        wanted, most = self._world.scenario.nodes, self._random.randint(1, BATCH)
+        proposer = inside[-1]["name"]
+        if len(inside) <= wanted:
+            outside = [record for record in ring if not _is_seated(record)]
+            moves = [_let_in(record) for record in outside[:most]]
         else:
-            batch, roles = ring[: count - self._world.scenario.nodes], ["observer"]
-        proposer = ring[count - 1]
-        for name in batch[: self._random.randint(1, governance.MAX_OPEN_EACH - 1)]:
-            self._say(proposer, "governance", "propose", _proposal("change", name, roles))
+            moves = [self._let_go(record) for record in inside[: len(inside) - wanted][:most]]
+        for host in self._world.hosts:
+            if host.name not in names:
+                card = host.identity.card.to_value()
+                moves.append(("admit", {"card": card, "tier": "local", "roles": ["observer"]}))
         if self._random.randrange(2):
             changes: dict[str, Value] = {
                 "delta_ms": self._random.randint(150, 300),
                 "max_block_transactions": self._random.randint(20, 200),
             }
-            args: Value = {"kind": "parameters", "args": {"changes": changes}}
-            self._say(proposer, "governance", "propose", args, again="parameters")
+            moves.append(("parameters", {"changes": changes}))
+        if self._world.scenario.upgrade and self._random.randrange(2):
+            moves.append(("version", {"version": NEXT_VERSION}))
+        for kind, args in moves:
+            self._say(proposer, "governance", "propose", {"kind": kind, "args": args})
+
+    def _let_go(self, record: dict[str, Any]) -> Move:
+        if self._random.randrange(2):
+            return "suspend", {"member": record["name"]}
+        return "change", {"member": record["name"], "roles": ["observer"]}
 
     def _say(self, name: str, contract: str, method: str, args: Value, *, again: str = "") -> None:
         """Submit a call of a member through its own node, unless it was a moment ago."""
-        key = (name, again or f"{contract} {method} {args!r}")
+        key = (name, f"{contract} {method} {args!r}")
         if elapsed_ms() < self._said_ms.get(key, -PATIENCE_MS) + PATIENCE_MS:
             return
         self._said_ms[key] = elapsed_ms()
@@ -98,6 +112,12 @@ class Government:
             submit_call(self._world, host, Call(contract, method, args), valid_for=20)
 
 
-def _proposal(kind: str, member: str, roles: list[str]) -> Value:
-    listed: list[Value] = [*roles]
-    return {"kind": kind, "args": {"member": member, "roles": listed}}
+def _is_seated(record: dict[str, Any]) -> bool:
+    return record["status"] == members.ACTIVE and members.VALIDATOR in record["roles"]
+
+
+def _let_in(record: dict[str, Any]) -> Move:
+    name = record["name"]
+    if record["status"] == members.SUSPENDED:
+        return "reinstate", {"member": name}
+    return "change", {"member": name, "roles": [members.VALIDATOR]}

@@ -42,11 +42,13 @@ class Scenario:
     `faults` and `adversaries` name what may happen; a run picks from them by its seed, with
     traitors, forgetful and rotted nodes together at most `max_traitors` (f if negative). `script`
     says what happens for certain, and when. With `spare` members more than validators, members
-    vote all the time, until none of the first validators is left.
+    vote all the time, until none of the first validators is left; with `upgrade` also for a
+    protocol version that not all nodes have.
     """
 
     nodes: int = 4
     spare: int = 0
+    upgrade: bool = False
     duration_s: int = 20
     faults: tuple[str, ...] = ()
     adversaries: tuple[str, ...] = ()
@@ -80,6 +82,8 @@ class Scenario:
             raise ScenarioError(f"nodes must be from 1 to {MAX_NODES}, not {self.nodes}")
         if not 0 <= self.spare <= MAX_NODES - self.nodes:
             raise ScenarioError(f"spare must be from 0 to {MAX_NODES - self.nodes}")
+        if self.upgrade and not self.spare:
+            raise ScenarioError("upgrade needs members who vote: set spare as well")
         if self.fault_model not in FAULT_MODELS:
             raise ScenarioError(f"fault_model must be one of {', '.join(FAULT_MODELS)}")
         if not 1 <= self.duration_s <= 86_400:
@@ -173,6 +177,7 @@ def vary(base: Scenario, seed: int) -> Scenario:
         fault_model="crash" if is_crash else base.fault_model,
         faults=tuple(sorted(random.sample(base.faults, min(count, len(base.faults))))),
         spare=spare or base.spare,
+        upgrade=base.upgrade or (spare > 0 and random.randrange(2) == 0),
         epoch_length=random.choice((8, 12) if spare else (12, 25, 40, 100)),
         latency_ms=random.choice((1, 5, 20, 60)),
         jitter_ms=random.choice((0, 5, 30)),
