@@ -3,13 +3,14 @@
     python -m bench.fuzz [--programs 100000] [--seed 1] [--gas 100000]
 
 Each program runs twice; results and gas must be equal. Reported are outcomes, the slowest programs
-in nanoseconds of CPU for a unit of gas (of those that used at least half of the gas), and the
-peak of resident memory.
+in nanoseconds of CPU for a unit of gas (of those that used at least half of the gas), the peak of
+resident memory, and a digest of all outcomes: the same on every machine and edition of Python.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import resource
 import time
 from collections import Counter
@@ -143,6 +144,7 @@ def main() -> None:
     options = parser.parse_args()
     outcomes: Counter[str] = Counter()
     slowest: list[tuple[float, int]] = []
+    digest = hashlib.sha256()
     for number in range(options.programs):
         source = Writer(options.seed * 1_000_003 + number).program()
         first = execute(source, options.gas)
@@ -152,6 +154,7 @@ def main() -> None:
         if first != second:
             raise RuntimeError(f"program {number} ended differently:\n{source}\n{first}\n{second}")
         outcomes[first[0]] += 1
+        digest.update(repr(first).encode())
         if first[2] >= options.gas // 2:
             slowest = sorted([*slowest, (spent * 1e9 / first[2], number)], reverse=True)[:5]
     for kind, count in outcomes.most_common():
@@ -160,6 +163,7 @@ def main() -> None:
         print(f"program {number:<8}{rate:>8.0f} ns for a unit of gas, compiling included")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
     print(f"peak of memory  {peak:>8} MB")
+    print(f"digest of all   {digest.hexdigest()}")
 
 
 if __name__ == "__main__":

@@ -154,6 +154,7 @@ class Core:
         self._has_errands = False
         self._admit_peers = admit
         self._revision = -1
+        self._has_stale = False
         self._restored = list(restored)
         # The journal may know more than a database that was lost or restored from a backup:
         # what was signed in the epochs before its last one is not in it any more.
@@ -293,6 +294,7 @@ class Core:
 
     def _drop_inadmissible(self) -> None:
         """Forget waiting transactions that no block may hold any more."""
+        self._has_stale = False
         for wid in list(self.mempool.wids()):
             transaction = self.mempool.get(wid)
             rejection = None if transaction is None else self.ledger.check_admission(transaction)
@@ -369,7 +371,8 @@ class Core:
         if self.peers.ahead_of(height):
             return
         self._has_errands = False
-        for transaction in self._clerk.write(self.ledger.state(), height, now.wall):
+        epoch = self.ledger.epoch
+        for transaction in self._clerk.write(self.ledger.state(), epoch, height, now.wall):
             refused = self.submit(transaction.raw, now)
             if isinstance(refused, Refusal):
                 log.warning("the node's own transaction is refused", reason=refused.reason)
@@ -526,6 +529,7 @@ class Core:
         )
         state = self.ledger.state(effect.parent.digest)
         admitted = self.ledger.filter_admissible(state, taken, height)
+        self._has_stale |= len(admitted) < len(taken)
         block = self.ledger.build(effect.parent, self.name, self._now.wall, admitted)
         self._pin(full_block_of(block, admitted))
         self._events.append(Built(effect.view, block))
@@ -670,8 +674,9 @@ class Core:
             self._start_epoch()
         elif members.revision(self.ledger.state()) != self._revision or self.peers.has_stop(height):
             self._follow_members(drop=False)
-        elif height % PATIENCE_HEIGHTS == 0:
-            self._has_errands = True
+        elif self._has_stale:
+            self._drop_inadmissible()
+        self._has_errands |= height % PATIENCE_HEIGHTS == 0
 
     def _tell(self, outcome: Outcome) -> None:
         for listener in self._listeners:

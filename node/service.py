@@ -150,7 +150,7 @@ class Service:
             "nullified_in_row": core.machine.nullified_in_row,
             "state_root": core.ledger.state_root.hex(),
             "peers": len(core.peers.connected()),
-            "members": len(core.peers.by_key) + 1,
+            "members": len({peer.name for peer in core.peers.by_key.values()}) + 1,
             "mempool": {"count": len(core.mempool), "bytes": core.mempool.bytes},
             "evidence": len(core.evidence),
             "uptime_s": (now.monotonic - self._started_ms) // 1_000,
