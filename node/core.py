@@ -79,6 +79,8 @@ from p2p.wire import (
 )
 
 STATUS_MS = 1_000
+CAUGHT_UP_BLOCKS = 32
+"""A node that is no further behind follows a busy chain: an observer is never quite level."""
 MAX_EARLY_MESSAGES = 256
 MAX_EVIDENCE = 256
 MAX_OPEN_VIEWS = 2_000
@@ -366,9 +368,9 @@ class Core:
         """Submit what the node has to tell the chain, once it has caught up."""
         height = self.ledger.tip.header.height
         is_alone = bool(self.peers.by_key) and not self.peers.connected()
-        if self._clerk is None or self._forgetful or is_alone or self.sync.is_active:
+        if self._clerk is None or self._forgetful or is_alone:
             return
-        if self.peers.ahead_of(height):
+        if self.peers.ahead_of(height + CAUGHT_UP_BLOCKS):
             return
         self._has_errands = False
         epoch = self.ledger.epoch
