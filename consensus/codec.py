@@ -12,6 +12,7 @@ With keys under 24 bytes the first byte of an encoded key is 0x60 plus its lengt
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import cbor2
@@ -36,35 +37,50 @@ def encode(value: object) -> bytes:
 
     Raises TypeError or ValueError on a value outside the allowed set: that is a bug of the caller.
     """
-    return cbor2.dumps(_ordered(value, MAX_DEPTH))
+    return cbor2.dumps(value if _is_ordered(value, MAX_DEPTH) else _ordered(value))
 
 
-def _ordered(value: object, depth: int) -> object:
-    """Check `value`; return it, or a copy of it where a map is not sorted."""
+def encode_array(items: Sequence[bytes]) -> bytes:
+    """Return the encoding of an array whose `items` are encoded already."""
+    return cbor2.dumps([None] * len(items))[: -len(items) or None] + b"".join(items)
+
+
+def _is_ordered(value: object, depth: int) -> bool:
+    """Check `value`; tell whether all its maps are sorted."""
     kind = type(value)
     if kind in _PLAIN:
-        return value
+        return True
     if kind is int:
         if not MIN_INT <= value <= MAX_INT:  # type: ignore[operator]
             raise ValueError(f"integer out of the 64-bit range: {value}")
-        return value
+        return True
     if depth == 0:
         raise ValueError(f"nested deeper than {MAX_DEPTH}")
+    is_ordered = True
     if kind is list or kind is tuple:
-        return [
-            item if type(item) in _PLAIN else _ordered(item, depth - 1)
-            for item in value  # type: ignore[attr-defined]
-        ]
-    if kind is dict:
+        items = value
+    elif kind is dict:
         keys: tuple[Any, ...] = tuple(value)  # type: ignore[arg-type]
         if keys not in _SORTED:
-            keys = tuple(sorted(keys, key=_key_order))
-            _remember(keys)
-        return {
-            key: item if type(item := value[key]) in _PLAIN else _ordered(item, depth - 1)  # type: ignore[index]
-            for key in keys
-        }
-    raise TypeError(f"{kind.__name__} has no encoding")
+            in_order = tuple(sorted(keys, key=_key_order))
+            _remember(in_order)
+            is_ordered = keys == in_order
+        items = value.values()  # type: ignore[attr-defined]
+    else:
+        raise TypeError(f"{kind.__name__} has no encoding")
+    for item in items:  # type: ignore[attr-defined]
+        if type(item) not in _PLAIN and not _is_ordered(item, depth - 1):
+            is_ordered = False
+    return is_ordered
+
+
+def _ordered(value: Any) -> Any:
+    """Return a copy of a checked value with its maps sorted."""
+    if type(value) is dict:
+        return {key: _ordered(value[key]) for key in sorted(value, key=_key_order)}
+    if type(value) is list or type(value) is tuple:
+        return [_ordered(item) for item in value]
+    return value
 
 
 _PLAIN = frozenset((bytes, str, bool, type(None)))

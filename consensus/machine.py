@@ -504,12 +504,17 @@ class Machine:
         """
         delta = self._patient_delta
         start, slack = self._entered, 0
+        parameters = self.validators.parameters
         parent = self._find_parent()
-        if parent is not None and not parent[1].body:
+        if parent is not None and parent[1].body:
+            # The fuller the last block, the more the next one gains from gathering for a while.
+            filled = min(len(parent[1].body), parameters.max_block_transactions)
+            start += parameters.interval_ms * filled // parameters.max_block_transactions
+        elif parent is not None:
             # Nothing to confirm. A final parent needs no successor until something happens; one
             # that is not final yet gets one soon, in case its votes were lost.
             is_final = parent[1].digest == self._tip.digest
-            start += self.validators.parameters.idle_ms if is_final else delta
+            start += parameters.idle_ms if is_final else delta
             if self._work_since is not None and self._work_since < start:
                 start = max(self._work_since, self._entered)
                 # The leader may not have that work yet: it gets one leader timeout to receive it.

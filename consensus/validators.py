@@ -30,6 +30,7 @@ _BOUNDS: dict[str, tuple[int, int]] = {
     "delta_cap_ms": (10, 600_000),
     "retry_ms": (50, 60_000),
     "idle_ms": (10, 3_600_000),
+    "interval_ms": (0, 60_000),
     "drift_ms": (100, 3_600_000),
     "max_block_transactions": (1, 20_000),
     "max_block_bytes": (4_096, 32 << 20),
@@ -37,6 +38,7 @@ _BOUNDS: dict[str, tuple[int, int]] = {
     "max_calls": (1, 1_000),
     "replay_window": (8, 10_000),
     "replay_limit": (1_000, 10_000_000),
+    "retention": (0, 1 << 40),
     "max_gas": (10_000, 100_000_000),
     "max_block_gas": (10_000, 1_000_000_000),
 }
@@ -47,7 +49,9 @@ class Parameters:
     """Governed limits; times in milliseconds, sizes in bytes. Part of the validator set's hash.
 
     `delta_ms` bounds the network delay that Simplex assumes: the leader timer is two of it, the
-    advance timer three. `replay_window` is the number of heights a transaction may be valid for.
+    advance timer three. After a full block the next leader waits `interval_ms`, after a lesser one
+    in proportion. `replay_window` is the number of heights a transaction may be valid for.
+    `retention` is the number of heights whose blocks every node keeps; 0 keeps all.
     `max_gas` bounds what deployed contracts may do in a transaction, `max_block_gas` in a block; a
     unit is about 100 ns.
     """
@@ -59,6 +63,7 @@ class Parameters:
     delta_cap_ms: int = 4_000
     retry_ms: int = 1_000
     idle_ms: int = 10_000
+    interval_ms: int = 600
     drift_ms: int = 30_000
     max_block_transactions: int = 2_000
     max_block_bytes: int = 2 << 20
@@ -66,8 +71,14 @@ class Parameters:
     max_calls: int = 100
     replay_window: int = 600
     replay_limit: int = 1_000_000
+    retention: int = 0
     max_gas: int = 1_000_000
     max_block_gas: int = 5_000_000
+
+    @classmethod
+    def widest(cls) -> Parameters:
+        """The largest value of each bound: what decoders of foreign bytes allow in any epoch."""
+        return cls(fault_model=BYZANTINE, **{name: high for name, (_, high) in _BOUNDS.items()})
 
     def to_value(self) -> dict[str, Value]:
         return {field.name: getattr(self, field.name) for field in fields(self)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NoReturn
 
 import cbor2
@@ -92,12 +92,22 @@ class Reader:
         data = self._state.get(self._prefix + key)
         return None if data is None else cbor2.loads(data)
 
+    def peek(self, key: bytes) -> Any:
+        """Like `get`, for what many transactions read: shared, so made of immutable values."""
+        data = self._state.get(self._prefix + key)
+        return None if data is None else _decode_shared(data)
+
     def scan(self, prefix: bytes, after: bytes = b"", limit: int = 100) -> list[tuple[bytes, Any]]:
         """Up to `limit` pairs with key under `prefix` and above `after`, sorted by key."""
         own = self._prefix
         start = own + after if after else b""
         rows = self._state.scan(own + prefix, start, limit)
         return [(key[len(own) :], cbor2.loads(value)) for key, value in rows]
+
+
+@lru_cache(maxsize=512)
+def _decode_shared(data: bytes) -> Any:
+    return cbor2.loads(data, immutable=True)
 
 
 class Execution:

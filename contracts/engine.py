@@ -57,6 +57,11 @@ def genesis_state(genesis: Genesis) -> dict[bytes, bytes]:
     return members.genesis_changes(genesis)
 
 
+def restart_state(state: StateReader, genesis: Genesis) -> dict[bytes, bytes]:
+    """Return what changes in the earlier chain's state when the genesis of a restart begins."""
+    return members.restart_changes(state, genesis)
+
+
 def next_validator_set(state: StateReader, current: ValidatorSet) -> ValidatorSet:
     """Return the set of the epoch that follows, from the state one block before its hand-over."""
     return members.validators(state, current)
@@ -79,7 +84,7 @@ def check_admission(
     if transaction.valid_until >= height + parameters.replay_window:
         return Rejection(Code.TOO_FAR_AHEAD, height + parameters.replay_window - 1)
     member, slash, operator = transaction.sender.partition("/")
-    record = members.get(state, member)
+    record = members.peek(state, member)
     if record is None:
         return Rejection(Code.UNKNOWN_SENDER, None)
     if record["status"] != "active":
@@ -214,4 +219,5 @@ __all__ = [
     "genesis_state",
     "next_validator_set",
     "query",
+    "restart_state",
 ]

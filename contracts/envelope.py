@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from consensus.codec import (
     DecodeError,
@@ -26,8 +26,7 @@ _PAIR_HEAD = 0x82
 _TAG = Kind.TRANSACTION.to_bytes(1, "big")
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """One method call; `args` is a map as the codec allows it."""
 
     contract: str
@@ -35,8 +34,7 @@ class Call:
     args: dict[str, Value]
 
 
-@dataclass(frozen=True, slots=True)
-class Transaction:
+class Transaction(NamedTuple):
     """A signed list of calls that take effect together or not at all.
 
     `txid` is the hash of what is signed (replay, display); `wid` the hash of all bytes (gossip,

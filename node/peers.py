@@ -23,6 +23,10 @@ class Peer:
     status: Status | None = None
     index: int | None = None
 
+    def keeps(self, height: int) -> bool:
+        """Whether it said that it holds the block at `height`."""
+        return self.status is not None and self.status.kept_from <= height <= self.status.height
+
 
 @dataclass(slots=True)
 class Peers:

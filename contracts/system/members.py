@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from consensus.codec import DecodeError, Value, encode, expect_list, expect_text
+from consensus.codec import DecodeError, Value, decode, encode, expect_list, expect_text
 from consensus.crypto import NO_CHAIN, PUBLIC_KEY_BYTES, SIGNATURE_BYTES, Kind, verify
 from consensus.genesis import MAX_ADDRESS_BYTES, MAX_ADDRESSES, PURPOSES, Card, Genesis
 from consensus.validators import Parameters, Validator, ValidatorSet
@@ -56,6 +56,27 @@ def genesis_changes(genesis: Genesis) -> dict[bytes, bytes]:
     return changes
 
 
+def restart_changes(state: StateReader, genesis: Genesis) -> dict[bytes, bytes]:
+    """Return what the genesis of a restart changes in the state of the earlier chain.
+
+    Members that it names have its keys and roles and validate; others stay what they are, but do
+    not validate until their nodes say that they are ready.
+    """
+    changes = genesis_changes(genesis)
+    prefix = NAME.encode("ascii") + b"/"
+    named = {member.name for member in genesis.members}
+    for record in list_all(state):
+        key = prefix + _MEMBER + record["name"].encode("ascii")
+        if record["name"] in named:
+            fresh: dict[str, Any] = decode(changes[key])  # type: ignore[assignment]
+            kept = {name: record[name] for name in ("tier", "parent", "jurisdiction", "storage")}
+            changes[key] = encode({**fresh, **kept})
+        elif record["ready"]:
+            changes[key] = encode({**record, "ready": []})
+    changes[prefix + _REVISION] = encode(revision(state) + 1)
+    return changes
+
+
 def record_of(card: Card, tier: str, parent: str | None, roles: list[Value]) -> dict[str, Value]:
     """Return the record of a member that joins.
 
@@ -86,6 +107,11 @@ def record_of(card: Card, tier: str, parent: str | None, roles: list[Value]) -> 
 def get(state: StateReader, name: str) -> Any:
     """Return a member's record (a map), or None."""
     return Reader(state, NAME).get(_MEMBER + name.encode("utf-8"))
+
+
+def peek(state: StateReader, name: str) -> Any:
+    """Like `get`, but an immutable map, decoded once for many transactions."""
+    return Reader(state, NAME).peek(_MEMBER + name.encode("utf-8"))
 
 
 def require(ctx: Context, name: str) -> Any:

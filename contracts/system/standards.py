@@ -116,7 +116,7 @@ def _publish(ctx: Context, args: Args) -> None:
 def get_brief(reader: Reader, identity: str, version: int) -> Any:
     """Return [digest, highest level, highest class index, fields] of a version, or None."""
     key = identity.encode("utf-8")
-    return reader.get(_VERSION + key + b"/" + checks.number_key(version))
+    return reader.peek(_VERSION + key + b"/" + checks.number_key(version))
 
 
 def _query_get(state: StateReader, args: Args) -> Value:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from node.cli.common import (
+    acting_option,
     ask,
+    connect,
     home_option,
     json_option,
     pairs,
@@ -21,6 +24,9 @@ from node.cli.common import (
 )
 from node.home import Home, atomic_write
 from node.rpc.client import Client
+
+if TYPE_CHECKING:
+    from node.envelopes.content import Content
 
 _ID = click.argument("envelope", metavar="ID")
 _TO = click.option("--to", multiple=True, required=True, help="A member; may be repeated.")
@@ -43,6 +49,7 @@ def envelope() -> None:
 @_TO
 @home_option
 @passphrase_option
+@acting_option
 @json_option
 def seal(
     file: Path,
@@ -50,12 +57,15 @@ def seal(
     to: tuple[str, ...],
     home: Path,
     passphrase_file: Path | None,
+    operator: str | None,
     as_json: bool,
 ) -> None:
     """Seal the record in FILE.json, an object of text fields, and anchor it on the chain."""
     from node.cli.sealing import read_record
 
-    _post(Home(home), passphrase_file, read_record(file, kind), to, as_json)
+    place = Home(home)
+    passphrase = passphrase_for(place, passphrase_file, operator)
+    _post(place, passphrase, read_record(file, kind), to, operator, as_json)
 
 
 @envelope.command()
@@ -73,17 +83,17 @@ def forward(
     place = Home(home)
     passphrase = passphrase_for(place, passphrase_file)
     _, content = open_here(place, id_from(place, envelope), passphrase)
-    _post(place, passphrase_file, content, to, as_json)
+    _post(place, passphrase, content, to, None, as_json)
 
 
 def _post(
-    place: Home, passphrase_file: Path | None, content: Any, to: tuple[str, ...], as_json: bool
-) -> None:
-    from node.cli.sealing import seal_to
+    place: Home, passphrase: str, content: Content, to: Sequence[str], operator: str | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    from node.cli.sealing import seal_to, submit_sealed
 
-    passphrase = passphrase_for(place, passphrase_file)
     found, anchor = seal_to(place, content, to)
-    state = submit_calls(place, passphrase, [anchor])
+    state = submit_sealed(place, passphrase, found, [anchor], operator)
     args = anchor[2]
     data = {
         "id": found.hex(),
@@ -110,12 +120,18 @@ def list_envelopes(after: int, home: Path, as_json: bool) -> None:
     place = Home(home)
     store = EnvelopeStore(place.envelopes)
     name = config.load(place.settings).node.name
-    rows = []
-    for number, found in ask(home, "envelopes", "addressed", {"member": name, "after": after}):
-        anchored = ask(home, "envelopes", "get", {"id": bytes.fromhex(found)})
-        key = bytes.fromhex(found)
-        state = "erased" if store.is_gone(key) else "here" if store.has(key) else "missing"
-        rows.append({"number": number, "id": found, "state": state, **anchored})
+    question = {"contract": "envelopes", "method": "get"}
+    with connect(home) as client:
+        args = {"member": name, "after": after}
+        found = client.call("state.query", **(question | {"method": "addressed", "args": args}))
+        asked = client.send_many(
+            [("state.query", question | {"args": {"id": f"hex:{key}"}}) for _, key in found]
+        )
+        anchors = client.collect(asked)
+    rows = [
+        {"number": number, "id": key, "state": store.state_of(bytes.fromhex(key)), **anchor}
+        for (number, key), anchor in zip(found, anchors, strict=True)
+    ]
     cells = [
         (r["number"], r["id"][:16], r["state"], r["sender"], _text(r["parties"]), r["height"])
         for r in rows

@@ -21,7 +21,7 @@ from consensus.codec import (
     expect_list,
 )
 from node.envelopes.sealed import Envelope, EnvelopeError, id_of
-from node.home import atomic_write
+from node.home import HomeError, atomic_write
 
 MAX_MISSING = 1_000
 _KEY, _BODY, _GONE = ".key", ".body", ".gone"
@@ -36,9 +36,16 @@ class EnvelopeStore:
     def _path(self, envelope: bytes, suffix: str) -> Path:
         return self._folder / (envelope.hex() + suffix)
 
+    def _make_folder(self) -> None:
+        """Raises HomeError, as every writing method does."""
+        try:
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise HomeError(f"{self._folder} cannot be made: {error.strerror}") from error
+
     def put(self, envelope: Envelope) -> bytes:
         """Keep an envelope, durably; returns its id."""
-        self._folder.mkdir(mode=0o700, exist_ok=True)
+        self._make_folder()
         found = id_of(envelope.encode())
         if not self._path(found, _GONE).exists():
             atomic_write(self._path(found, _BODY), envelope.body, 0o600)
@@ -49,6 +56,12 @@ class EnvelopeStore:
     def has(self, envelope: bytes) -> bool:
         """Whether an envelope is here, or is not wanted any more."""
         return self._path(envelope, _KEY).exists() or self.is_gone(envelope)
+
+    def state_of(self, envelope: bytes) -> str:
+        """Return `here`, `erased` (what was refused too) or `missing`."""
+        if self.is_gone(envelope):
+            return "erased"
+        return "here" if self.has(envelope) else "missing"
 
     def is_gone(self, envelope: bytes) -> bool:
         return self._path(envelope, _GONE).exists()
@@ -61,13 +74,18 @@ class EnvelopeStore:
         try:
             keys = Envelope.decode(path.read_bytes())
             found = replace(keys, body=self._path(envelope, _BODY).read_bytes())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, DecodeError) as error:
             raise EnvelopeError(f"{path} is damaged: {error}") from error
         if id_of(found.encode()) != envelope:
             raise EnvelopeError(f"{path} is damaged: it is not the envelope of its name")
         return found
+
+    def discard(self, envelope: bytes) -> None:
+        """Forget an envelope that was never anchored."""
+        for suffix in (_KEY, _BODY):
+            self._path(envelope, suffix).unlink(missing_ok=True)
 
     def ids(self) -> list[bytes]:
         """Ids of the envelopes that are here or were erased, sorted."""
@@ -76,16 +94,19 @@ class EnvelopeStore:
 
     def erase(self, envelope: bytes) -> None:
         """Destroy the keys of an envelope, then its body; it never comes back."""
-        self._folder.mkdir(mode=0o700, exist_ok=True)
+        self._make_folder()
         atomic_write(self._path(envelope, _GONE), b"", 0o600)
         path = self._path(envelope, _KEY)
-        if path.exists():
-            with path.open("r+b") as file:
-                file.write(bytes(path.stat().st_size))
-                file.flush()
-                os.fsync(file.fileno())
-            path.unlink()
-        self._path(envelope, _BODY).unlink(missing_ok=True)
+        try:
+            if path.exists():
+                with path.open("r+b") as file:
+                    file.write(bytes(path.stat().st_size))
+                    file.flush()
+                    os.fsync(file.fileno())
+                path.unlink()
+            self._path(envelope, _BODY).unlink(missing_ok=True)
+        except OSError as error:
+            raise HomeError(f"{path} cannot be erased: {error.strerror}") from error
 
     # How far the own envelopes were looked up
 
@@ -102,6 +123,6 @@ class EnvelopeStore:
             return 0, {}  # looking them all up again does no harm
 
     def save_cursor(self, number: int, missing: dict[bytes, int]) -> None:
-        self._folder.mkdir(mode=0o700, exist_ok=True)
+        self._make_folder()
         rows: Value = [[place, envelope] for envelope, place in missing.items()]
         atomic_write(self._folder / "cursor", encode([number, rows]), 0o600)

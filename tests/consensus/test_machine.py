@@ -246,6 +246,21 @@ def test_commits_in_the_good_case(n: int) -> None:
     assert all(node.machine.nullified_in_row == 0 for node in net.nodes)
 
 
+def test_full_blocks_are_given_time_to_fill_and_nobody_gives_up_on_their_leaders() -> None:
+    heights = []
+    for capacity in (1, 2, 1_000):
+        paced = replace(PARAMETERS, interval_ms=1_000, max_block_transactions=capacity)
+        net = Net(4, seed=1, parameters=paced)
+        net.run(20_000)
+        net.check()
+        assert all(node.machine.nullified_in_row == 0 for node in net.nodes)
+        heights.append(min(net.heights))
+    full, half, light = heights
+    assert 15 <= full <= 20
+    assert 28 <= half <= 40
+    assert light > 200
+
+
 def test_idle_chain_is_quiet_and_wakes_at_once() -> None:
     net = Net(4, seed=1)
     net.busy = False

@@ -16,7 +16,7 @@ from contracts.envelope import Call, Transaction
 from node import receipt
 from node.core import Refusal
 from p2p.wire import FrameKind
-from tests.node.test_core import Host, Net
+from tests.node.core_net import Host, Net
 
 PARAMETERS = Parameters(delta_ms=100, delta_cap_ms=800, retry_ms=200, idle_ms=100, epoch_length=6)
 

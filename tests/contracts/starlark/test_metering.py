@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-GOLDEN = "90b0070eaf7dd1e24fbc39af7150db78f2e6d3af96f86c42e0df7209ba83d37a"
+GOLDEN = "36d6e075d38455fea0ca25563af66dc7799c8682c7ed576bac63935a1f90d081"
 """Another digest is another protocol version."""
 
 

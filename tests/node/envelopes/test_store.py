@@ -9,13 +9,13 @@ import pytest
 from node.envelopes.content import Content
 from node.envelopes.sealed import Envelope, EnvelopeError, seal
 from node.envelopes.store import EnvelopeStore
-from tests.node.envelopes.test_sealed import CHAIN, FIELDS, KEYS
+from tests.node.envelopes.test_sealed import FIELDS, KEYS
 
 
 @pytest.fixture
 def envelope() -> Envelope:
     content = Content.create("invoice", FIELDS)
-    return seal(content.encode(), content.commit(CHAIN), CHAIN, "land", {"land": KEYS["land"]})
+    return seal(content.encode(), content.commitment, "land", {"land": KEYS["land"]})
 
 
 def test_what_is_kept_is_found_again(tmp_path: Path, envelope: Envelope) -> None:
