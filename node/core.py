@@ -335,6 +335,10 @@ class Core:
         self.peers.set_validators(ledger.validators)
         names = [self.name, *sorted({peer.name for peer in self.peers.by_key.values()})]
         self._eager_names = overlay(names, self.name, self._chain_id)
+        voters = {validator.name for validator in ledger.validators.validators}
+        if self.name in voters:
+            # Whoever leads needs what waits at the others soon: validators are always linked.
+            self._eager_names |= voters - {self.name}
         self.gossip.relays = len(self._eager_names) < len(names) - 1
         self._admit_peers({peer.key: peer.addresses for peer in self.peers.by_key.values()})
         self._drop_inadmissible()

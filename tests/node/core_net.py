@@ -115,6 +115,7 @@ class Net:
         parameters: Parameters = PARAMETERS,
         keeping: Keeping | None = None,
         asleep: str = "",
+        observers: str = "",
     ) -> None:
         self.path, self.random = path, random.Random(seed)
         self.time, self.counter, self.loss = 0, 0, 0.0
@@ -127,7 +128,10 @@ class Net:
         """What a frame's payload becomes on its way."""
         self.hosts = {name: Host(self, name) for name in names}
         members = [
-            Member(Card.create(h.name, h.keys, ()), roles=("supervisor", "validator"))
+            Member(
+                Card.create(h.name, h.keys, ()),
+                roles=("observer",) if h.name in observers else ("supervisor", "validator"),
+            )
             for h in self.hosts.values()
         ]
         self.genesis = Genesis("test", WALL, tuple(members), parameters)

@@ -22,7 +22,7 @@ from node.rpc.client import Client
 LIBRARY = Path(__file__).parents[2] / "contracts" / "library"
 NAMES = ("credit-record", "e-invoice", "e-licence", "land-registry", "poll")
 DAY_MS = 86_400_000
-VOTING_MS = 8_000
+VOTING_MS = 12_000
 """How long the poll takes votes: the other stories are told meanwhile."""
 
 
