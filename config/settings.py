@@ -48,9 +48,16 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """Sizes in MiB."""
+    """What is kept. `archive`: all blocks for ever, whatever the network agreed to forget.
+
+    `snapshots`: make a snapshot at each epoch's end, for newcomers. `snapshot_behind`: so many
+    heights behind, a snapshot is fetched instead of all blocks (never by an archive).
+    """
 
     cache_mib: int = 32
+    archive: bool = False
+    snapshots: bool = True
+    snapshot_behind: int = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +87,7 @@ class Settings:
 
 _BOUNDS: dict[str, tuple[int, int]] = {
     "storage.cache_mib": (1, 65_536),
+    "storage.snapshot_behind": (100, 1 << 40),
     "mempool.max_transactions": (100, 1_000_000),
     "mempool.max_mib": (1, 4_096),
     "consensus.delta_ms": (0, 60_000),
@@ -141,6 +149,10 @@ def _check(path: Path, name: str, value: object, hint: object) -> object:
         if type(value) is not int or not low <= value <= high:
             raise SettingsError(f"{problem}: must be an integer from {low} to {high}")
         return value
+    if hint is bool:
+        if type(value) is not bool:
+            raise SettingsError(f"{problem}: must be true or false")
+        return value
     if hint is str:
         allowed = _CHOICES.get(name)
         if not isinstance(value, str) or (allowed and value not in allowed):
@@ -177,6 +189,10 @@ votes = {json.dumps(defaults.log.votes)}  # a file for every vote received, for 
 
 [storage]
 cache_mib = {defaults.storage.cache_mib}
+archive = {json.dumps(defaults.storage.archive)}  # true: forget no block, whatever was agreed
+snapshots = {json.dumps(defaults.storage.snapshots)}  # make one at each epoch's end, for newcomers
+# So many heights behind, fetch a snapshot instead of all blocks; an archive never does.
+snapshot_behind = {defaults.storage.snapshot_behind}
 
 [mempool]
 max_transactions = {defaults.mempool.max_transactions}

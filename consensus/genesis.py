@@ -20,6 +20,7 @@ from consensus.codec import (
     expect_text,
 )
 from consensus.crypto import (
+    HASH_BYTES,
     NO_CHAIN,
     PUBLIC_KEY_BYTES,
     SIGNATURE_BYTES,
@@ -35,7 +36,7 @@ MAX_MEMBERS = 1_024
 MAX_ADDRESSES = 8
 MAX_ADDRESS_BYTES = 128
 TIERS = ("central", "provincial", "local")
-ROLES = ("data-centre", "observer", "registrar", "supervisor", "validator")
+ROLES = ("archive", "data-centre", "observer", "registrar", "supervisor", "validator")
 PURPOSES = ("member", "node", "sealing", "voting")
 """Each member's four keys: for its own acts, for its node (the peer id), for what others seal to
 it, for its votes. All are Ed25519; the sealing key signs its possession only, and is used in its
@@ -172,6 +173,38 @@ class Member:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """The chain that a network goes on from, when too few validators of it are left.
+
+    Its id, its last final block, and the state after that, which is where the new chain begins.
+    """
+
+    chain_id: bytes
+    height: int
+    digest: bytes
+    state_root: bytes
+
+    def to_value(self) -> dict[str, Value]:
+        return {
+            "chain_id": self.chain_id,
+            "height": self.height,
+            "digest": self.digest,
+            "state_root": self.state_root,
+        }
+
+    @classmethod
+    def from_value(cls, value: Value) -> Restart:
+        keys = frozenset(("chain_id", "height", "digest", "state_root"))
+        items = expect_map(value, "restart", keys)
+        return cls(
+            expect_bytes(items["chain_id"], "restart's chain id", HASH_BYTES),
+            expect_int(items["height"], "restart's height"),
+            expect_bytes(items["digest"], "restart's digest", HASH_BYTES),
+            expect_bytes(items["state_root"], "restart's state root", HASH_BYTES),
+        )
+
+
 @dataclass(frozen=True)
 class Genesis:
     """The agreed beginning. `created` is in milliseconds UTC; members are sorted by name."""
@@ -180,6 +213,7 @@ class Genesis:
     created: int
     members: tuple[Member, ...]
     parameters: Parameters = field(default_factory=Parameters)
+    restart: Restart | None = None
 
     @cached_property
     def chain_id(self) -> bytes:
@@ -200,17 +234,22 @@ class Genesis:
 
     @cached_property
     def block(self) -> Block:
-        """The block of height 0, which nobody signs: everyone computes it from the genesis."""
+        """The first block, which nobody signs: everyone computes it from the genesis.
+
+        Its height is 0, or after a restart the height at which the earlier chain ended: heights
+        that stand in the state keep their meaning.
+        """
+        earlier = self.restart
         header = Header(
             version=self.parameters.version,
             chain_id=self.chain_id,
             epoch=0,
-            height=0,
-            parent=NO_HASH,
+            height=earlier.height if earlier else 0,
+            parent=earlier.digest if earlier else NO_HASH,
             timestamp=self.created,
             proposer="",
             transactions_root=merkle.EMPTY_ROOT,
-            state_root=NO_HASH,
+            state_root=earlier.state_root if earlier else NO_HASH,
             receipts_root=merkle.EMPTY_ROOT,
             set_hash=self.validator_set.hash,
             next_set_hash=self.validator_set.hash,
@@ -225,20 +264,21 @@ class Genesis:
         return verify(member.card.member_key, Kind.GENESIS, NO_CHAIN, self.chain_id, signature)
 
     def to_value(self) -> dict[str, Value]:
-        return {
+        value: dict[str, Value] = {
             "format": FORMAT,
             "network": self.network,
             "created": self.created,
             "members": [member.to_value() for member in self.members],
             "parameters": self.parameters.to_value(),
         }
+        return value if self.restart is None else value | {"restart": self.restart.to_value()}
 
     @classmethod
     def from_value(cls, value: Value) -> Genesis:
         """Raises DecodeError that names the member and the fault."""
-        items = expect_map(
-            value, "genesis", frozenset(("format", "network", "created", "members", "parameters"))
-        )
+        keys = ["format", "network", "created", "members", "parameters"]
+        is_restart = type(value) is dict and "restart" in value
+        items = expect_map(value, "genesis", frozenset((*keys, *["restart"] * is_restart)))
         expect_int(items["format"], "genesis format", FORMAT, FORMAT)
         rows = expect_list(items["members"], "members", max_length=MAX_MEMBERS)
         genesis = cls(
@@ -246,6 +286,7 @@ class Genesis:
             expect_int(items["created"], "created"),
             tuple(Member.from_value(row) for row in rows),
             Parameters.from_value(items["parameters"]),
+            Restart.from_value(items["restart"]) if is_restart else None,
         )
         genesis.check()
         return genesis

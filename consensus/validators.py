@@ -38,6 +38,7 @@ _BOUNDS: dict[str, tuple[int, int]] = {
     "max_calls": (1, 1_000),
     "replay_window": (8, 10_000),
     "replay_limit": (1_000, 10_000_000),
+    "retention": (0, 1 << 40),
     "max_gas": (10_000, 100_000_000),
     "max_block_gas": (10_000, 1_000_000_000),
 }
@@ -50,6 +51,7 @@ class Parameters:
     `delta_ms` bounds the network delay that Simplex assumes: the leader timer is two of it, the
     advance timer three. After a full block the next leader waits `interval_ms`, after a lesser one
     in proportion. `replay_window` is the number of heights a transaction may be valid for.
+    `retention` is the number of heights whose blocks every node keeps; 0 keeps all.
     `max_gas` bounds what deployed contracts may do in a transaction, `max_block_gas` in a block; a
     unit is about 100 ns.
     """
@@ -69,8 +71,14 @@ class Parameters:
     max_calls: int = 100
     replay_window: int = 600
     replay_limit: int = 1_000_000
+    retention: int = 0
     max_gas: int = 1_000_000
     max_block_gas: int = 5_000_000
+
+    @classmethod
+    def widest(cls) -> Parameters:
+        """The largest value of each bound: what decoders of foreign bytes allow in any epoch."""
+        return cls(fault_model=BYZANTINE, **{name: high for name, (_, high) in _BOUNDS.items()})
 
     def to_value(self) -> dict[str, Value]:
         return {field.name: getattr(self, field.name) for field in fields(self)}

@@ -57,6 +57,11 @@ def genesis_state(genesis: Genesis) -> dict[bytes, bytes]:
     return members.genesis_changes(genesis)
 
 
+def restart_state(state: StateReader, genesis: Genesis) -> dict[bytes, bytes]:
+    """Return what changes in the earlier chain's state when the genesis of a restart begins."""
+    return members.restart_changes(state, genesis)
+
+
 def next_validator_set(state: StateReader, current: ValidatorSet) -> ValidatorSet:
     """Return the set of the epoch that follows, from the state one block before its hand-over."""
     return members.validators(state, current)
@@ -132,7 +137,7 @@ def _begin_block(
     if block.height == block.last_height - 1:
         for contract in contracts.values():
             if contract.on_boundary is not None:
-                contract.on_boundary(ctx.as_contract(contract))
+                schedule.attempt(ctx, contract, contract.on_boundary)
     schedule.run(ctx)
     if not execution.events:
         return None
@@ -214,4 +219,5 @@ __all__ = [
     "genesis_state",
     "next_validator_set",
     "query",
+    "restart_state",
 ]

@@ -53,6 +53,11 @@ class Node(NamedTuple):
         return sha256(b"\x01" + self.hashes).digest()
 
 
+def encode_node(node: Node) -> bytes:
+    """Return the stored form of a node that has nodes among its children."""
+    return node.inner.to_bytes(2, "big") + node.hashes
+
+
 EMPTY_NODE = Node(0, _NO_HASHES)
 EMPTY_ROOT = EMPTY_NODE.digest
 Part = Node | bytes
@@ -171,7 +176,7 @@ class _Update:
         """Take note of a changed node; returns its hash."""
         self.parts[path] = node
         if node.inner:
-            self.stored[path] = node.inner.to_bytes(2, "big") + node.hashes
+            self.stored[path] = encode_node(node)
         elif was_inner:
             self.stored[path] = None
         return sha256(b"\x01" + node.hashes).digest()

@@ -14,6 +14,7 @@ from consensus.codec import Value as CodecValue
 from consensus.codec import encode
 from consensus.crypto import Kind, Signer, sha256
 from consensus.validators import Parameters
+from contracts import library
 from contracts.api import BlockContext, Context, Execution, Failure
 from contracts.codes import NAMES, Code
 from contracts.engine import QueryError, query
@@ -41,6 +42,7 @@ DAY_MS = 86_400_000
 CHAIN_ID = sha256(b"local")
 TEST_GAS = 200_000_000
 MEMBERS = ("civil", "health", "land", "tax")
+LIBRARY = Path(library.__file__).parent
 SUFFIX = ".star"
 TEST_SUFFIX = "_test.star"
 

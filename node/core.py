@@ -50,7 +50,7 @@ from consensus.messages import (
     decode_message,
     encode_message,
 )
-from consensus.validators import ValidatorSet
+from consensus.validators import Parameters, ValidatorSet
 from contracts.codes import Code
 from contracts.envelope import Transaction
 from contracts.system import members
@@ -58,27 +58,41 @@ from node.clerk import PATIENCE_HEIGHTS, Clerk
 from node.envelopes.courier import Courier
 from node.envelopes.store import MAX_MISSING, EnvelopeStore
 from node.errors import MunimentError
+from node.evidence import keep_evidence, kept_evidence
 from node.fetch import MAX_HELD_BLOCKS, Fetcher
 from node.gossip import Gossip, overlay
 from node.ledger import Entry, Ledger, full_block_of
 from node.mempool import Mempool
 from node.outbox import Outbox
 from node.peers import Peer, Peers
+from node.prune import Pruner
 from node.render import render
+from node.snapshot import Maker, serve_chunks, serve_offer, serve_steps
+from node.state_sync import StateSync
 from node.sync import Sync
 from p2p.transport import Channel
 from p2p.wire import (
     BlockRequest,
     Blocks,
+    ChunkRequest,
+    Chunks,
     FrameKind,
     FullBlock,
     Range,
     RangeRequest,
+    SnapshotOffer,
+    SnapshotRequest,
     Status,
+    Steps,
+    StepsRequest,
     decode_transactions,
 )
 
 STATUS_MS = 1_000
+CAUGHT_UP_BLOCKS = 32
+"""A node that is no further behind follows a busy chain: an observer is never quite level."""
+CHORES_MS = 25
+"""Between two slices of work that can wait."""
 MAX_EARLY_MESSAGES = 256
 MAX_EVIDENCE = 256
 MAX_OPEN_VIEWS = 2_000
@@ -116,7 +130,21 @@ class TransactionDropped:
     refusal: Refusal
 
 
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """What this node keeps and makes, beside what the network agreed on.
+
+    An archive forgets no block and never starts from a snapshot. Others fetch a snapshot when it
+    is `snapshot_behind` heights ahead, or when nobody has the blocks any more.
+    """
+
+    is_archive: bool = False
+    makes_snapshots: bool = False
+    snapshot_behind: int = 1 << 40
+
+
 Outcome = BlockFinal | TransactionDropped
+_WIDEST = Parameters.widest()
 _OBSERVER = Signer(bytes(32))
 
 
@@ -136,6 +164,7 @@ class Core:
         delta_ms: int | None = None,
         listeners: Sequence[Callable[[Outcome], None]] = (),
         cut_off: Callable[[bytes, str], None] = lambda peer, reason: None,
+        keeping: Keeping = Keeping(),
         envelopes: EnvelopeStore | None = None,
         clerk: Clerk | None = None,
         spare_signers: Sequence[Signer] = (),
@@ -154,6 +183,7 @@ class Core:
         self._has_errands = False
         self._admit_peers = admit
         self._revision = -1
+        self._has_stale = False
         self._restored = list(restored)
         # The journal may know more than a database that was lost or restored from a backup:
         # what was signed in the epochs before its last one is not in it any more.
@@ -166,11 +196,25 @@ class Core:
         self._eager_names: frozenset[str] = frozenset()
         self.gossip = Gossip(mempool, self.outbox, relays=False)
         self.fetcher = Fetcher(self.outbox, peers, ledger, self._get_transaction)
-        self.sync = Sync(self.outbox, peers, ledger)
+        self.state_sync = StateSync(
+            self.outbox,
+            peers,
+            ledger,
+            behind=keeping.snapshot_behind,
+            is_archive=keeping.is_archive,
+        )
+        self.sync = Sync(self.outbox, peers, ledger, lambda: self.state_sync.is_active)
+        self.maker = Maker(ledger.store)
+        self.pruner = Pruner(ledger, self.maker, is_archive=keeping.is_archive)
+        self._makes_snapshots = keeping.makes_snapshots
+        self._chores_ms = 0
+        for kept in kept_evidence(ledger.store):
+            self.evidence.append(kept.evidence)
+            if clerk is not None:
+                clerk.accuse(kept.voting_key, kept.evidence)
         self.courier: Courier | None = None
         if envelopes is not None:
-            shared = (self.outbox, peers, ledger.state)
-            self.courier = Courier(name, self._chain_id, envelopes, *shared)
+            self.courier = Courier(name, envelopes, self.outbox, peers, ledger.state)
         self._now = Now(0, 0)
         self._events: deque[Event] = deque()
         self._checking: Proposal | None = None
@@ -185,6 +229,8 @@ class Core:
         self.machine: Machine
         self.is_started = False
         self.final_at_ms = 0
+        self.clock_skew_ms = 0
+        """The own clock less the timestamp of the last block, when that was news."""
 
     @property
     def is_forgetful(self) -> bool:
@@ -256,6 +302,8 @@ class Core:
             Receive(peer, message) for peer, message in self._early if _epoch_of(message) == epoch
         )
         self._early = []
+        if self._makes_snapshots and not is_inside and ledger.anchor_height:
+            self.maker.begin(ledger.anchor_height, ledger.state_root)
         log.info("epoch", epoch=epoch, height=ledger.tip.header.height)
 
     def _require_version(self) -> None:
@@ -287,12 +335,17 @@ class Core:
         self.peers.set_validators(ledger.validators)
         names = [self.name, *sorted({peer.name for peer in self.peers.by_key.values()})]
         self._eager_names = overlay(names, self.name, self._chain_id)
+        voters = {validator.name for validator in ledger.validators.validators}
+        if self.name in voters:
+            # Whoever leads needs what waits at the others soon: validators are always linked.
+            self._eager_names |= voters - {self.name}
         self.gossip.relays = len(self._eager_names) < len(names) - 1
         self._admit_peers({peer.key: peer.addresses for peer in self.peers.by_key.values()})
         self._drop_inadmissible()
 
     def _drop_inadmissible(self) -> None:
         """Forget waiting transactions that no block may hold any more."""
+        self._has_stale = False
         for wid in list(self.mempool.wids()):
             transaction = self.mempool.get(wid)
             rejection = None if transaction is None else self.ledger.check_admission(transaction)
@@ -317,7 +370,10 @@ class Core:
     def deadline_ms(self) -> int:
         """When `tick` is next due, on the monotonic clock."""
         due = [self.machine.deadline, self._next_status_ms]
-        due += [d for d in (self.gossip.deadline_ms, self.fetcher.deadline_ms) if d is not None]
+        parts = (self.gossip, self.fetcher, self.state_sync)
+        due += [d for d in (part.deadline_ms for part in parts) if d is not None]
+        if self._has_chores:
+            due.append(self._chores_ms + CHORES_MS)
         if self._missing:
             due.append(self._asked_ms + self.ledger.validators.parameters.delta_ms)
         if self.courier is not None and self.courier.deadline_ms is not None:
@@ -339,10 +395,25 @@ class Core:
             self._send_status(connected)
             self.gossip.repair(now.monotonic, connected)
         self.fetcher.tick(now.monotonic)
+        self.state_sync.tick(now.monotonic)
         self.sync.tick(now.monotonic)
+        if now.monotonic >= self._chores_ms + CHORES_MS:
+            self._chores_ms = now.monotonic
+            self._do_chores()
         if self.courier is not None:
             self.courier.tick(now.monotonic)
         self._run()
+
+    @property
+    def _has_chores(self) -> bool:
+        return self.maker.is_working or self.pruner.has_work
+
+    def _do_chores(self) -> None:
+        """A little of what can wait: the next snapshot, or blocks that need not be kept."""
+        if self.maker.is_working:
+            self.maker.step()
+        elif self.pruner.has_work:
+            self.pruner.step()
 
     def end_turn(self, now: Now) -> None:
         """Push what has gathered; called once after each batch of inputs."""
@@ -364,12 +435,14 @@ class Core:
         """Submit what the node has to tell the chain, once it has caught up."""
         height = self.ledger.tip.header.height
         is_alone = bool(self.peers.by_key) and not self.peers.connected()
-        if self._clerk is None or self._forgetful or is_alone or self.sync.is_active:
+        is_waiting = is_alone or self._forgetful or self.state_sync.is_active
+        if self._clerk is None or is_waiting:
             return
-        if self.peers.ahead_of(height):
+        if self.peers.ahead_of(height + CAUGHT_UP_BLOCKS):
             return
         self._has_errands = False
-        for transaction in self._clerk.write(self.ledger.state(), height, now.wall):
+        epoch = self.ledger.epoch
+        for transaction in self._clerk.write(self.ledger.state(), epoch, height, now.wall):
             refused = self.submit(transaction.raw, now)
             if isinstance(refused, Refusal):
                 log.warning("the node's own transaction is refused", reason=refused.reason)
@@ -399,10 +472,18 @@ class Core:
         if peer is not None:
             peer.is_up = False
             self.sync.forget(key)
+            self.state_sync.forget(key)
 
     def _send_status(self, keys: Sequence[bytes]) -> None:
         tip = self.ledger.tip
-        status = Status(tip.header.height, tip.header.epoch, tip.digest, len(self.mempool))
+        status = Status(
+            tip.header.height,
+            tip.header.epoch,
+            tip.digest,
+            len(self.mempool),
+            self.ledger.store.kept_from(),
+            self.maker.height,
+        )
         self.outbox.send_all(keys, Channel.CONTROL, FrameKind.STATUS, status.encode())
 
     # Frames
@@ -426,6 +507,7 @@ class Core:
                 self._take_message(peer, decode_message(payload))
             case FrameKind.STATUS:
                 peer.status = Status.decode(payload)
+                self.state_sync.consider(self._now.monotonic)
                 self.sync.consider(self._now.monotonic)
             case FrameKind.TRANSACTIONS:
                 self._take_batch(peer, decode_transactions(payload))
@@ -436,15 +518,32 @@ class Core:
             case FrameKind.BLOCK_REQUEST:
                 self._serve_block(peer, BlockRequest.decode(payload))
             case FrameKind.BLOCK:
-                self._take_blocks(Blocks.decode(payload))
+                self._take_blocks(peer, Blocks.decode(payload))
             case FrameKind.RANGE_REQUEST:
                 self.sync.serve(peer.key, RangeRequest.decode(payload))
             case FrameKind.RANGE:
                 self._take_range(peer, Range.decode(payload))
+            case FrameKind.STEPS_REQUEST:
+                steps = serve_steps(self.ledger.store, StepsRequest.decode(payload))
+                self.outbox.send(peer.key, Channel.BULK, FrameKind.STEPS, steps.encode())
+            case FrameKind.STEPS:
+                self.state_sync.take_steps(peer.key, Steps.decode(payload), self._now.monotonic)
+            case FrameKind.SNAPSHOT_REQUEST:
+                request = SnapshotRequest.decode(payload)
+                offer = serve_offer(self.ledger.store, self.maker, request)
+                self.outbox.send(peer.key, Channel.BULK, FrameKind.SNAPSHOT, offer.encode())
+            case FrameKind.SNAPSHOT:
+                found = SnapshotOffer.decode(payload)
+                self.state_sync.take_offer(peer.key, found, self._now.monotonic)
+            case FrameKind.CHUNK_REQUEST:
+                chunks = serve_chunks(self.maker, ChunkRequest.decode(payload))
+                self.outbox.send(peer.key, Channel.BULK, FrameKind.CHUNKS, chunks.encode())
+            case FrameKind.CHUNKS:
+                self.state_sync.take_chunks(peer.key, Chunks.decode(payload), self._now.monotonic)
             case FrameKind.ENVELOPE_REQUEST if self.courier is not None:
                 self.courier.serve(peer, payload)
             case FrameKind.ENVELOPE if self.courier is not None:
-                self.courier.take(peer, payload)
+                self.courier.take(peer, payload, self._now.monotonic)
             case _:
                 raise DecodeError(f"unknown frame kind {kind}")
 
@@ -457,11 +556,18 @@ class Core:
             self._early = [*self._early[-MAX_EARLY_MESSAGES + 1 :], (peer.key, message)]
             return
         if epoch < current:
-            self._send_status([peer.key])  # it will fetch the epoch's end as blocks
+            self._answer_past(peer, epoch, message)
             return
         if isinstance(message, ViewReport) and peer.index is None:
             return
         self._events.append(Receive(peer.key, message))
+
+    def _answer_past(self, peer: Peer, epoch: int, message: Message) -> None:
+        """Tell a peer that speaks of an ended epoch how that ended; certificates need no answer."""
+        self._send_status([peer.key])  # it will fetch what follows as blocks
+        step = self.ledger.store.epoch_step(epoch)
+        if step is not None and not isinstance(message, Certificate):
+            self._send_consensus([peer.key], step.certificate)
 
     # The machine
 
@@ -508,10 +614,10 @@ class Core:
         log.error("validator contradicts itself", name=accused, view=evidence.first.statement.view)
         if len(self.evidence) < MAX_EVIDENCE:
             self.evidence.append(evidence)
+        key = self.ledger.validators.validators[evidence.first.signer].key
+        keep_evidence(self.ledger.store, key, evidence)
         if self._clerk is not None:
-            self._clerk.accuse(
-                self.ledger.validators.validators[evidence.first.signer].key, evidence
-            )
+            self._clerk.accuse(key, evidence)
             self._has_errands = True
 
     def _build(self, effect: Build) -> None:
@@ -526,6 +632,7 @@ class Core:
         )
         state = self.ledger.state(effect.parent.digest)
         admitted = self.ledger.filter_admissible(state, taken, height)
+        self._has_stale |= len(admitted) < len(taken)
         block = self.ledger.build(effect.parent, self.name, self._now.wall, admitted)
         self._pin(full_block_of(block, admitted))
         self._events.append(Built(effect.view, block))
@@ -605,7 +712,10 @@ class Core:
             return entry.full
         return self._pinned.get(digest) or self.ledger.store.block(digest)
 
-    def _take_blocks(self, blocks: Blocks) -> None:
+    def _take_blocks(self, peer: Peer, blocks: Blocks) -> None:
+        if self.state_sync.take_blocks(peer.key, blocks, self._now.monotonic):
+            self._adopt()
+            return
         for full in self.fetcher.take(blocks, self._now.monotonic):
             transactions = self._decode_all(full)
             for transaction in transactions:
@@ -613,6 +723,28 @@ class Core:
                 if held is None and not transaction.is_signed(self._chain_id):
                     raise DecodeError("a block carries a transaction with a wrong signature")
             self._store_executed(full, transactions)
+
+    def _adopt(self) -> None:
+        """Go on from a fetched snapshot, as a node that has just started there."""
+        self.maker.stop()
+        self.state_sync.adopt()
+        self.fetcher.reset()
+        self.sync.reset()
+        self._pinned, self._extra, self._final, self._missing = {}, {}, None, set()
+        height = self.ledger.tip.header.height
+        log.info("state taken from a snapshot", height=height)
+        for wid in list(self.mempool.wids()):
+            transaction = self.mempool.get(wid)
+            if transaction is None:
+                continue
+            is_final = self.ledger.store.is_committed(transaction.txid)
+            if is_final or transaction.valid_until <= height:
+                self.mempool.remove(wid)
+                reason = f"heights up to {height} were skipped by a snapshot; ask another node"
+                self._tell(TransactionDropped(transaction, Refusal("skipped", reason)))
+        self._start_epoch()
+        self._send_status([peer.key for peer in self.peers.connected()])
+        self.sync.progress(self._now.monotonic)
 
     def _take_range(self, peer: Peer, found: Range) -> None:
         for full in self.sync.take(peer.key, found, self._now.monotonic):
@@ -624,8 +756,14 @@ class Core:
                     f"own results at height {header.height - 1} differ from the final chain's"
                 )
             self._store_executed(full, self._decode_all(full))
-        if found.certificate is not None and found.blocks:
-            self._events.append(Receive(peer.key, found.certificate))
+        certificate = found.certificate
+        if certificate is None or not found.blocks:
+            return
+        if certificate.statement.view < self.machine.finalized_view:
+            # The journal knew a later finalization than the database, whose block is yet to come.
+            self._settle(certificate)
+        else:
+            self._events.append(Receive(peer.key, certificate))
 
     def _decode_all(self, full: FullBlock) -> list[Transaction]:
         """Raises DecodeError if the bytes are not the transactions that the body names."""
@@ -644,9 +782,13 @@ class Core:
 
     def _finalize(self) -> None:
         certificate = self._final
-        if certificate is None or not self.ledger.is_known(certificate.statement.digest):
-            return
-        self._final = None
+        if certificate is not None and self._settle(certificate):
+            self._final = None
+
+    def _settle(self, certificate: Certificate) -> bool:
+        """Make the certified block final if it is held; returns whether it is."""
+        if not self.ledger.is_known(certificate.statement.digest):
+            return False
         entries = self.ledger.finalize(certificate)
         for entry in entries:
             for transaction in entry.transactions:
@@ -655,6 +797,8 @@ class Core:
             self._tell(BlockFinal(entry))
         tip = self.ledger.tip
         self.final_at_ms = self._now.wall
+        if not self.sync.is_active and not self.peers.ahead_of(tip.header.height):
+            self._watch_clock(self._now.wall - tip.header.timestamp)
         self._extra.clear()
         height = tip.header.height
         self._pinned = {d: f for d, f in self._pinned.items() if f.block.header.height > height}
@@ -670,8 +814,17 @@ class Core:
             self._start_epoch()
         elif members.revision(self.ledger.state()) != self._revision or self.peers.has_stop(height):
             self._follow_members(drop=False)
-        elif height % PATIENCE_HEIGHTS == 0:
-            self._has_errands = True
+        elif self._has_stale:
+            self._drop_inadmissible()
+        self._has_errands |= height % PATIENCE_HEIGHTS == 0
+        return True
+
+    def _watch_clock(self, skew_ms: int) -> None:
+        """Say it once when the own clock and the network's time part by more than is allowed."""
+        drift_ms = self.ledger.validators.parameters.drift_ms
+        if abs(skew_ms) > drift_ms >= abs(self.clock_skew_ms):
+            log.error("the clock of this machine is off; set it right", by_s=skew_ms / 1_000)
+        self.clock_skew_ms = skew_ms
 
     def _tell(self, outcome: Outcome) -> None:
         for listener in self._listeners:
@@ -715,12 +868,12 @@ class Core:
         return None
 
     def _take_batch(self, peer: Peer, raws: Sequence[bytes]) -> None:
-        parameters = self.ledger.validators.parameters
         for raw in raws:
             wid = sha256(raw)
             if self._is_held(wid):
                 continue
-            transaction = Transaction.decode(raw, parameters, self._chain_id)
+            # The sender may be in an epoch of larger limits: admission judges by those in force.
+            transaction = Transaction.decode(raw, _WIDEST, self._chain_id)
             if not transaction.is_signed(self._chain_id):
                 raise DecodeError("a transaction is wrongly signed")
             if wid in self._missing:

@@ -22,7 +22,7 @@ from consensus.events import Now
 from consensus.messages import Vote
 from contracts.system import VERSIONS, Versions, members
 from node.clerk import Clerk, Duty
-from node.core import Core
+from node.core import Core, Keeping
 from node.driver import Driver
 from node.envelopes.store import EnvelopeStore
 from node.errors import MunimentError
@@ -103,6 +103,8 @@ async def _run(
         Signer(load_key(path, "voting", passphrase))
         for path in find_keys(home.keys, "voting").values()
     ]
+    if not voting:
+        raise StartError(f"{home.key('voting')} is missing; restore it from a backup")
     store = Store(LevelDB(home.database, cache_bytes=settings.storage.cache_mib << 20))
     ledger = Ledger(genesis, store, cache_bytes=settings.storage.cache_mib << 20, versions=versions)
     node_seed = load_key(_find_node_key(home, ledger, name), "node", passphrase)
@@ -121,6 +123,7 @@ async def _run(
         forgetful=journal.is_forgetful,
         delta_ms=settings.consensus.delta_ms or None,
         cut_off=transport.cut_off,
+        keeping=_find_keeping(settings, ledger),
         envelopes=EnvelopeStore(home.envelopes),
         clerk=Clerk(Duty(name, node, voting_keys), genesis.chain_id, versions),
         spare_signers=voting[1:],
@@ -224,6 +227,14 @@ def _open_journal(home: Home, voting_keys: Sequence[bytes]) -> JournalFile:
         return JournalFile.open(home.journal, *voting_keys)
     log.warning("the vote journal is missing; observing until it is safe to vote")
     return JournalFile.create(home.journal, voting_keys[0], forgetful=True)
+
+
+def _find_keeping(settings: config.Settings, ledger: Ledger) -> Keeping:
+    """An archive is one by its role in the network, or by its own settings."""
+    storage = settings.storage
+    record = members.get(ledger.state(), settings.node.name)
+    is_archive = storage.archive or (record is not None and "archive" in record["roles"])
+    return Keeping(is_archive, storage.snapshots, storage.snapshot_behind)
 
 
 def _vote_recorder(path: Path) -> Callable[[Vote], None]:

@@ -50,6 +50,11 @@ class Fetcher:
             self._wanted[digest] = wanted = _Wanted(holders, digest, now_ms)
             self._ask(wanted, now_ms)
 
+    def reset(self) -> None:
+        """The own chain was replaced: what was wanted lies below it."""
+        self._wanted.clear()
+        self._held.clear()
+
     @property
     def held(self) -> int:
         """How many blocks wait here for an ancestor."""

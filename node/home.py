@@ -33,6 +33,10 @@ class Home:
     def genesis(self) -> Path:
         return self.path / "genesis.json"
 
+    def aside(self, name: str, chain_id: bytes) -> Path:
+        """Where something of an earlier chain is kept: `db-1a2b3c4d`, for example."""
+        return self.path / f"{name}-{chain_id[:4].hex()}"
+
     @property
     def card(self) -> Path:
         return self.path / "card.json"
@@ -58,6 +62,11 @@ class Home:
     def envelopes(self) -> Path:
         """Sealed record bodies that this member is a party to."""
         return self.path / "envelopes"
+
+    @property
+    def ballots(self) -> Path:
+        """Salts of votes that are still to be shown, encrypted."""
+        return self.path / "ballots"
 
     @property
     def socket(self) -> Path:

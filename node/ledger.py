@@ -24,6 +24,7 @@ from contracts.engine import (
     execute_block,
     genesis_state,
     next_validator_set,
+    restart_state,
 )
 from contracts.envelope import Transaction
 from contracts.receipts import Receipt, receipts_root
@@ -39,6 +40,7 @@ from contracts.trie import (
     TrieUpdate,
     update,
 )
+from contracts.trie_proof import prove
 from node.store import Store, StoreError, Write
 from p2p.wire import FullBlock
 
@@ -85,9 +87,14 @@ class Ledger:
         self.genesis = genesis
         self.versions = versions
         self.store = store
+        self._cache_bytes = cache_bytes
+        self.reopen()
+
+    def reopen(self) -> None:
+        """Begin from what the store holds."""
         self._entries: dict[bytes, Entry] = {}
-        self._base = _StoredState(store)
-        self._trie = TrieCache(store, cache_bytes)
+        self._base = _StoredState(self.store)
+        self._trie = TrieCache(self.store, self._cache_bytes)
         self._open()
 
     def _open(self) -> None:
@@ -99,26 +106,37 @@ class Ledger:
             if full is None:
                 raise StoreError("the last block is missing from the database; sync this home anew")
             self._set_tip(full.block)
-        if self.store.digest_at(0) != self.genesis.block.digest:
+        first = self.genesis.block
+        if self.store.digest_at(first.header.height) != first.digest:
             raise StoreError(
                 "the database belongs to another network than genesis.json; check the home"
             )
 
     def _begin(self) -> None:
-        """Write the state that the genesis describes: block 0 and what follows from it."""
-        block = self.genesis.block
+        """Write the state that the genesis describes: the first block and what follows from it."""
+        block, earlier = self.genesis.block, self.genesis.restart
+        height = block.header.height
         full = FullBlock(block, ())
-        changes: dict[bytes, bytes | None] = dict(genesis_state(self.genesis))
-        trie = update(self._trie, EMPTY_ROOT, changes)
+        if earlier is None:
+            changes: dict[bytes, bytes | None] = dict(genesis_state(self.genesis))
+        elif self._base.scan(b"", limit=1):
+            changes = dict(restart_state(self._base, self.genesis))
+        else:
+            raise StoreError(
+                "this network goes on from an earlier chain, whose state this home lacks; copy the "
+                "database of another member's stopped node, but never its journal"
+            )
+        trie = update(self._trie, earlier.state_root if earlier else EMPTY_ROOT, changes)
         self.store.put_executed(full)
         self._commit_batch(
             [
                 *Store.final_writes(full, (), ()),
-                *Store.epoch_writes(0, 0, self.genesis.validator_set),
-                *Store.tip_writes(block.digest, 0, None),
+                *Store.epoch_writes(0, height, self.genesis.validator_set),
+                *Store.tip_writes(block.digest, height, None),
+                *Store.kept_writes(height + 1),
                 *Store.result_writes(trie.root, merkle.EMPTY_ROOT),
-                *Store.state_writes(changes.items()),
-                *Store.trie_writes(trie.stored, trie.leaves),
+                *self.store.state_writes(changes.items()),
+                *self.store.trie_writes(trie.stored, trie.leaves),
             ]
         )
         self._trie.put(trie.parts)
@@ -156,6 +174,10 @@ class Ledger:
         if digest is None or digest == self.tip.digest:
             return self._base
         return _StackedState([entry.changes for entry in self._path(digest)], self._base)
+
+    def prove_state(self, key: bytes) -> bytes:
+        """Return the proof of what the final state holds, or does not hold, at `key`."""
+        return prove(self._trie, self.state_root, key)
 
     def trie(self, digest: bytes | None = None) -> TrieReader:
         """The trie after the block `digest`; without it, after the final tip."""
@@ -346,8 +368,8 @@ class Ledger:
             batch += Store.final_writes(entry.full, entry.receipts, txids)
         batch += Store.tip_writes(path[-1].digest, last.height, certificate)
         batch += Store.result_writes(path[-1].state_root, path[-1].receipts_root)
-        batch += Store.state_writes(changes.items())
-        batch += Store.trie_writes(stored, leaves)
+        batch += self.store.state_writes(changes.items())
+        batch += self.store.trie_writes(stored, leaves)
         if self._ends(last.height):
             following = self._next_set(last.parent)
             step = EpochStep(last, certificate, following)

@@ -15,6 +15,7 @@ from node.home import atomic_write
 
 MAX_FILE_BYTES = 16 << 20
 _HEX_LISTS = ("keys", "proofs")
+_HEX_FIELDS = ("chain_id", "digest", "state_root")
 
 
 class NetworkFileError(MunimentError):
@@ -63,7 +64,7 @@ def bytes_from_text(value: Any) -> Any:
 
 
 def _from_json(value: Any, key: str = "") -> Any:
-    """Undo `to_json` for cards and genesis, where bytes stand only in `keys` and `proofs`."""
+    """Undo `to_json` for cards and genesis, where bytes stand under a few names only."""
     match value:
         case dict():
             return {name: _from_json(item, name) for name, item in value.items()}
@@ -71,6 +72,8 @@ def _from_json(value: Any, key: str = "") -> Any:
             return [bytes.fromhex(item) if isinstance(item, str) else item for item in value]
         case list():
             return [_from_json(item, key) for item in value]
+        case str() if key in _HEX_FIELDS:
+            return bytes.fromhex(value)
         case _:
             return value
 

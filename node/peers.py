@@ -23,6 +23,10 @@ class Peer:
     status: Status | None = None
     index: int | None = None
 
+    def keeps(self, height: int) -> bool:
+        """Whether it said that it holds the block at `height`."""
+        return self.status is not None and self.status.kept_from <= height <= self.status.height
+
 
 @dataclass(slots=True)
 class Peers:
@@ -60,7 +64,8 @@ class Peers:
         self.stops_at = None
         for record in records:
             name = record["name"]
-            if name == me or (record["status"] == EXPELLED and drop):
+            is_gone = record["status"] == EXPELLED
+            if name == me or (is_gone and (drop or record["node_key"] not in self.by_key)):
                 continue
             place = (name, self.overrides.get(name, tuple(record["addresses"])))
             wanted[record["node_key"]] = place

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from consensus import merkle
-from consensus.block import Header
 from consensus.codec import (
     DecodeError,
     Value,
@@ -18,18 +17,12 @@ from consensus.codec import (
 from consensus.crypto import HASH_BYTES
 from consensus.genesis import Genesis
 from consensus.light import (
-    MAX_EPOCH_STEPS,
-    MAX_HEADERS,
-    EpochStep,
     ProofError,
-    check_finalized,
-    follow_epochs,
 )
-from consensus.messages import Certificate
-from consensus.validators import ValidatorSet
 from contracts.envelope import Transaction
 from contracts.receipts import Receipt
 from node.errors import MunimentError
+from node.finality import Finality
 from node.store import Store
 
 FORMAT = 1
@@ -71,12 +64,9 @@ class _File:
     receipts: int
     transaction_path: tuple[bytes, ...]
     receipt_path: tuple[bytes, ...]
-    headers: tuple[Header, ...]
-    certificate: Certificate
-    steps: tuple[EpochStep, ...]
+    finality: Finality
 
     def encode(self) -> bytes:
-        steps: Value = [step.to_value() for step in self.steps]
         return encode(
             [
                 FORMAT,
@@ -87,9 +77,7 @@ class _File:
                 self.receipts,
                 list(self.transaction_path),
                 list(self.receipt_path),
-                [header.to_value() for header in self.headers],
-                self.certificate.to_value(),
-                steps,
+                *self.finality.to_values(),
             ]
         )
 
@@ -105,14 +93,7 @@ class _File:
             expect_int(row[5], "receipts", 1),
             _path(row[6], "transaction path"),
             _path(row[7], "receipt path"),
-            tuple(
-                Header.from_value(h) for h in expect_list(row[8], "headers", max_length=MAX_HEADERS)
-            ),
-            Certificate.from_value(row[9]),
-            tuple(
-                EpochStep.from_value(step)
-                for step in expect_list(row[10], "epoch steps", max_length=MAX_EPOCH_STEPS)
-            ),
+            Finality.from_values(*row[8:]),
         )
 
 
@@ -130,25 +111,16 @@ def build(store: Store, txid: bytes) -> bytes:
     place = store.place_of(txid)
     if place is None:
         raise ReceiptError(f"transaction {txid.hex()} is not final here; ask again once it is")
-    full = store.block_at(place.height)
-    found = store.finalization_from(place.height + 1)
-    if full is None or found is None:
+    lowest = store.results_from()
+    if place.height < lowest:
         raise ReceiptError(
-            f"the block after height {place.height} is not final yet; try again in a moment"
+            f"results below height {lowest} are not kept here, and the transaction is in block "
+            f"{place.height}; ask the node of an archive"
         )
-    final_height, certificate = found
-    headers = [full.block.header]
-    for height in range(place.height + 1, final_height + 1):
-        above = store.block_at(height)
-        if above is None:
-            raise ReceiptError(f"block {height} is missing from the database; sync this home anew")
-        headers.append(above.block.header)
-    steps = []
-    for epoch in range(certificate.statement.epoch):
-        step = store.epoch_step(epoch)
-        if step is None:
-            raise ReceiptError(f"the end of epoch {epoch} is missing; sync this home anew")
-        steps.append(step)
+    full = store.block_at(place.height)
+    if full is None:
+        raise ReceiptError(f"block {place.height} is missing from the database; sync it anew")
+    finality = Finality.of(store, place.height, place.height + 1)
     receipts = store.receipts_at(place.height)
     wids = [merkle.leaf_hash(wid) for wid in full.block.body]
     leaves = [merkle.leaf_hash(receipt.encoded) for receipt in receipts]
@@ -161,9 +133,7 @@ def build(store: Store, txid: bytes) -> bytes:
         len(receipts),
         merkle.inclusion_proof(wids, place.index),
         merkle.inclusion_proof(leaves, receipt_index),
-        tuple(headers),
-        certificate,
-        tuple(steps),
+        finality,
     ).encode()
 
 
@@ -179,15 +149,12 @@ def verify(data: bytes, genesis: Genesis) -> Report:
 
 def _verify(file: _File, genesis: Genesis) -> Report:
     chain_id = genesis.chain_id
-    last_epoch = file.certificate.statement.epoch
-    if len(file.steps) != last_epoch:
-        raise ProofError(f"it needs the ends of {last_epoch} epochs and has {len(file.steps)}")
-    validators = follow_epochs(chain_id, genesis.validator_set, file.steps)
-    check_finalized(chain_id, validators, last_epoch, file.headers, file.certificate)
-    if len(file.headers) < 2:
+    finality = file.finality
+    validators = finality.check(genesis)
+    if len(finality.headers) < 2:
         raise ProofError("the header that holds the result is missing")
-    header, following = file.headers[0], file.headers[1]
-    in_force = _set_of(header.epoch, genesis, file.steps)
+    header, following = finality.headers[0], finality.headers[1]
+    in_force = finality.set_of(header.epoch, genesis)
     transaction = Transaction.decode(file.raw, in_force.parameters, chain_id)
     leaf = merkle.leaf_hash(transaction.wid)
     if not merkle.verify_inclusion(
@@ -205,7 +172,7 @@ def _verify(file: _File, genesis: Genesis) -> Report:
     receipt = Receipt.from_value(decode(file.receipt))
     if receipt.txid != transaction.txid or receipt.index != receipt_index:
         raise ProofError("the result belongs to another transaction")
-    names = tuple(validators.validators[i].name for i in file.certificate.signers)
+    names = tuple(validators.validators[i].name for i in finality.certificate.signers)
     return Report(
         chain_id,
         genesis.network,
@@ -214,15 +181,9 @@ def _verify(file: _File, genesis: Genesis) -> Report:
         header.height,
         header.timestamp,
         header.proposer,
-        file.headers[-1].height,
+        finality.headers[-1].height,
         names,
         len(validators.validators),
-        last_epoch,
+        finality.epoch,
         validators.parameters.fault_model,
     )
-
-
-def _set_of(epoch: int, genesis: Genesis, steps: tuple[EpochStep, ...]) -> ValidatorSet:
-    if epoch > len(steps):
-        raise ProofError("the transaction's epoch is later than the certificate's")
-    return genesis.validator_set if epoch == 0 else steps[epoch - 1].next_set

@@ -14,9 +14,10 @@ from contracts.engine import QueryError, query
 from contracts.envelope import Transaction
 from contracts.receipts import of_transactions
 from contracts.system import governance
-from node import receipt
+from node import receipt, state_proof
 from node.core import BlockFinal, Core, Outcome, Refusal, TransactionDropped
 from node.driver import Driver
+from node.evidence import kept_evidence
 from node.network import bytes_from_text, to_json
 from node.render import name_of, render
 from node.rpc.server import INVALID_PARAMS, Handler, RpcError, Server, Session
@@ -29,6 +30,7 @@ MAX_REMEMBERED = 10_000
 MAX_WAIT_MS = 600_000
 MAX_LOG = 1_000
 STALE_MS = 30_000
+MAX_PROOF_WAIT_S = 60.0
 
 
 class Service:
@@ -51,6 +53,7 @@ class Service:
         self._addresses = addresses
         self._started_ms = clock().monotonic
         self._waiters: dict[bytes, trio.Event] = {}
+        self._grown = trio.Event()
         self._dropped: dict[bytes, Refusal] = {}
         self.server: Server | None = None
         core.listen(self._hear)
@@ -69,6 +72,8 @@ class Service:
             "tx.place": self._tx_place,
             "tx.wait": self._tx_wait,
             "receipt.get": self._receipt_get,
+            "state.prove": self._state_prove,
+            "evidence.list": self._evidence_list,
             "state.query": self._state_query,
             "log.get": self._log_get,
             "validators.get": self._validators_get,
@@ -82,6 +87,8 @@ class Service:
     def _hear(self, outcome: Outcome) -> None:
         match outcome:
             case BlockFinal(entry=entry):
+                self._grown.set()
+                self._grown = trio.Event()
                 for transaction in entry.transactions:
                     self._wake(transaction.txid)
                 self._publish(entry)
@@ -144,20 +151,42 @@ class Service:
             "tip": core.ledger.tip.digest.hex(),
             "finalized_at_ms": core.final_at_ms,
             "age_ms": max(0, now.wall - core.final_at_ms),
+            "clock_off_ms": self._clock_off_ms(),
             "epoch": core.machine.epoch,
             "view": core.machine.view,
             "leader": validators.validators[validators.leader(core.machine.view)].name,
             "nullified_in_row": core.machine.nullified_in_row,
             "state_root": core.ledger.state_root.hex(),
             "peers": len(core.peers.connected()),
-            "members": len(core.peers.by_key) + 1,
+            "members": len({peer.name for peer in core.peers.by_key.values()}) + 1,
             "mempool": {"count": len(core.mempool), "bytes": core.mempool.bytes},
-            "evidence": len(core.evidence),
+            "evidence": sum(1 for _ in core.ledger.store.evidence()),
+            "kept": {
+                "blocks_from": core.ledger.store.kept_from(),
+                "results_from": core.ledger.store.results_from(),
+                "snapshot": core.maker.height or None,
+                "archive": core.pruner.is_archive,
+                "retention": core.pruner.retention or None,
+            },
+            "state_sync": self._state_sync(),
             "missing_envelopes": core.courier.missing if core.courier else 0,
             "uptime_s": (now.monotonic - self._started_ms) // 1_000,
             "listening": self._addresses(),
             "pid": os.getpid(),
         }
+
+    def _clock_off_ms(self) -> int:
+        """How far the clock is off, 0 while it is within the governed drift of the network's."""
+        skew_ms = self._core.clock_skew_ms
+        drift_ms = self._core.ledger.validators.parameters.drift_ms
+        return skew_ms if abs(skew_ms) > drift_ms else 0
+
+    def _state_sync(self) -> dict[str, Any] | None:
+        sync = self._core.state_sync
+        if not sync.is_active:
+            return None
+        here, total = sync.progress
+        return {"phase": sync.phase.value, "cells": here, "of": total}
 
     def _state(self, now: Now) -> str:
         core = self._core
@@ -168,7 +197,7 @@ class Service:
             return "recovering"
         if voices < validators.quorum:
             return "no quorum"
-        if core.sync.is_active:
+        if core.sync.is_active or core.state_sync.is_active:
             return "catching up"
         if now.wall - core.final_at_ms > validators.parameters.idle_ms + STALE_MS:
             return "stalled"
@@ -216,8 +245,9 @@ class Service:
         height = _integer({"height": height}, "height", 0)
         full = ledger.store.block_at(height)
         if full is None:
-            top = ledger.tip.header.height
-            raise RpcError(INVALID_PARAMS, f"no block {height}; the latest is {top}", "not-found")
+            low, top = ledger.store.kept_from(), ledger.tip.header.height
+            message = f"no block {height}; kept are {low} to {top}, the latest"
+            raise RpcError(INVALID_PARAMS, message, "not-found")
         header = full.block.header
         validators = ledger.store.validator_set(header.epoch)
         found = ledger.store.finalization_from(height)
@@ -225,13 +255,14 @@ class Service:
         if found is not None and found[0] == height and validators is not None:
             names = [validators.validators[i].name for i in found[1].signers]
             certificate = {"view": found[1].statement.view, "signers": names}
-        receipts = of_transactions(ledger.store.receipts_at(height), len(full.raws))
+        receipts = ledger.store.receipts_at(height)
+        codes: list[int | None] = [None] * len(full.raws)
+        if height >= ledger.store.results_from():
+            codes = [r.code for r in of_transactions(receipts, len(full.raws))]
         rows = []
-        for raw, outcome in zip(full.raws, receipts, strict=True):
+        for raw, code in zip(full.raws, codes, strict=True):
             transaction = self._decode(raw, header.epoch)
-            rows.append(
-                {"txid": outcome.txid.hex(), **_describe(transaction), "code": outcome.code}
-            )
+            rows.append({"txid": transaction.txid.hex(), **_describe(transaction), "code": code})
         return {
             "height": header.height,
             "digest": full.block.digest.hex(),
@@ -316,21 +347,26 @@ class Service:
             full = core.ledger.store.block_at(place.height)
             if full is None:
                 raise RpcError(-32000, f"block {place.height} is missing", "store")
-            receipts = core.ledger.store.receipts_at(place.height)
-            outcome = of_transactions(receipts, len(full.raws))[place.index]
             transaction = self._decode(full.raws[place.index], full.block.header.epoch)
-            return {
+            known = {
                 "txid": txid.hex(),
                 "state": "final",
                 "height": place.height,
                 "index": place.index,
                 "block_time": full.block.header.timestamp,
+                **_describe(transaction),
+            }
+            receipts = core.ledger.store.receipts_at(place.height)
+            if not receipts:
+                lowest = core.ledger.store.results_from()
+                return known | {"reason": f"results below height {lowest} are not kept here"}
+            outcome = receipts[place.index]
+            return known | {
                 "code": outcome.code,
                 "code_name": name_of(outcome.code),
                 "sentence": render(outcome.code, outcome.details),
                 "details": to_json(outcome.details),
                 "events": [[e.contract, e.name, to_json(e.data)] for e in outcome.events],
-                **_describe(transaction),
             }
         dropped = self._dropped.get(txid)
         if dropped is not None:
@@ -380,6 +416,40 @@ class Service:
     async def _receipt_get(self, params: dict[str, Any], session: Session) -> Any:
         data = receipt.build(self._core.ledger.store, _bytes(params, "txid", 32))
         return {"receipt": data.hex()}
+
+    async def _state_prove(self, params: dict[str, Any], session: Session) -> Any:
+        """A proof of the state as it is now; waits until the next header, which holds the root."""
+        key = _bytes(params, "key")
+        ledger = self._core.ledger
+        height = ledger.tip.header.height
+        value, proof = ledger.state().get(key), ledger.prove_state(key)
+        with trio.move_on_after(MAX_PROOF_WAIT_S):
+            while ledger.tip.header.height <= height:
+                await self._grown.wait()
+        data = state_proof.build(ledger.store, height, key, value, proof)
+        return {"proof": data.hex(), "height": height, "exists": value is not None}
+
+    async def _evidence_list(self, params: dict[str, Any], session: Session) -> Any:
+        store, chain_id = self._core.ledger.store, self._genesis.chain_id
+        return [
+            {
+                "epoch": kept.epoch,
+                "validator": kept.validator,
+                "voting_key": kept.voting_key.hex(),
+                "verified": kept.is_valid(store, chain_id),
+                "view": kept.evidence.first.statement.view,
+                "votes": [
+                    {
+                        "kind": vote.statement.kind.name.lower(),
+                        "digest": vote.statement.digest.hex(),
+                        "parent_view": vote.statement.parent_view,
+                        "signature": vote.signature.hex(),
+                    }
+                    for vote in (kept.evidence.first, kept.evidence.second)
+                ],
+            }
+            for kept in kept_evidence(store)
+        ]
 
     async def _state_query(self, params: dict[str, Any], session: Session) -> Any:
         contract, method, args = (params.get(k) for k in ("contract", "method", "args"))

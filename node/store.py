@@ -7,11 +7,11 @@ state before or after that batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import plyvel
 
@@ -27,9 +27,13 @@ FORMAT = 2
 WRITE_BUFFER_BYTES = 32 << 20
 
 _META = b"m/"
-_STATE = b"s/"
-_NODE = b"t/"
-_LEAF = b"l/"
+_STATE = (b"s/", b"S/")
+_NODE = (b"t/", b"T/")
+_LEAF = (b"l/", b"L/")
+"""The state and its trie, in two slots: one is in force, the other is where a sync builds."""
+_SNAPSHOT = (b"k/", b"K/")
+_SYNCED = b"y/"
+_EVIDENCE = b"v/"
 _BLOCK = b"b/"
 _HEIGHT = b"n/"
 _PENDING = b"p/"
@@ -54,7 +58,16 @@ class StoreError(MunimentError):
     code = "store"
 
 
-class KeyValue(Protocol):
+class View(Protocol):
+    """An ordered map of byte strings as it was at one moment."""
+
+    def scan(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        """Yield (key without prefix, value) in order, from the first key above `after`."""
+
+    def close(self) -> None: ...
+
+
+class KeyValue(View, Protocol):
     """An ordered map of byte strings with atomic batches. LevelDB, or a simulated disk."""
 
     def get(self, key: bytes) -> bytes | None: ...
@@ -62,10 +75,8 @@ class KeyValue(Protocol):
     def write(self, batch: Iterable[Write], *, sync: bool) -> None:
         """Apply all or nothing; None deletes. Durable on return if `sync`."""
 
-    def scan(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        """Yield (key without prefix, value) in order, from the first key above `after`."""
-
-    def close(self) -> None: ...
+    def view(self) -> View:
+        """Everything as it is now, whatever is written later; to be closed."""
 
 
 class LevelDB:
@@ -109,23 +120,43 @@ class LevelDB:
             ) from error
 
     def scan(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        with self._db.iterator(
-            start=prefix + after,
-            stop=_successor(prefix),
-            include_start=not after,
-            verify_checksums=True,
-        ) as rows:
-            while True:
-                try:
-                    key, value = next(rows)
-                except StopIteration:
-                    return
-                except (plyvel.Error, OSError) as error:
-                    raise _unreadable(error) from error
-                yield key[len(prefix) :], value
+        return _scan(self._db, prefix, after)
+
+    def view(self) -> View:
+        return _LevelDBView(self._db.snapshot())
 
     def close(self) -> None:
         self._db.close()
+
+
+class _LevelDBView:
+    """A LevelDB snapshot."""
+
+    def __init__(self, snapshot: Any) -> None:
+        self._snapshot = snapshot
+
+    def scan(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        return _scan(self._snapshot, prefix, after)
+
+    def close(self) -> None:
+        self._snapshot.close()
+
+
+def _scan(source: Any, prefix: bytes, after: bytes) -> Iterator[tuple[bytes, bytes]]:
+    with source.iterator(
+        start=prefix + after,
+        stop=_successor(prefix),
+        include_start=not after,
+        verify_checksums=True,
+    ) as rows:
+        while True:
+            try:
+                key, value = next(rows)
+            except StopIteration:
+                return
+            except (plyvel.Error, OSError) as error:
+                raise _unreadable(error) from error
+            yield key[len(prefix) :], value
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +180,17 @@ class Store:
                 f"the database has another format than {FORMAT}; "
                 "use the release that wrote it, or sync a new home"
             )
+        self.reload()
+
+    def reload(self) -> None:
+        """Find out which slot holds the state in force."""
+        self.slot = int(self._disk.get(_META + b"slot") == b"\x01")
+        slot = self.slot
+        self._state_prefix, self._node_prefix, self._leaf_prefix = (
+            _STATE[slot],
+            _NODE[slot],
+            _LEAF[slot],
+        )
 
     def close(self) -> None:
         self._disk.close()
@@ -254,32 +296,34 @@ class Store:
     # State and trie
 
     def get_state(self, key: bytes) -> bytes | None:
-        return self._disk.get(_STATE + key)
+        return self._disk.get(self._state_prefix + key)
 
     def scan_state(self, prefix: bytes, after: bytes, limit: int) -> list[tuple[bytes, bytes]]:
         """Up to `limit` (key, value) pairs under `prefix`, above the full key `after`."""
         rows: list[tuple[bytes, bytes]] = []
         tail = after[len(prefix) :] if after > prefix else b""
-        for key, value in self._disk.scan(_STATE + prefix, tail):
+        for key, value in self._disk.scan(self._state_prefix + prefix, tail):
             if len(rows) == limit:
                 break
             rows.append((prefix + key, value))
         return rows
 
     def get_node(self, path: bytes) -> bytes | None:
-        return self._disk.get(_NODE + path)
+        return self._disk.get(self._node_prefix + path)
 
     def scan_leaves(self, path: bytes, limit: int) -> list[tuple[bytes, bytes]]:
         """Up to `limit` leaves of the trie below a path of nibbles: (H(key), H(value))."""
+        return list(islice(self._scan_path(self._leaf_prefix, path), limit))
+
+    def _scan_path(self, kind: bytes, path: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Yield (hashed key, value) of the rows whose hashed key begins with a path of nibbles."""
         whole, odd = len(path) & ~1, len(path) & 1
         prefix = bytes.fromhex("".join(f"{nibble:x}" for nibble in path[:whole]))
         first = bytes((path[-1] << 4,)) if odd else b""
-        rows: list[tuple[bytes, bytes]] = []
-        for key, value in self._disk.scan(_LEAF + prefix, first):
-            if len(rows) == limit or (odd and key[0] >> 4 != path[-1]):
-                break
-            rows.append((prefix + key, value))
-        return rows
+        for key, value in self._disk.scan(kind + prefix, first):
+            if odd and key[0] >> 4 != path[-1]:
+                return
+            yield prefix + key, value
 
     # Finality
 
@@ -330,19 +374,156 @@ class Store:
     def result_writes(state_root: bytes, receipts_root: bytes) -> list[Write]:
         return [(_META + b"results", state_root + receipts_root)]
 
-    @staticmethod
-    def state_writes(changes: Iterable[Write]) -> Iterator[Write]:
+    def state_writes(self, changes: Iterable[Write], *, other: bool = False) -> Iterator[Write]:
+        """Changes of the state in force, or of the `other` slot, where a sync builds."""
+        prefix = _STATE[self.slot ^ other]
         for key, value in changes:
-            yield _STATE + key, value
+            yield prefix + key, value
+
+    def trie_writes(
+        self,
+        nodes: Mapping[bytes, bytes | None],
+        leaves: Mapping[bytes, bytes | None],
+        *,
+        other: bool = False,
+    ) -> Iterator[Write]:
+        node_prefix, leaf_prefix = _NODE[self.slot ^ other], _LEAF[self.slot ^ other]
+        for path, node in nodes.items():
+            yield node_prefix + path, node
+        for key, value in leaves.items():
+            yield leaf_prefix + key, value
+
+    # What is kept
+
+    def kept_from(self) -> int:
+        """The lowest height above 0 whose block is kept, and all above it."""
+        return self._number_at(b"kept", 1)
+
+    def results_from(self) -> int:
+        """The lowest height whose receipts are kept too: a snapshot brings none below it."""
+        return max(self._number_at(b"results-from", 1), self.kept_from())
+
+    def _number_at(self, name: bytes, default: int) -> int:
+        data = self._disk.get(_META + name)
+        return default if data is None else int.from_bytes(data, "big")
 
     @staticmethod
-    def trie_writes(
-        nodes: dict[bytes, bytes | None], leaves: dict[bytes, bytes | None]
-    ) -> Iterator[Write]:
-        for path, node in nodes.items():
-            yield _NODE + path, node
-        for key, value in leaves.items():
-            yield _LEAF + key, value
+    def kept_writes(height: int) -> list[Write]:
+        return [(_META + b"kept", _number(height))]
+
+    def height_from(self, height: int) -> int | None:
+        """The first height from `height` on that has a final block here."""
+        for key, _ in self._disk.scan(_HEIGHT, _number(height - 1)):
+            return int.from_bytes(key, "big")
+        return None
+
+    def forget_writes(self, full: FullBlock, txids: Iterable[bytes]) -> Iterator[Write]:
+        """What removes a final block, its receipts and its transactions' places."""
+        height = _number(full.block.header.height)
+        yield _BLOCK + full.block.digest, None
+        for prefix in (_HEIGHT, _RECEIPTS, _FINALIZATION):
+            yield prefix + height, None
+        for txid in txids:
+            yield _TRANSACTION + txid, None
+
+    def write_lazily(self, batch: Iterable[Write]) -> None:
+        """Apply one atomic batch that need not be durable yet; never before earlier ones."""
+        self._disk.write(batch, sync=False)
+
+    # Evidence
+
+    def evidence(self) -> Iterator[tuple[int, bytes, bytes]]:
+        """(epoch, voting key, encoded evidence), in order of epochs."""
+        for key, value in self._disk.scan(_EVIDENCE):
+            yield int.from_bytes(key[:8], "big"), key[8:], value
+
+    def put_evidence(self, epoch: int, voting_key: bytes, evidence: bytes) -> bool:
+        """Keep what a key did in an epoch, durably; returns False if some is kept already."""
+        key = _EVIDENCE + _number(epoch) + voting_key
+        if self._disk.get(key) is not None:
+            return False
+        self._disk.write([(key, evidence)], sync=True)
+        return True
+
+    # Snapshots for others: a copy of the state in the order of hashed keys
+
+    def view(self) -> View:
+        return self._disk.view()
+
+    def state_of(self, view: View) -> Iterator[tuple[bytes, bytes]]:
+        """All keys and values of the state in force, as `view` has it."""
+        return view.scan(self._state_prefix)
+
+    def snapshot(self) -> tuple[int, bytes] | None:
+        """(slot, manifest) of the complete snapshot, or None."""
+        data = self._disk.get(_META + b"snapshot")
+        return None if data is None else (data[0], data[1:])
+
+    @staticmethod
+    def snapshot_writes(slot: int, manifest: bytes) -> list[Write]:
+        return [(_META + b"snapshot", bytes((slot,)) + manifest)]
+
+    @staticmethod
+    def snapshot_row(slot: int, hashed: bytes, key: bytes, value: bytes) -> Write:
+        return _SNAPSHOT[slot] + hashed, len(key).to_bytes(2, "big") + key + value
+
+    def snapshot_rows(self, slot: int, path: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
+        """(hashed key, key, value) of the rows whose hashed key begins with a path of nibbles."""
+        for hashed, row in self._scan_path(_SNAPSHOT[slot], path):
+            end = 2 + int.from_bytes(row[:2], "big")
+            yield hashed, row[2:end], row[end:]
+
+    def snapshot_keys(self, slot: int) -> Iterator[bytes]:
+        """Full database keys of a snapshot's rows."""
+        return (_SNAPSHOT[slot] + key for key, _ in self._disk.scan(_SNAPSHOT[slot]))
+
+    # A sync under way
+
+    def sync_manifest(self) -> bytes | None:
+        """The manifest of the snapshot that is being fetched."""
+        return self._disk.get(_META + b"sync")
+
+    @staticmethod
+    def sync_writes(manifest: bytes) -> list[Write]:
+        return [(_META + b"sync", manifest)]
+
+    def synced_cells(self) -> set[int]:
+        """The parts of it that are here."""
+        return {int.from_bytes(key, "big") for key, _ in self._disk.scan(_SYNCED)}
+
+    @staticmethod
+    def synced_write(cell: int) -> Write:
+        return _SYNCED + cell.to_bytes(4, "big"), b""
+
+    def staged_keys(self) -> Iterator[bytes]:
+        """Full database keys of all that a sync has left in the slot not in force."""
+        other = self.slot ^ 1
+        for prefix in (_STATE[other], _NODE[other], _LEAF[other], _SYNCED):
+            for key, _ in self._disk.scan(prefix):
+                yield prefix + key
+
+    def block_writes(self, full: FullBlock, txids: Iterable[bytes]) -> Iterator[Write]:
+        """A final block from before a snapshot, with its transactions' places, for replay."""
+        height = _number(full.block.header.height)
+        yield _BLOCK + full.block.digest, full.encode()
+        for index, txid in enumerate(txids):
+            yield _TRANSACTION + txid, height + index.to_bytes(4, "big")
+
+    def adoption_writes(self, height: int, blocks: Iterable[tuple[int, bytes]]) -> Iterator[Write]:
+        """What puts the other slot in force: the state after `height`, with blocks below it."""
+        lowest, kept = height, set()
+        for number, digest in blocks:
+            yield _HEIGHT + _number(number), digest
+            lowest = min(lowest, number)
+            kept.add(digest)
+        yield _META + b"slot", bytes((self.slot ^ 1,))
+        yield _META + b"sync", None
+        yield _META + b"results-from", _number(height + 1)
+        yield from self.kept_writes(lowest)
+        for key, _ in self._disk.scan(_PENDING):
+            yield _PENDING + key, None
+            if key[8:] not in kept:
+                yield _BLOCK + key[8:], None
 
 
 def _unreadable(error: Exception) -> StoreError:

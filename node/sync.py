@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from consensus.block import Header
 from consensus.codec import DecodeError
@@ -30,10 +30,17 @@ BEHIND_BLOCKS = 8
 class Sync:
     """Asks one peer at a time for the blocks above the own tip."""
 
-    def __init__(self, outbox: Outbox, peers: Peers, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        outbox: Outbox,
+        peers: Peers,
+        ledger: Ledger,
+        is_paused: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._outbox = outbox
         self._peers = peers
         self._ledger = ledger
+        self._is_paused = is_paused
         self._asked: tuple[bytes, int] | None = None
         self._behind_since: int | None = None
         self._tries = 0
@@ -55,10 +62,10 @@ class Sync:
 
     def consider(self, now_ms: int) -> None:
         """Ask for blocks if peers are ahead for long, or by much."""
-        if self._asked is not None:
+        if self._asked is not None or self._is_paused():
             return
         height = self._top.height
-        ahead = self._peers.ahead_of(height)
+        ahead = [p for p in self._peers.ahead_of(height) if p.keeps(height + 1)]
         if not ahead:
             self._behind_since = None
             return
@@ -87,6 +94,10 @@ class Sync:
         """A peer is gone: do not wait for its answer."""
         if self._asked is not None and self._asked[0] == peer:
             self._asked = None
+
+    def reset(self) -> None:
+        """The own chain was replaced: no answer that is under way fits it."""
+        self._asked = self._head = self._behind_since = None
 
     def serve(self, peer: bytes, request: RangeRequest) -> None:
         """Answer with final blocks of one epoch from the asked height on, as many as fit."""

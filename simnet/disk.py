@@ -154,12 +154,10 @@ class Disk:
                 self.rows[key] = value
 
     def scan(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
-        start = prefix + after
-        for key in self.rows.irange(start, inclusive=(not after, True)):
-            if not key.startswith(prefix):
-                return
-            self.check_row(key)
-            yield key[len(prefix) :], self.rows[key]
+        return _scan(self.rows, prefix, after, self.check_row)
+
+    def view(self) -> DiskView:
+        return DiskView(self.rows.copy())
 
     def close(self) -> None:
         """Nothing to release: the database outlives its process."""
@@ -190,6 +188,29 @@ class Disk:
     def sync_folder(self, path: Path) -> None:
         self.operate()
         self.check_sync()
+
+
+class DiskView:
+    """The database at one moment. Implements node.store.View."""
+
+    def __init__(self, rows: SortedDict[bytes, bytes]) -> None:
+        self._rows = rows
+
+    def scan(self, prefix: bytes, after: bytes = b"") -> Iterator[tuple[bytes, bytes]]:
+        return _scan(self._rows, prefix, after, lambda key: None)
+
+    def close(self) -> None:
+        self._rows = SortedDict()
+
+
+def _scan(
+    rows: SortedDict[bytes, bytes], prefix: bytes, after: bytes, check: Callable[[bytes], None]
+) -> Iterator[tuple[bytes, bytes]]:
+    for key in rows.irange(prefix + after, inclusive=(not after, True)):
+        if not key.startswith(prefix):
+            return
+        check(key)
+        yield key[len(prefix) :], rows[key]
 
 
 class _Content:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from consensus.codec import DecodeError, Value, encode, expect_list, expect_text
+from consensus.codec import DecodeError, Value, decode, encode, expect_list, expect_text
 from consensus.crypto import NO_CHAIN, PUBLIC_KEY_BYTES, SIGNATURE_BYTES, Kind, verify
 from consensus.genesis import MAX_ADDRESS_BYTES, MAX_ADDRESSES, PURPOSES, Card, Genesis
 from consensus.validators import Parameters, Validator, ValidatorSet
@@ -53,6 +53,27 @@ def genesis_changes(genesis: Genesis) -> dict[bytes, bytes]:
         for purpose, key in zip(PURPOSES, member.card.keys, strict=True):
             changes[prefix + _KEY + key] = encode([member.name, purpose])
     changes[prefix + _PARAMETERS] = encode(genesis.parameters.to_value())
+    return changes
+
+
+def restart_changes(state: StateReader, genesis: Genesis) -> dict[bytes, bytes]:
+    """Return what the genesis of a restart changes in the state of the earlier chain.
+
+    Members that it names have its keys and roles and validate; others stay what they are, but do
+    not validate until their nodes say that they are ready.
+    """
+    changes = genesis_changes(genesis)
+    prefix = NAME.encode("ascii") + b"/"
+    named = {member.name for member in genesis.members}
+    for record in list_all(state):
+        key = prefix + _MEMBER + record["name"].encode("ascii")
+        if record["name"] in named:
+            fresh: dict[str, Any] = decode(changes[key])  # type: ignore[assignment]
+            kept = {name: record[name] for name in ("tier", "parent", "jurisdiction", "storage")}
+            changes[key] = encode({**fresh, **kept})
+        elif record["ready"]:
+            changes[key] = encode({**record, "ready": []})
+    changes[prefix + _REVISION] = encode(revision(state) + 1)
     return changes
 
 
@@ -120,7 +141,7 @@ def list_all(state: StateReader) -> list[dict[str, Any]]:
 
 
 def revision(state: StateReader) -> int:
-    """Return a number that grows with each change of a member's record."""
+    """Return a number that grows with each change of a member or an operator."""
     return Reader(state, NAME).get(_REVISION) or 0
 
 
@@ -157,8 +178,14 @@ def validators(state: StateReader, current: ValidatorSet) -> ValidatorSet:
 
 def write(ctx: Context, record: dict[str, Value]) -> None:
     """Keep a member's record."""
+    place = _MEMBER + str(record["name"]).encode("ascii")
+    ctx.as_contract(CONTRACT).put(place, record)
+    touch(ctx)
+
+
+def touch(ctx: Context) -> None:
+    """Let nodes know that who may do what has changed."""
     mine = ctx.as_contract(CONTRACT)
-    mine.put(_MEMBER + str(record["name"]).encode("ascii"), record)
     mine.put(_REVISION, (mine.get(_REVISION) or 0) + 1)
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 VALID_FOR_HEIGHTS = 300
+"""Or half of the governed window, if that is less."""
 
 
 class Refused(MunimentError):
@@ -156,12 +157,13 @@ def submit_calls(
         else:
             signer = _operator_signer(home, passphrase, operator)
         height = client.call("status")["height"]
+        window = client.call("validators.get")["parameters"]["replay_window"]
         transaction = Transaction.create(
             signer,
             genesis.chain_id,
             name if operator is None else f"{name}/{operator}",
             secrets.token_bytes(16),
-            height + VALID_FOR_HEIGHTS,
+            height + min(VALID_FOR_HEIGHTS, window // 2),
             time.time_ns() // 1_000_000,
             tuple(Call(*call) for call in calls),
         )

@@ -19,7 +19,7 @@ from node.cli.common import (
     passphrase_for,
     passphrase_option,
     show,
-    submit_calls,
+    submit,
     table,
 )
 from node.cli.gov import put_to_vote, show_proposed
@@ -83,6 +83,38 @@ def new(name: str, folder: Path) -> None:
         beside.unlink()
         raise
     click.echo(f"wrote {target} and {beside}; test it with: muniment contract test {target}")
+
+
+@contract.command()
+@click.argument("name", required=False)
+@click.option("--folder", type=click.Path(path_type=Path, file_okay=False), default=Path())
+@json_option
+def library(name: str | None, folder: Path, as_json: bool) -> None:
+    """List the contracts that come with Muniment, or copy NAME and its test to a folder.
+
+    \b
+    Example: muniment contract library poll && muniment contract deploy poll.star --home tax
+    """
+    from node.contract_kit import LIBRARY, SUFFIX, TEST_SUFFIX, check, contract_name
+
+    paths = sorted(p for p in LIBRARY.glob("*" + SUFFIX) if not p.name.endswith(TEST_SUFFIX))
+    known = {contract_name(path): path for path in paths}
+    if name is None:
+        rows = [{"name": n, "doc": check(path).doc.split("\n")[0]} for n, path in known.items()]
+        cells = [(row["name"], row["doc"]) for row in rows]
+        show(rows, as_json, lambda _: table(("contract", "what it is"), cells))
+        return
+    if name not in known:
+        raise Refused(f"there is no contract {name} in the library; there are {', '.join(known)}")
+    sources = (known[name], known[name].with_name(name + TEST_SUFFIX))
+    targets = [folder / source.name for source in sources]
+    for target in targets:
+        if target.exists():
+            raise MunimentError(f"{target} is there already")
+    for source, target in zip(sources, targets, strict=True):
+        target.write_bytes(source.read_bytes())
+    files = [str(target) for target in targets]
+    show({"files": files}, as_json, lambda d: click.echo(f"wrote {' and '.join(d['files'])}"))
 
 
 @contract.command()
@@ -285,9 +317,10 @@ def call(
     if seal is not None and forward is not None:
         raise click.UsageError("give --seal or --forward, not both")
     passphrase = passphrase_for(place, passphrase_file, operator)
-    calls = [(name, method, args)]
-    if seal is not None or forward is not None:
-        from node.cli.sealing import id_from, open_here, read_record, seal_to
+    if seal is None and forward is None:
+        state = submit(place, passphrase, name, method, args, operator)
+    else:
+        from node.cli.sealing import id_from, open_here, read_record, seal_to, submit_sealed
 
         if seal is not None:
             content = read_record(seal, name)
@@ -296,8 +329,8 @@ def call(
             own = passphrase if operator is None else passphrase_for(place, None)
             _, content = open_here(place, id_from(place, forward or ""), own)
         args[word], anchor = seal_to(place, content, to)
-        calls.insert(0, anchor)
-    state = submit_calls(place, passphrase, calls, operator)
+        calls = [anchor, (name, method, args)]
+        state = submit_sealed(place, passphrase, args[word], calls, operator)
     show(state, as_json, lambda d: pairs([("txid", d["txid"]), ("height", d["height"])]))
 
 

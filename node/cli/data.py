@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from node.cli.common import (
-    Refused,
+    Failed,
     connect,
     home_option,
     json_option,
@@ -121,7 +121,7 @@ def register(
     }
     try:
         state = submit(place, passphrase, "catalogue", "register", args)
-    except Refused:
+    except Failed:  # for good; anything else may yet become final
         shutil.rmtree(folder, ignore_errors=True)
         raise
     data = {

@@ -90,10 +90,10 @@ def _post(
     place: Home, passphrase: str, content: Content, to: Sequence[str], operator: str | None,
     as_json: bool,
 ) -> None:  # fmt: skip
-    from node.cli.sealing import seal_to
+    from node.cli.sealing import seal_to, submit_sealed
 
     found, anchor = seal_to(place, content, to)
-    state = submit_calls(place, passphrase, [anchor], operator)
+    state = submit_sealed(place, passphrase, found, [anchor], operator)
     args = anchor[2]
     data = {
         "id": found.hex(),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +58,123 @@ def _fetch_receipt(home: Path, txid: str) -> bytes:
 
 
 @click.command()
+@click.option(
+    "--from", "first", type=click.IntRange(1), help="First height [default: lowest kept]."
+)
+@click.option("--until", "last", type=click.IntRange(1), help="Last height, else the latest.")
+@click.option("--sender", help="Only transactions of this member.")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="A folder.")
+@home_option
+@json_option
+def receipts(
+    first: int | None,
+    last: int | None,
+    sender: str | None,
+    output: Path,
+    home: Path,
+    as_json: bool,
+) -> None:
+    """Save the receipt of every transaction in a range of blocks, each as TXID.receipt.
+
+    Receipts outlive the blocks: save those you need before the network's retention passes.
+
+    \b
+    Example: muniment receipts --until 5000 --sender tax --home tax -o receipts/
+    """
+    saved = 0
+    with connect(home) as client:
+        status = client.call("status")
+        low, high = first or status["kept"]["results_from"], last or status["height"] - 1
+        heights = range(low, high + 1)
+        try:
+            output.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise MunimentError(f"{output} cannot be made: {error.strerror}") from error
+        with click.progressbar(heights, label="blocks", file=sys.stderr) as bar:
+            for height in bar:
+                for row in client.call("block.get", height=height)["transactions"]:
+                    if sender is None or row["sender"] == sender:
+                        data = bytes.fromhex(
+                            client.call("receipt.get", txid=row["txid"])["receipt"]
+                        )
+                        atomic_write(output / f"{row['txid']}.receipt", data, 0o644)
+                        saved += 1
+    found = {"folder": str(output), "from": low, "until": high, "receipts": saved}
+    show(found, as_json, lambda d: pairs(list(d.items())))
+
+
+@click.command("prove-state")
+@click.argument("key")
+@click.option("--hex", "is_hex", is_flag=True, help="KEY is hexadecimal instead of text.")
+@home_option
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path))
+@json_option
+def prove_state(key: str, is_hex: bool, home: Path, output: Path, as_json: bool) -> None:
+    """Save a proof of what the ledger's state holds, or does not hold, at KEY.
+
+    A key is a contract's name, a slash, and the contract's own key.
+
+    \b
+    Example: muniment prove-state members/member/tax --home tax -o tax.state
+    """
+    try:
+        raw = bytes.fromhex(key) if is_hex else key.encode()
+    except ValueError:
+        raise click.UsageError("KEY is not hexadecimal") from None
+    with connect(home) as client:
+        answer = client.call("state.prove", key=raw.hex())
+    data = bytes.fromhex(answer.pop("proof"))
+    atomic_write(output, data, 0o644)
+    found = {"key": key, **answer, "file": str(output), "bytes": len(data)}
+    show(found, as_json, lambda d: pairs(list(d.items())))
+
+
+@click.command("verify-state")
+@click.argument("file", type=click.Path(path_type=Path))
+@genesis_option
+@json_option
+def verify_state(file: Path, genesis: Path, as_json: bool) -> None:
+    """Check the state proof in FILE offline, and print what it proves.
+
+    \b
+    Example: muniment verify-state tax.state --genesis genesis.json
+    """
+    from consensus.codec import DecodeError, decode
+    from node import state_proof
+    from node.network import load_genesis, to_json
+
+    report = state_proof.verify(_read(file), load_genesis(genesis).genesis)
+    try:
+        value = None if report.value is None else to_json(decode(report.value))
+    except DecodeError:
+        value = report.value.hex() if report.value else ""
+    data = {
+        "key": report.key.decode("ascii", "backslashreplace"),
+        "exists": report.value is not None,
+        "value": value,
+        "height": report.height,
+        "timestamp": report.timestamp,
+        "finalized_height": report.finalized_height,
+        "signers": list(report.signers),
+        "validators": report.validators,
+        "epoch": report.epoch,
+        "fault_model": report.fault_model,
+        "network": report.network,
+        "chain_id": report.chain_id.hex(),
+    }
+
+    def render(d: dict[str, Any]) -> None:
+        shown = json.dumps(d["value"], ensure_ascii=False) if d["exists"] else "nothing"
+        rows: list[tuple[str, object]] = [
+            ("proved", f"{d['key']} holds {shown}"),
+            ("after", f"block {d['height']}"),
+        ]
+        pairs(rows + _finality_rows(d))
+
+    show(data, as_json, render)
+
+
+@click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @genesis_option
 @json_option
@@ -100,19 +219,25 @@ def _report(report: Any) -> dict[str, Any]:
 
 def _render_report(d: dict[str, Any]) -> None:
     calls = [f"{c['contract']}.{c['method']}" for c in d["calls"]]
-    model = "fewer than a third are traitors" if d["fault_model"] == "byzantine" else "none lies"
     pairs(
         [
             ("proved", f"{d['sender']} called {', '.join(calls)}"),
             ("result", d["result"]),
             ("txid", d["txid"]),
             ("block", f"{d['height']} at {moment(d['timestamp'])}"),
-            ("final since", f"block {d['finalized_height']}, epoch {d['epoch']}"),
-            ("signed by", f"{', '.join(d['signers'])} ({len(d['signers'])} of {d['validators']})"),
-            ("holds if", f"of the validators {model}"),
-            ("network", f"{d['network']} {d['chain_id'][:16]}"),
+            *_finality_rows(d),
         ]
     )
+
+
+def _finality_rows(d: dict[str, Any]) -> list[tuple[str, object]]:
+    model = "fewer than a third are traitors" if d["fault_model"] == "byzantine" else "none lies"
+    return [
+        ("final since", f"block {d['finalized_height']}, epoch {d['epoch']}"),
+        ("signed by", f"{', '.join(d['signers'])} ({len(d['signers'])} of {d['validators']})"),
+        ("holds if", f"of the validators {model}"),
+        ("network", f"{d['network']} {d['chain_id'][:16]}"),
+    ]
 
 
 @click.command("prove-record")

@@ -55,6 +55,8 @@ def status(home: Path, as_json: bool) -> None:
                 ("state root", d["state_root"][:32]),
                 ("peers", f"{d['peers']} of {d['members'] - 1}"),
                 ("waiting", f"{d['mempool']['count']} transactions"),
+                ("keeps", _kept(d["kept"])),
+                ("evidence", f"{d['evidence']} contradictions" if d["evidence"] else "none"),
                 ("listening", " ".join(d["listening"])),
             ]
         )
@@ -62,8 +64,68 @@ def status(home: Path, as_json: bool) -> None:
         if planned is not None:
             has = "executes it" if planned in d["versions"] else "does not: install a newer one"
             click.echo(f"Protocol version {planned} is decided; this release {has}.")
+        if d["missing_envelopes"]:
+            click.echo(f"{d['missing_envelopes']} envelopes to this member have not arrived yet.")
         if d["state"] == "no quorum":
             click.echo("Too few validators are connected; nothing becomes final until some return.")
+        if d["clock_off_ms"]:
+            seconds, way = (
+                abs(d["clock_off_ms"]) / 1_000,
+                "fast" if d["clock_off_ms"] > 0 else "slow",
+            )
+            click.echo(
+                f"This machine's clock is {seconds:.0f} s {way} against the network: set it right "
+                "(timedatectl set-ntp true). Until then this node's blocks are refused."
+            )
+        if d["state_sync"]:
+            sync = d["state_sync"]
+            click.echo(f"Fetching a snapshot: {sync['phase']}, {sync['cells']} of {sync['of']}.")
+
+    show(data, as_json, render)
+
+
+def _kept(kept: dict[str, Any]) -> str:
+    parts = [f"blocks from {kept['blocks_from']}"]
+    if kept["results_from"] > kept["blocks_from"]:
+        parts.append(f"results from {kept['results_from']}")
+    if kept["snapshot"]:
+        parts.append(f"a snapshot of {kept['snapshot']}")
+    if kept["archive"]:
+        parts.append("as an archive")
+    elif kept["retention"]:
+        parts.append(f"for {kept['retention']} heights")
+    return ", ".join(parts)
+
+
+@click.command()
+@home_option
+@json_option
+def evidence(home: Path, as_json: bool) -> None:
+    """Show validators that were seen to contradict themselves, with both signed votes.
+
+    \b
+    Example: muniment evidence --home tax --json
+    """
+    with connect(home) as client:
+        data = client.call("evidence.list")
+
+    def render(rows: list[dict[str, Any]]) -> None:
+        if not rows:
+            click.echo("No validator was seen to contradict itself.")
+            return
+        table(
+            ("validator", "epoch", "view", "votes", "verified"),
+            [
+                (
+                    row["validator"],
+                    row["epoch"],
+                    row["view"],
+                    " beside ".join(vote["kind"] for vote in row["votes"]),
+                    "yes" if row["verified"] else "no",
+                )
+                for row in rows
+            ],
+        )
 
     show(data, as_json, render)
 
@@ -154,7 +216,7 @@ def tx(txid: str, home: Path, as_json: bool) -> None:
             rows += [
                 ("block", f"{d['height']}, place {d['index']}"),
                 ("time", moment(d["block_time"])),
-                ("result", f"{d['code_name']}: {d['sentence']}"),
+                ("result", f"{d['code_name']}: {d['sentence']}" if "code" in d else d["reason"]),
                 ("sender", d["sender"]),
                 ("calls", " ".join(d["calls"])),
             ]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from node.cli.common import Refused, ask
+from node.cli.common import Failed, Refused, ask, submit_calls
 from node.errors import MunimentError
 from node.home import Home
 
@@ -43,9 +43,7 @@ def seal_to(home: Home, content: Content, to: Sequence[str]) -> tuple[bytes, Anc
     import config
     from node.envelopes.sealed import seal
     from node.envelopes.store import EnvelopeStore
-    from node.network import load_genesis
 
-    chain_id = load_genesis(home.genesis).genesis.chain_id
     name = config.load(home.settings).node.name
     members = {row["name"]: row for row in ask(home.path, "members", "list", {})}
     active = {n: row for n, row in members.items() if row["status"] == "active"}
@@ -59,10 +57,23 @@ def seal_to(home: Home, content: Content, to: Sequence[str]) -> tuple[bytes, Anc
     if not parties & supervisors:
         parties |= supervisors
     keys = {party: bytes.fromhex(active[party]["sealing_key"]) for party in parties}
-    envelope = seal(content.encode(), content.commit(chain_id), chain_id, name, keys)
+    envelope = seal(content.encode(), content.commitment, name, keys)
     found = EnvelopeStore(home.envelopes).put(envelope)
     args = {"id": found, "commitment": envelope.commitment, "parties": envelope.parties}
     return found, ("envelopes", "anchor", args)
+
+
+def submit_sealed(
+    home: Home, passphrase: str, envelope: bytes, calls: Sequence[Anchor], operator: str | None
+) -> dict[str, Any]:
+    """Submit calls of which one anchors `envelope`, which is kept only if they take effect."""
+    from node.envelopes.store import EnvelopeStore
+
+    try:
+        return submit_calls(home, passphrase, calls, operator)
+    except Failed:
+        EnvelopeStore(home.envelopes).discard(envelope)
+        raise
 
 
 def open_here(home: Home, envelope: bytes, passphrase: str) -> tuple[Envelope, Content]:
@@ -89,7 +100,7 @@ def open_here(home: Home, envelope: bytes, passphrase: str) -> tuple[Envelope, C
         content = Content.decode(open_sealed(found, name, seed))
     except DecodeError as error:
         raise EnvelopeError(f"the envelope holds no record: {error}") from error
-    if content.commit(found.chain_id) != found.commitment:
+    if content.commitment != found.commitment:
         raise EnvelopeError("the record is not the one that the envelope commits to")
     return found, content
 

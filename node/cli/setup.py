@@ -85,6 +85,12 @@ def network() -> None:
 @click.option("--parent", multiple=True, metavar="NAME=PARENT", help="The member above NAME.")
 @click.option("--roles", multiple=True, metavar="NAME=ROLE,...", help=f"Of {', '.join(ROLES)}.")
 @click.option("--fault-model", type=click.Choice(FAULT_MODELS), default="byzantine")
+@click.option(
+    "--retention",
+    type=click.IntRange(0),
+    default=0,
+    help="Heights whose blocks every node keeps; 0 (the default) keeps all.",
+)
 def assemble(
     cards: tuple[Path, ...],
     output: Path,
@@ -93,6 +99,7 @@ def assemble(
     parent: tuple[str, ...],
     roles: tuple[str, ...],
     fault_model: str,
+    retention: int,
 ) -> None:
     """Make a genesis from members' cards, to be signed by each of them.
 
@@ -105,9 +112,8 @@ def assemble(
     for member, its_card in sorted(found.items()):
         its_roles = tuple(sorted(duties.get(member, "validator").split(",")))
         members.append(Member(its_card, tiers.get(member, "local"), parents.get(member), its_roles))
-    genesis = Genesis(
-        name, time.time_ns() // 1_000_000, tuple(members), Parameters(fault_model=fault_model)
-    )
+    parameters = Parameters(fault_model=fault_model, retention=retention)
+    genesis = Genesis(name, time.time_ns() // 1_000_000, tuple(members), parameters)
     try:
         Genesis.from_value(genesis.to_value())
     except ValueError as error:
@@ -125,6 +131,49 @@ def _assignments(texts: tuple[str, ...], known: object) -> dict[str, str]:
             raise click.UsageError(f"{text!r}: write NAME=VALUE with the name of a card's member")
         found[member] = value
     return found
+
+
+@network.command()
+@click.argument(
+    "cards", metavar="CARD...", nargs=-1, required=True, type=click.Path(path_type=Path)
+)
+@home_option
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path))
+def restart(cards: tuple[Path, ...], home: Path, output: Path) -> None:
+    """Make a genesis that goes on where the chain in a stopped node's home ended.
+
+    For networks that have lost so many validators for good that nothing can become final. The
+    members whose cards are given sign it and adopt it, and then start their nodes.
+
+    \b
+    Example: muniment network restart tax.json land.json --home tax -o restart.json
+    """
+    from node.restart import propose
+
+    genesis = propose(Home(home), [load_card(card) for card in cards])
+    save_genesis(output, SignedGenesis(genesis, {}))
+    height = genesis.block.header.height
+    click.echo(f"{output}: goes on after height {height}, chain id {genesis.chain_id.hex()}")
+    click.echo("Each of its members checks and signs it: muniment network sign, and then")
+    click.echo(f"puts it in force in its own home: muniment network adopt {output} --home HOME")
+
+
+@network.command()
+@click.argument("path", metavar="GENESIS", type=click.Path(path_type=Path))
+@home_option
+def adopt(path: Path, home: Path) -> None:
+    """Put a restart's genesis, signed by all, in force in the home of a stopped node.
+
+    The old chain's database, journal and genesis are kept in the home beside the new ones.
+
+    \b
+    Example: muniment network adopt restart.json --home tax
+    """
+    from node.restart import adopt as adopt_restart
+
+    signed = load_genesis(path)
+    adopt_restart(Home(home), signed)
+    click.echo(f"{home} goes on after height {signed.genesis.block.header.height}; start the node")
 
 
 @network.command()

@@ -1,8 +1,8 @@
 """What stands in an envelope: a record, committed field by field.
 
-The commitment depends on the record and its seed alone, not on who sealed it to whom: a body that
-is sealed anew to other parties keeps it, so that contracts see that it is the same body, and one
-field of it can be shown without the others.
+The commitment depends on the record and its seed alone, not on who sealed it to whom, nor on the
+chain: a body that is sealed anew to other parties keeps it, so that contracts see that it is the
+same body, and one field of it can be shown without the others.
 """
 
 from __future__ import annotations
@@ -61,9 +61,10 @@ class Content:
         except DecodeError as error:
             raise ContentError(f"the record cannot be sealed: {error}") from error
 
-    def commit(self, chain_id: bytes) -> bytes:
+    @property
+    def commitment(self) -> bytes:
         """Return the 32 bytes that stand on the chain."""
-        return commit(chain_id, self.kind, self.names, commitment.record(self.seed, self.values))
+        return commit(self.kind, self.names, commitment.record(self.seed, self.values))
 
     def encode(self) -> bytes:
         names: Value = list(self.names)
@@ -93,7 +94,7 @@ def read_names(value: Value) -> tuple[str, ...]:
     return names
 
 
-def commit(chain_id: bytes, kind: str, names: tuple[str, ...], record: bytes) -> bytes:
+def commit(kind: str, names: tuple[str, ...], record: bytes) -> bytes:
     """Return the commitment to a record of `kind` whose hash is `record`."""
     listed: Value = list(names)
-    return sha256(encode([FORMAT, chain_id, kind, listed, record]))
+    return sha256(encode([FORMAT, kind, listed, record]))

@@ -44,21 +44,21 @@ class Courier:
     def __init__(
         self,
         name: str,
-        chain_id: bytes,
         store: EnvelopeStore,
         outbox: Outbox,
         peers: Peers,
         state: Callable[[], StateReader],
     ) -> None:
         self._name = name
-        self._chain_id = chain_id
         self._store = store
         self._outbox = outbox
         self._peers = peers
         self._state = state
         self.settled: Callable[[bytes], None] = lambda envelope: None
+        store.finish_erasures()
         self._number, missing = store.load_cursor()
         self._missing = {envelope: _Missing(place) for envelope, place in missing.items()}
+        self._asked: set[bytes] = set()
 
     @property
     def missing(self) -> int:
@@ -71,7 +71,8 @@ class Courier:
     @property
     def deadline_ms(self) -> int | None:
         """When `tick` is next due, on the monotonic clock; None if nothing is missing."""
-        return min((wanted.due_ms for wanted in self._missing.values()), default=None)
+        waiting = self._asked if len(self._asked) >= MAX_ASKED else self._missing
+        return min((self._missing[envelope].due_ms for envelope in waiting), default=None)
 
     def look(self, now_ms: int) -> None:
         """Note what has been addressed to this member since the last look, and ask for it."""
@@ -95,24 +96,29 @@ class Courier:
             wanted.due_ms = now_ms
 
     def tick(self, now_ms: int) -> None:
-        """Ask for what is missing and due."""
+        """Ask for what is missing and due, MAX_ASKED at a time, those that wait longest first."""
         due = [e for e, wanted in self._missing.items() if wanted.due_ms <= now_ms]
-        for envelope in due[:MAX_ASKED]:
+        self._asked.difference_update(due)
+        for envelope in sorted(due, key=lambda envelope: self._missing[envelope].due_ms):
+            if len(self._asked) >= MAX_ASKED:
+                break
             self._ask(envelope, self._missing[envelope], now_ms)
-        for envelope in due[MAX_ASKED:]:
-            self._missing[envelope].due_ms = now_ms + PATIENCE_MS
 
     def _ask(self, envelope: bytes, wanted: _Missing, now_ms: int) -> None:
         if self._store.has(envelope):  # a command has put or erased it meanwhile
             self._settle(envelope)
             return
         found = envelopes.get(self._state(), envelope)
+        if found is None:  # the database is younger than the cursor, and catches up
+            wanted.due_ms = now_ms + MAX_PATIENCE_MS
+            return
         names = [found["sender"], *(n for n in found["parties"] if n != found["sender"])]
         up = {peer.name: peer for peer in self._peers.connected()}
         holders = [up[name] for name in names if name in up]
         if holders:
             peer = holders[wanted.tries % len(holders)]
             wanted.tries += 1
+            self._asked.add(envelope)
             self._outbox.send(peer.key, Channel.DATA, FrameKind.ENVELOPE_REQUEST, envelope)
         wait = PATIENCE_MS << min(wanted.tries // max(len(holders), 1), 5)
         wanted.due_ms = now_ms + min(wait, MAX_PATIENCE_MS)
@@ -129,17 +135,19 @@ class Courier:
         if found is not None and peer.name in found.parties:
             self._outbox.send(peer.key, Channel.DATA, FrameKind.ENVELOPE, found.encode())
 
-    def take(self, peer: Peer, payload: bytes) -> None:
-        """Keep an envelope that was asked for. Raises DecodeError if it is none."""
+    def take(self, peer: Peer, payload: bytes, now_ms: int) -> None:
+        """Keep an envelope that was asked for, and ask for the next. DecodeError if it is none."""
         found = Envelope.decode(payload)
         envelope = id_of(payload)
         if envelope not in self._missing:
             return
         anchor = envelopes.get(self._state(), envelope)
-        stated = (anchor["sender"], anchor["parties"], anchor["commitment"], self._chain_id)
+        if anchor is None:
+            return
+        stated = (anchor["sender"], anchor["parties"], anchor["commitment"])
         about = {"id": envelope.hex(), "sender": found.sender, "by": peer.name}
         try:
-            if stated == (found.sender, found.parties, found.commitment, found.chain_id):
+            if stated == (found.sender, found.parties, found.commitment):
                 self._store.put(found)
                 log.info("envelope received", **about)
             else:
@@ -151,9 +159,11 @@ class Courier:
             log.error("envelope cannot be kept", problem=error.message, **about)
             return
         self._settle(envelope)
+        self.tick(now_ms)
 
     def _settle(self, envelope: bytes) -> None:
         del self._missing[envelope]
+        self._asked.discard(envelope)
         self._save()
         self.settled(envelope)
 

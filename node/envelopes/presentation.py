@@ -92,7 +92,7 @@ class Presentation:
         """Check against what the chain says of the licence. Raises PresentationError."""
         if self.chain_id != chain_id:
             raise PresentationError("the licence is of another network")
-        if commit(chain_id, self.kind, self.names, self.record) != commitment:
+        if commit(self.kind, self.names, self.record) != commitment:
             raise PresentationError("the fields shown are not those that the issuer has sealed")
         signed = statement(CONTRACT, self.text)
         if not verify(holder, Kind.STATEMENT, chain_id, signed, self.signature):

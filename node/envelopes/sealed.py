@@ -65,7 +65,6 @@ class Slot:
 class Envelope:
     """A sealed record. `slots` are sorted by name; `body` is the encrypted content."""
 
-    chain_id: bytes
     sender: str
     commitment: bytes
     ephemeral: bytes
@@ -79,23 +78,23 @@ class Envelope:
     def header(self) -> bytes:
         """All but the ciphertexts, as each of them authenticates it."""
         parties: Value = [[slot.name, slot.key] for slot in self.slots]
-        return encode([FORMAT, SUITE, self.chain_id, self.sender, self.commitment, self.ephemeral,
+        return encode([FORMAT, SUITE, self.sender, self.commitment, self.ephemeral,
                        parties])  # fmt: skip
 
     def encode(self) -> bytes:
         slots: Value = [[slot.name, slot.key, slot.wrapped] for slot in self.slots]
-        return encode([FORMAT, SUITE, self.chain_id, self.sender, self.commitment, self.ephemeral,
+        return encode([FORMAT, SUITE, self.sender, self.commitment, self.ephemeral,
                        slots, self.body])  # fmt: skip
 
     @classmethod
     def decode(cls, data: bytes) -> Envelope:
         """Raises DecodeError."""
-        row = expect_list(decode(data, max_bytes=MAX_ENVELOPE_BYTES), "envelope", 8)
+        row = expect_list(decode(data, max_bytes=MAX_ENVELOPE_BYTES), "envelope", 7)
         expect_int(row[0], "envelope format", FORMAT, FORMAT)
         if expect_text(row[1], "suite", 64) != SUITE:
             raise DecodeError("envelope of an unknown suite")
         slots: list[Slot] = []
-        for item in expect_list(row[6], "parties", max_length=MAX_PARTIES):
+        for item in expect_list(row[5], "parties", max_length=MAX_PARTIES):
             name, key, wrapped = expect_list(item, "party", 3)
             slots.append(
                 Slot(
@@ -105,12 +104,11 @@ class Envelope:
                 )
             )
         found = cls(
-            expect_bytes(row[2], "chain id", HASH_BYTES),
-            expect_name(row[3], "sender"),
-            expect_bytes(row[4], "commitment", HASH_BYTES),
-            expect_bytes(row[5], "ephemeral key", KEY_BYTES),
+            expect_name(row[2], "sender"),
+            expect_bytes(row[3], "commitment", HASH_BYTES),
+            expect_bytes(row[4], "ephemeral key", KEY_BYTES),
             tuple(slots),
-            expect_bytes(row[7], "body"),
+            expect_bytes(row[6], "body"),
         )
         if not slots or found.parties != sorted(set(found.parties)):
             raise DecodeError("an envelope's parties must be distinct and sorted by name")
@@ -122,14 +120,11 @@ def id_of(data: bytes) -> bytes:
     return sha256(data)
 
 
-def seal(
-    content: bytes, commitment: bytes, chain_id: bytes, sender: str, parties: Mapping[str, bytes]
-) -> Envelope:
+def seal(content: bytes, commitment: bytes, sender: str, parties: Mapping[str, bytes]) -> Envelope:
     """Seal `content` to members, given by name with their sealing keys. Raises EnvelopeError."""
     ephemeral = X25519PrivateKey.generate()
     content_key = os.urandom(KEY_BYTES)
     envelope = Envelope(
-        chain_id,
         sender,
         commitment,
         ephemeral.public_key().public_bytes_raw(),

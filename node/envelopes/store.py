@@ -82,6 +82,11 @@ class EnvelopeStore:
             raise EnvelopeError(f"{path} is damaged: it is not the envelope of its name")
         return found
 
+    def discard(self, envelope: bytes) -> None:
+        """Forget an envelope that was never anchored."""
+        for suffix in (_KEY, _BODY):
+            self._path(envelope, suffix).unlink(missing_ok=True)
+
     def ids(self) -> list[bytes]:
         """Ids of the envelopes that are here or were erased, sorted."""
         names = {p.stem for p in self._folder.glob("*") if p.suffix in (_KEY, _GONE)}
@@ -102,6 +107,12 @@ class EnvelopeStore:
             self._path(envelope, _BODY).unlink(missing_ok=True)
         except OSError as error:
             raise HomeError(f"{path} cannot be erased: {error.strerror}") from error
+
+    def finish_erasures(self) -> None:
+        """Erase what a crash has left of envelopes whose erasure had begun."""
+        for envelope in self.ids():
+            if self.is_gone(envelope) and self._path(envelope, _KEY).exists():
+                self.erase(envelope)
 
     # How far the own envelopes were looked up
 

@@ -33,12 +33,15 @@ def test_every_key_can_be_set(tmp_path: Path) -> None:
     text = (
         NAME + '[network]\nlisten = []\n[network.peers]\nland = ["/ip4/10.0.0.1/tcp/1"]\n'
         '[log]\nlevel = "debug"\nformat = "json"\nvotes = "v"\n[storage]\ncache_mib = 1\n'
+        "archive = true\nsnapshots = false\nsnapshot_behind = 100\n"
         "[mempool]\nmax_transactions = 100\nmax_mib = 4096\n[consensus]\ndelta_ms = 60000\n"
     )
     found = load(tmp_path, text)
     assert found.network.peers == {"land": ("/ip4/10.0.0.1/tcp/1",)}
     assert (found.log.level, found.log.format, found.log.votes) == ("debug", "json", "v")
     assert (found.storage.cache_mib, found.mempool.max_transactions) == (1, 100)
+    assert (found.storage.archive, found.storage.snapshots) == (True, False)
+    assert found.storage.snapshot_behind == 100
     assert (found.mempool.max_mib, found.consensus.delta_ms) == (4096, 60_000)
 
 
@@ -53,6 +56,7 @@ def test_every_key_can_be_set(tmp_path: Path) -> None:
         (NAME + "[storage]\ncache_mib = 0\n", ["storage.cache_mib = 0", "from 1 to 65536"]),
         (NAME + "[storage]\ncache_mib = 1.5\n", ["storage.cache_mib = 1.5", "an integer"]),
         (NAME + "[storage]\ncache_mib = true\n", ["storage.cache_mib = true", "an integer"]),
+        (NAME + "[storage]\narchive = 1\n", ["storage.archive = 1", "must be true or false"]),
         (NAME + '[mempool]\nmax_mib = "9"\n', ['mempool.max_mib = "9"', "from 1 to 4096"]),
         (NAME + "[mempool]\nmax_transactions = 1e9\n", ["max_transactions", "from 100 to"]),
         (NAME + "[consensus]\ndelta_ms = -1\n", ["consensus.delta_ms = -1", "from 0 to 60000"]),

@@ -20,6 +20,7 @@ from consensus.messages import Certificate, decode_message
 from consensus.validators import Parameters, ValidatorSet
 from contracts.envelope import Transaction
 from contracts.receipts import Receipt
+from node.snapshot import Manifest
 from p2p import wire
 
 _VALUES = st.recursive(
@@ -84,6 +85,13 @@ _DECODERS: list[Callable[[bytes], object]] = [
     wire.BlockRequest.decode,
     wire.RangeRequest.decode,
     wire.Range.decode,
+    wire.StepsRequest.decode,
+    wire.Steps.decode,
+    wire.SnapshotRequest.decode,
+    wire.SnapshotOffer.decode,
+    wire.ChunkRequest.decode,
+    wire.Chunks.decode,
+    Manifest.decode,
 ]
 
 

@@ -18,6 +18,7 @@ from contracts.engine import (
 )
 from contracts.envelope import Call, Transaction
 from contracts.receipts import Receipt
+from contracts.system import VERSIONS, Versions
 
 NOW = 1_750_000_000_000
 
@@ -68,6 +69,7 @@ class Chain:
         self.genesis = Genesis("test", NOW, tuple(members), self.parameters)
         self.chain_id = self.genesis.chain_id
         self.state = DictState(genesis_state(self.genesis))
+        self.versions: Versions = VERSIONS
         self.height = 1
         self._nonce = 0
 
@@ -100,7 +102,7 @@ class Chain:
 
     def execute(self, *transactions: Transaction) -> BlockResult:
         """Execute one block and keep what it changed."""
-        result = execute_block(self.state, self.context(), transactions)
+        result = execute_block(self.state, self.context(), transactions, self.versions)
         self.state.apply(result.changes)
         self.height += 1
         return result

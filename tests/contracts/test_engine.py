@@ -9,7 +9,6 @@ import pytest
 
 from consensus.codec import encode
 from consensus.crypto import Signer, sha256
-from contracts import engine
 from contracts.api import Args, Context, Contract, QuerySignature, Signature, fail
 from contracts.checks import integer
 from contracts.codes import NAMES, Code
@@ -69,8 +68,8 @@ DOOR = Contract("door", {"forward": Signature(_forward, NUMBER)}, {})
 
 
 @pytest.fixture
-def box(chain: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(engine, "VERSIONS", {1: {"box": BOX, "door": DOOR}})
+def box(chain: Any) -> Any:
+    chain.versions = {1: {"box": BOX, "door": DOOR}}
     return chain
 
 
@@ -228,7 +227,7 @@ def test_limits_that_shrank_since_decoding_apply(chain: Any) -> None:
 
 
 def test_queries_answer_or_say_why_not(box: Any) -> None:
-    assert query(box.state, 1, "box", "twice", {"n": 4}) == 8
+    assert query(box.state, 1, "box", "twice", {"n": 4}, box.versions) == 8
     for contract, method, args, code in (
         ("bag", "twice", {}, Code.UNKNOWN_CONTRACT),
         ("box", "thrice", {}, Code.UNKNOWN_METHOD),
@@ -236,7 +235,7 @@ def test_queries_answer_or_say_why_not(box: Any) -> None:
         ("box", "twice", {"n": "4"}, Code.BAD_ARGUMENT),
     ):
         with pytest.raises(QueryError) as caught:
-            query(box.state, 1, contract, method, args)  # type: ignore[arg-type]
+            query(box.state, 1, contract, method, args, box.versions)  # type: ignore[arg-type]
         assert caught.value.code is code
 
 

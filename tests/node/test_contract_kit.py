@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,20 @@ def test_each_contract_of_the_library_passes_its_tests(path: Path) -> None:
     own = path.stem + "."
     called = {name.removeprefix(own) for name in report.gas if name.startswith(own)}
     assert called == check(path).methods.keys(), "a method that no test calls with success"
+
+
+def test_the_library_is_listed_and_copied(tmp_path: Path) -> None:
+    listed = CliRunner().invoke(command, ["library", "--json"])
+    rows = json.loads(listed.stdout)
+    assert [row["name"] for row in rows] == [path.stem for path in CONTRACTS]
+    assert all(row["doc"] for row in rows)
+    args = ["library", "poll", "--folder", str(tmp_path)]
+    assert CliRunner().invoke(command, args).exit_code == 0
+    assert [r.fault for r in run_tests(tmp_path / "poll.star").results if r.fault] == []
+    again = CliRunner().invoke(command, args)
+    assert isinstance(again.exception, MunimentError)
+    unknown = CliRunner().invoke(command, ["library", "pol"])
+    assert "there is no contract pol" in str(unknown.exception)
 
 
 def write(folder: Path, name: str, text: str) -> Path:

@@ -12,8 +12,9 @@ import pytest
 
 COMMANDS = (
     "init", "card", "network", "start", "status", "peers", "block", "tx", "watch", "standard",
-    "dataset", "source", "collect", "quarantine", "classify", "contract", "receipt", "verify",
-    "prove-record", "verify-record", "devnet", "simnet", "demo",
+    "dataset", "evidence", "source", "collect", "quarantine", "classify", "contract", "receipt",
+    "receipts", "verify",
+    "prove-record", "verify-record", "prove-state", "verify-state", "devnet", "simnet", "demo",
 )  # fmt: skip
 
 

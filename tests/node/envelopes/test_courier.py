@@ -12,7 +12,7 @@ from contracts.envelope import Call, Transaction
 from node.envelopes.content import Content
 from node.envelopes.sealed import Envelope, id_of, open_sealed, seal
 from p2p.wire import FrameKind
-from tests.node.test_core import Host, Net
+from tests.node.core_net import Host, Net
 
 
 @pytest.fixture
@@ -24,9 +24,8 @@ def net(tmp_path: Path) -> Iterator[Net]:
 
 def sealed(net: Net, sender: str, parties: str) -> Envelope:
     content = Content.create("note", {"text": "hello"})
-    chain = net.genesis.chain_id
     keys = {name: net.hosts[name].keys["sealing"].public_key for name in parties}
-    return seal(content.encode(), content.commit(chain), chain, sender, keys)
+    return seal(content.encode(), content.commitment, sender, keys)
 
 
 def anchor(net: Net, envelope: Envelope, **changes: object) -> bytes:
@@ -163,3 +162,24 @@ def test_an_envelope_that_differs_from_its_anchor_is_refused_for_good(net: Net) 
     assert holders(net, found) == "b"
     assert net.hosts["c"].envelopes.is_gone(found)
     assert missing(net.hosts["c"]) == 0
+
+
+def test_a_burst_arrives_without_waiting_for_the_next_turn(net: Net) -> None:
+    net.run(500)
+    envelopes = [post(net, "b", "bc") for _ in range(60)]
+    net.run(1_500)
+    assert {holders(net, envelope) for envelope in envelopes} == {"bc"}
+    assert not net.faults
+
+
+def test_a_cursor_of_a_lost_database_does_no_harm(net: Net) -> None:
+    net.run(500)
+    unknown = bytes(32)
+    net.hosts["c"].envelopes.save_cursor(5, {unknown: 5})
+    net.hosts["c"].kill()
+    net.hosts["c"].start()
+    net.run(1_000)
+    core = net.hosts["c"].core
+    assert core is not None
+    core.receive(net.hosts["b"].key, FrameKind.ENVELOPE, sealed(net, "b", "bc").encode(), net.now)
+    assert missing(net.hosts["c"]) == 1

@@ -24,7 +24,7 @@ def made(**changes: object) -> bytes:
 
 def check(data: bytes, **changes: object) -> Presentation:
     terms: dict[str, object] = {
-        "chain_id": CHAIN, "holder": HOLDER.public_key, "commitment": RECORD.commit(CHAIN),
+        "chain_id": CHAIN, "holder": HOLDER.public_key, "commitment": RECORD.commitment,
         "to": "tax", "nonce": NONCE, "now_ms": 1_000,
     }  # fmt: skip
     found = Presentation.decode(data)

@@ -11,7 +11,6 @@ from consensus.crypto import Signer, sha256
 from node.envelopes.content import Content, ContentError
 from node.envelopes.sealed import Envelope, EnvelopeError, id_of, open_sealed, seal
 
-CHAIN = sha256(b"a chain")
 SEEDS = {name: sha256(f"seed of {name}".encode()) for name in ("audit", "land", "tax")}
 KEYS = {name: Signer(seed).public_key for name, seed in SEEDS.items()}
 FIELDS = {"number": "007", "buyer": "华为", "note": None}
@@ -19,7 +18,7 @@ FIELDS = {"number": "007", "buyer": "华为", "note": None}
 
 def sealed(content: Content, *names: str) -> Envelope:
     parties = {name: KEYS[name] for name in names}
-    return seal(content.encode(), content.commit(CHAIN), CHAIN, "land", parties)
+    return seal(content.encode(), content.commitment, "land", parties)
 
 
 @pytest.fixture
@@ -63,20 +62,19 @@ def test_a_wrapped_key_of_another_envelope_opens_nothing(content: Content) -> No
 def test_a_key_that_is_none_is_refused(content: Content) -> None:
     for key in (bytes(32), b"\x01" + bytes(31)):
         with pytest.raises(EnvelopeError, match="sealing key of tax"):
-            seal(content.encode(), bytes(32), CHAIN, "land", {"tax": key})
+            seal(content.encode(), bytes(32), "land", {"tax": key})
 
 
-def test_the_commitment_is_of_record_and_chain_alone(content: Content) -> None:
+def test_the_commitment_is_of_the_record_alone(content: Content) -> None:
     assert sealed(content, "tax").commitment == sealed(content, "audit", "land").commitment
-    assert content.commit(CHAIN) != content.commit(bytes(32))
-    assert Content.create("invoice", FIELDS).commit(CHAIN) != content.commit(CHAIN)
+    assert Content.create("invoice", FIELDS).commitment != content.commitment
     for changed in (
         replace(content, kind="bill"),
         replace(content, values=("7", "华为", None)),
         replace(content, values=("007", "华为", "")),
         replace(content, names=("number", "seller", "note")),
     ):
-        assert changed.commit(CHAIN) != content.commit(CHAIN)
+        assert changed.commitment != content.commitment
 
 
 @pytest.mark.parametrize(

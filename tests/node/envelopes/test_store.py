@@ -9,13 +9,13 @@ import pytest
 from node.envelopes.content import Content
 from node.envelopes.sealed import Envelope, EnvelopeError, seal
 from node.envelopes.store import EnvelopeStore
-from tests.node.envelopes.test_sealed import CHAIN, FIELDS, KEYS
+from tests.node.envelopes.test_sealed import FIELDS, KEYS
 
 
 @pytest.fixture
 def envelope() -> Envelope:
     content = Content.create("invoice", FIELDS)
-    return seal(content.encode(), content.commit(CHAIN), CHAIN, "land", {"land": KEYS["land"]})
+    return seal(content.encode(), content.commitment, "land", {"land": KEYS["land"]})
 
 
 def test_what_is_kept_is_found_again(tmp_path: Path, envelope: Envelope) -> None:
@@ -42,6 +42,14 @@ def test_erasing_destroys_the_keys_and_lasts(tmp_path: Path, envelope: Envelope)
     assert store.get(found) is None
     assert store.has(found)
     store.erase(found)
+
+
+def test_an_erasure_that_a_crash_cut_short_is_finished(tmp_path: Path, envelope: Envelope) -> None:
+    store = EnvelopeStore(tmp_path)
+    found = store.put(envelope)
+    (tmp_path / f"{found.hex()}.gone").touch()
+    store.finish_erasures()
+    assert [path.name for path in tmp_path.iterdir()] == [f"{found.hex()}.gone"]
 
 
 def test_damage_is_told(tmp_path: Path, envelope: Envelope) -> None:

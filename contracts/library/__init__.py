@@ -1,0 +1,1 @@
+"""Contracts that are useful as they stand; see docs/library.md."""
