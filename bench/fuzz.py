@@ -5,12 +5,13 @@
 Each contract is loaded and its method called twice, on the same state; results, gas, changes and
 events must be equal, and a call that fails must change nothing. Reported are outcomes, the slowest
 in nanoseconds of CPU for a unit of gas (of those that used at least half of the gas; loading
-included), and the peak of resident memory.
+included), the peak of resident memory, and a digest of all: the same on every machine.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import resource
 import time
 from collections import Counter
@@ -175,6 +176,7 @@ def main() -> None:
     chain = Chain()
     outcomes: Counter[str] = Counter()
     slowest: list[tuple[float, int]] = []
+    digest = hashlib.sha256()
     for number in range(options.programs):
         source = Writer(options.seed * 1_000_003 + number).program()
         first = execute(chain, source, options.gas)
@@ -184,6 +186,7 @@ def main() -> None:
         if first != second:
             raise RuntimeError(f"program {number} ended differently:\n{source}\n{first}\n{second}")
         outcomes[first[0]] += 1
+        digest.update(repr(first).encode())
         if first[2] >= options.gas // 2:
             slowest = sorted([*slowest, (spent * 1e9 / first[2], number)], reverse=True)[:5]
     for kind, count in outcomes.most_common():
@@ -192,6 +195,7 @@ def main() -> None:
         print(f"program {number:<8}{rate:>8.0f} ns for a unit of gas, loading included")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
     print(f"peak of memory  {peak:>8} MB")
+    print(f"digest of all   {digest.hexdigest()}")
 
 
 if __name__ == "__main__":

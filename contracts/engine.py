@@ -137,7 +137,7 @@ def _begin_block(
     if block.height == block.last_height - 1:
         for contract in contracts.values():
             if contract.on_boundary is not None:
-                contract.on_boundary(ctx.as_contract(contract))
+                schedule.attempt(ctx, contract, contract.on_boundary)
     schedule.run(ctx)
     if not execution.events:
         return None

@@ -50,14 +50,15 @@ class Clerk:
         if len(self._accusations) < MAX_ACCUSATIONS:
             self._accusations.setdefault(place, (key, evidence))
 
-    def write(self, state: StateReader, height: int, time_ms: int) -> list[Transaction]:
+    def write(self, state: StateReader, epoch: int, height: int, time_ms: int) -> list[Transaction]:
         """Return what is to be submitted on the final state at `height`; `time_ms` is UTC."""
         record = members.get(state, self._duty.name)
         if record is None or record["status"] != members.ACTIVE:
             return []
         if record["node_key"] != self._duty.signer.public_key:
             return []
-        calls = [*self._readiness(record), *self._reports(state)]
+        self._said = {c: h for c, h in self._said.items() if height < h + PATIENCE_HEIGHTS}
+        calls = [*self._readiness(record), *self._reports(state, epoch)]
         return [
             transaction
             for call in calls
@@ -72,11 +73,14 @@ class Clerk:
             return []
         return [Call(members.NAME, "ready", {"versions": self._versions})]
 
-    def _reports(self, state: StateReader) -> list[Call]:
+    def _reports(self, state: StateReader, epoch: int) -> list[Call]:
+        """What is known of, or too old to be taken, is forgotten."""
+        oldest = epoch - evidence_contract.MAX_AGE_EPOCHS
         self._accusations = {
             place: (key, evidence)
             for place, (key, evidence) in self._accusations.items()
-            if not evidence_contract.is_known(state, key, evidence.first.statement.epoch)
+            if (accused := evidence.first.statement.epoch) > oldest
+            and not evidence_contract.is_known(state, key, accused)
         }
         return [
             Call(evidence_contract.NAME, "report", {"key": key, "evidence": evidence.to_value()})
@@ -85,7 +89,7 @@ class Clerk:
 
     def _sign(self, call: Call, height: int, time_ms: int) -> Transaction | None:
         content = sha256(encode([call.contract, call.method, call.args]))
-        if height < self._said.get(content, -PATIENCE_HEIGHTS) + PATIENCE_HEIGHTS:
+        if content in self._said:
             return None
         self._said[content] = height
         signer = self._duty.signer

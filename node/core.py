@@ -89,6 +89,8 @@ from p2p.wire import (
 )
 
 STATUS_MS = 1_000
+CAUGHT_UP_BLOCKS = 32
+"""A node that is no further behind follows a busy chain: an observer is never quite level."""
 CHORES_MS = 25
 """Between two slices of work that can wait."""
 MAX_EARLY_MESSAGES = 256
@@ -181,6 +183,7 @@ class Core:
         self._has_errands = False
         self._admit_peers = admit
         self._revision = -1
+        self._has_stale = False
         self._restored = list(restored)
         # The journal may know more than a database that was lost or restored from a backup:
         # what was signed in the epochs before its last one is not in it any more.
@@ -332,12 +335,17 @@ class Core:
         self.peers.set_validators(ledger.validators)
         names = [self.name, *sorted({peer.name for peer in self.peers.by_key.values()})]
         self._eager_names = overlay(names, self.name, self._chain_id)
+        voters = {validator.name for validator in ledger.validators.validators}
+        if self.name in voters:
+            # Whoever leads needs what waits at the others soon: validators are always linked.
+            self._eager_names |= voters - {self.name}
         self.gossip.relays = len(self._eager_names) < len(names) - 1
         self._admit_peers({peer.key: peer.addresses for peer in self.peers.by_key.values()})
         self._drop_inadmissible()
 
     def _drop_inadmissible(self) -> None:
         """Forget waiting transactions that no block may hold any more."""
+        self._has_stale = False
         for wid in list(self.mempool.wids()):
             transaction = self.mempool.get(wid)
             rejection = None if transaction is None else self.ledger.check_admission(transaction)
@@ -427,13 +435,14 @@ class Core:
         """Submit what the node has to tell the chain, once it has caught up."""
         height = self.ledger.tip.header.height
         is_alone = bool(self.peers.by_key) and not self.peers.connected()
-        is_catching_up = self.sync.is_active or self.state_sync.is_active
-        if self._clerk is None or self._forgetful or is_alone or is_catching_up:
+        is_waiting = is_alone or self._forgetful or self.state_sync.is_active
+        if self._clerk is None or is_waiting:
             return
-        if self.peers.ahead_of(height):
+        if self.peers.ahead_of(height + CAUGHT_UP_BLOCKS):
             return
         self._has_errands = False
-        for transaction in self._clerk.write(self.ledger.state(), height, now.wall):
+        epoch = self.ledger.epoch
+        for transaction in self._clerk.write(self.ledger.state(), epoch, height, now.wall):
             refused = self.submit(transaction.raw, now)
             if isinstance(refused, Refusal):
                 log.warning("the node's own transaction is refused", reason=refused.reason)
@@ -623,6 +632,7 @@ class Core:
         )
         state = self.ledger.state(effect.parent.digest)
         admitted = self.ledger.filter_admissible(state, taken, height)
+        self._has_stale |= len(admitted) < len(taken)
         block = self.ledger.build(effect.parent, self.name, self._now.wall, admitted)
         self._pin(full_block_of(block, admitted))
         self._events.append(Built(effect.view, block))
@@ -804,8 +814,9 @@ class Core:
             self._start_epoch()
         elif members.revision(self.ledger.state()) != self._revision or self.peers.has_stop(height):
             self._follow_members(drop=False)
-        elif height % PATIENCE_HEIGHTS == 0:
-            self._has_errands = True
+        elif self._has_stale:
+            self._drop_inadmissible()
+        self._has_errands |= height % PATIENCE_HEIGHTS == 0
         return True
 
     def _watch_clock(self, skew_ms: int) -> None:

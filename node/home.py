@@ -64,6 +64,11 @@ class Home:
         return self.path / "envelopes"
 
     @property
+    def ballots(self) -> Path:
+        """Salts of votes that are still to be shown, encrypted."""
+        return self.path / "ballots"
+
+    @property
     def socket(self) -> Path:
         return self.path / "rpc.sock"
 

@@ -64,7 +64,8 @@ class Peers:
         self.stops_at = None
         for record in records:
             name = record["name"]
-            if name == me or (record["status"] == EXPELLED and drop):
+            is_gone = record["status"] == EXPELLED
+            if name == me or (is_gone and (drop or record["node_key"] not in self.by_key)):
                 continue
             place = (name, self.overrides.get(name, tuple(record["addresses"])))
             wanted[record["node_key"]] = place

@@ -158,7 +158,7 @@ class Service:
             "nullified_in_row": core.machine.nullified_in_row,
             "state_root": core.ledger.state_root.hex(),
             "peers": len(core.peers.connected()),
-            "members": len(core.peers.by_key) + 1,
+            "members": len({peer.name for peer in core.peers.by_key.values()}) + 1,
             "mempool": {"count": len(core.mempool), "bytes": core.mempool.bytes},
             "evidence": sum(1 for _ in core.ledger.store.evidence()),
             "kept": {

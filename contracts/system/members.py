@@ -141,7 +141,7 @@ def list_all(state: StateReader) -> list[dict[str, Any]]:
 
 
 def revision(state: StateReader) -> int:
-    """Return a number that grows with each change of a member's record."""
+    """Return a number that grows with each change of a member or an operator."""
     return Reader(state, NAME).get(_REVISION) or 0
 
 
@@ -178,8 +178,14 @@ def validators(state: StateReader, current: ValidatorSet) -> ValidatorSet:
 
 def write(ctx: Context, record: dict[str, Value]) -> None:
     """Keep a member's record."""
+    place = _MEMBER + str(record["name"]).encode("ascii")
+    ctx.as_contract(CONTRACT).put(place, record)
+    touch(ctx)
+
+
+def touch(ctx: Context) -> None:
+    """Let nodes know that who may do what has changed."""
     mine = ctx.as_contract(CONTRACT)
-    mine.put(_MEMBER + str(record["name"]).encode("ascii"), record)
     mine.put(_REVISION, (mine.get(_REVISION) or 0) + 1)
 
 

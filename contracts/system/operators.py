@@ -160,6 +160,7 @@ def _count_one(ctx: Context) -> None:
 
 def _write(ctx: Context, record: dict[str, Any]) -> None:
     ctx.put(_place(record["member"], record["name"]), record)
+    members.touch(ctx)
     if set(record["duties"]).intersection(NEED_TRAINING) and _lapses_at(record):
         identity = f"{record['member']}/{record['name']}".encode()
         schedule.add(ctx, _lapses_at(record) + 1, _OPERATOR + identity)

@@ -7,6 +7,8 @@ used, and this only tidies.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from consensus.codec import Value
 from contracts import checks
 from contracts.api import Args, Context, Contract, Failure, QuerySignature, Reader
@@ -64,12 +66,18 @@ def _do(ctx: Context, name: str, identity: bytes) -> None:
     contract = ctx.contracts.get(name)
     if contract is None or contract.on_due is None:
         return  # a later protocol version has given the work up
+    on_due = contract.on_due
+    attempt(ctx, contract, lambda inner: on_due(inner, identity))
+
+
+def attempt(ctx: Context, contract: Contract, work: Callable[[Context], None]) -> None:
+    """Let a contract work without a transaction; if it fails an event is all that is left."""
     mark = ctx.mark()
     try:
-        contract.on_due(ctx.as_contract(contract), identity)
+        work(ctx.as_contract(contract))
     except Failure as failure:
         ctx.roll_back(mark)
-        ctx.as_contract(CONTRACT).emit("failed", [name, int(failure.code)])
+        ctx.as_contract(CONTRACT).emit("failed", [contract.name, int(failure.code)])
 
 
 def _parts(key: bytes) -> tuple[int, str, bytes]:

@@ -38,6 +38,7 @@ _COMMANDS = {
     "envelope": ("node.cli.envelope", "Seal records to members, pass on, read and erase them."),
     "subject": ("node.cli.subject", "Keys of persons and firms: make one, sign for a contract."),
     "licence": ("node.cli.licence", "Show parts of a licence, and verify what is shown."),
+    "poll": ("node.cli.poll", "Vote in a poll, and show the vote afterwards."),
     "receipt": ("node.cli.proofs", "Save the proof that a transaction is final."),
     "receipts": ("node.cli.proofs", "Save the receipts of many blocks, before they are pruned."),
     "verify": ("node.cli.proofs", "Check a receipt offline."),

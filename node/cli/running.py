@@ -64,6 +64,8 @@ def status(home: Path, as_json: bool) -> None:
         if planned is not None:
             has = "executes it" if planned in d["versions"] else "does not: install a newer one"
             click.echo(f"Protocol version {planned} is decided; this release {has}.")
+        if d["missing_envelopes"]:
+            click.echo(f"{d['missing_envelopes']} envelopes to this member have not arrived yet.")
         if d["state"] == "no quorum":
             click.echo("Too few validators are connected; nothing becomes final until some return.")
         if d["clock_off_ms"]:

@@ -55,6 +55,7 @@ class Courier:
         self._peers = peers
         self._state = state
         self.settled: Callable[[bytes], None] = lambda envelope: None
+        store.finish_erasures()
         self._number, missing = store.load_cursor()
         self._missing = {envelope: _Missing(place) for envelope, place in missing.items()}
         self._asked: set[bytes] = set()

@@ -108,6 +108,12 @@ class EnvelopeStore:
         except OSError as error:
             raise HomeError(f"{path} cannot be erased: {error.strerror}") from error
 
+    def finish_erasures(self) -> None:
+        """Erase what a crash has left of envelopes whose erasure had begun."""
+        for envelope in self.ids():
+            if self.is_gone(envelope) and self._path(envelope, _KEY).exists():
+                self.erase(envelope)
+
     # How far the own envelopes were looked up
 
     def load_cursor(self) -> tuple[int, dict[bytes, int]]:

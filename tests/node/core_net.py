@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from itertools import permutations
 from pathlib import Path
 
 from consensus.crypto import Signer, sha256
@@ -13,6 +14,8 @@ from consensus.genesis import PURPOSES, Card, Genesis, Member
 from consensus.messages import Vote
 from consensus.validators import Parameters
 from contracts.envelope import Call, Transaction
+from contracts.system import VERSIONS
+from node.clerk import Clerk, Duty
 from node.core import BlockFinal, Core, Keeping, Outcome, Refusal, TransactionDropped
 from node.envelopes.store import EnvelopeStore
 from node.journal_file import JournalFile
@@ -39,6 +42,7 @@ class Host:
         self.dropped: list[TransactionDropped] = []
         self.votes: list[Vote] = []
         self.core: Core | None = None
+        self.admitted: frozenset[bytes] = frozenset()
         self.skew_ms = 0
         self.keeping = Keeping()
 
@@ -71,15 +75,18 @@ class Host:
             cut_off=lambda peer, reason: self.net.faults.append((self.name, reason)),
             keeping=self.keeping,
             envelopes=self.envelopes,
+            clerk=Clerk(
+                Duty(self.name, self.keys["node"], (voting,)), self.net.genesis.chain_id, VERSIONS
+            ),
+            admit=self.admit,
         )
         self.core.votes_seen = self.votes.append
         self.core.start(self.now)
-        for other in self.net.hosts.values():
-            if other is not self and other.core is not None and self.net.linked(self, other):
-                self.core.peer_up(other.key, self.net.now)
-                other.core.peer_up(self.key, self.net.now)
-                self.net.after_turn(other)
         self.net.after_turn(self)
+
+    def admit(self, peers: Mapping[bytes, object]) -> None:
+        self.admitted = frozenset(peers)
+        self.net.is_changed = True
 
     def hear(self, outcome: Outcome) -> None:
         match outcome:
@@ -91,6 +98,7 @@ class Host:
     def kill(self) -> None:
         """Stop as by kill -9: nothing is said to anybody, files stay as they are."""
         self.core = None
+        self.net.up = {pair for pair in self.net.up if self.name not in pair}
         self.disk.close()
         self.journal.close()
         for other in self.net.hosts.values():
@@ -107,17 +115,23 @@ class Net:
         parameters: Parameters = PARAMETERS,
         keeping: Keeping | None = None,
         asleep: str = "",
+        observers: str = "",
     ) -> None:
         self.path, self.random = path, random.Random(seed)
         self.time, self.counter, self.loss = 0, 0, 0.0
         self.queue: list[tuple[int, int, str, bytes, int, bytes]] = []
         self.faults: list[tuple[str, str]] = []
         self.cut: set[frozenset[str]] = set()
+        self.up: set[tuple[str, str]] = set()
+        self.is_changed = False
         self.alter: Callable[[str, Outgoing], bytes] = lambda sender, out: out.payload
         """What a frame's payload becomes on its way."""
         self.hosts = {name: Host(self, name) for name in names}
         members = [
-            Member(Card.create(h.name, h.keys, ()), roles=("supervisor", "validator"))
+            Member(
+                Card.create(h.name, h.keys, ()),
+                roles=("observer",) if h.name in observers else ("supervisor", "validator"),
+            )
             for h in self.hosts.values()
         ]
         self.genesis = Genesis("test", WALL, tuple(members), parameters)
@@ -126,6 +140,23 @@ class Net:
             host.keeping = keeping or host.keeping
             if host.name not in asleep:
                 host.start()
+
+    def connect(self) -> None:
+        """Let those who admit each other be connected, and nobody else."""
+        self.is_changed = False
+        alive = [host for host in self.hosts.values() if host.core is not None]
+        for one, other in permutations(alive, 2):
+            if one.core is None or other.core is None:
+                continue
+            pair = (one.name, other.name)
+            is_up = other.key in one.admitted and one.key in other.admitted
+            if is_up and pair not in self.up and self.linked(one, other):
+                self.up.add(pair)
+                one.core.peer_up(other.key, one.now)
+                self.after_turn(one)
+            elif not is_up and pair in self.up:
+                self.up.discard(pair)
+                one.core.peer_down(other.key, one.now)
 
     @property
     def now(self) -> Now:
@@ -138,12 +169,16 @@ class Net:
         core = host.core
         assert core is not None
         core.end_turn(host.now)
+        if self.is_changed:
+            self.connect()
         if core.records:
             host.journal.append(core.records)
             core.records = []
         names = {h.key: h.name for h in self.hosts.values()}
         for out in core.outbox.take():
             to = self.hosts[names[out.peer]]
+            if (host.name, to.name) not in self.up:
+                continue
             if self.random.random() >= self.loss and self.linked(host, to):
                 self.counter += 1
                 at = self.time + self.random.randint(1, 15)

@@ -44,6 +44,14 @@ def test_erasing_destroys_the_keys_and_lasts(tmp_path: Path, envelope: Envelope)
     store.erase(found)
 
 
+def test_an_erasure_that_a_crash_cut_short_is_finished(tmp_path: Path, envelope: Envelope) -> None:
+    store = EnvelopeStore(tmp_path)
+    found = store.put(envelope)
+    (tmp_path / f"{found.hex()}.gone").touch()
+    store.finish_erasures()
+    assert [path.name for path in tmp_path.iterdir()] == [f"{found.hex()}.gone"]
+
+
 def test_damage_is_told(tmp_path: Path, envelope: Envelope) -> None:
     store = EnvelopeStore(tmp_path)
     found = store.put(envelope)
