@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 from node.data import texts
 from node.data.kernels.classify import level_of_entity
@@ -18,7 +19,7 @@ HIGHEST = texts.LEVELS[-1]
 
 def run(args: dict[str, Any], incoming: Iterator[Any]) -> Iterator[list[Any]]:
     """Frames: ["finding", "", entity, level, count, why] each, then ["level", level, features]."""
-    text = text_of(Path(args["path"]), args["suffix"])
+    text = normalize("NFKC", text_of(Path(args["path"]), args["suffix"]))  # full-width digits
     counts = Counter(found.entity_type for found in AnalyzerEngine().analyze(text))
     for entity, count in sorted(counts.items()):
         yield ["finding", "", entity, level_of_entity(entity), count, f"{count} times in the text"]
