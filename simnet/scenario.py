@@ -41,7 +41,8 @@ class Scenario:
 
     `faults` and `adversaries` name what may happen; a run picks from them by its seed, with
     traitors, forgetful and rotted nodes together at most `max_traitors` (f if negative). `script`
-    says what happens for certain, and when.
+    says what happens for certain, and when. With a `retention` (heights) nodes make snapshots,
+    forget older blocks, and start from a snapshot when they are far behind.
     """
 
     nodes: int = 4
@@ -51,6 +52,7 @@ class Scenario:
     load_tps: int = 10
     fault_model: str = BYZANTINE
     epoch_length: int = 40
+    retention: int = 0
     latency_ms: int = 5
     jitter_ms: int = 10
     fault_gap_ms: int = 1_500

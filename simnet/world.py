@@ -141,6 +141,7 @@ class World:
             idle_ms=2_000,
             drift_ms=10_000,
             replay_window=60,
+            retention=scenario.retention,
         )
         self.genesis = Genesis(
             "simnet", START_MS, tuple(Member(i.card) for i in identities), parameters
