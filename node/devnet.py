@@ -164,6 +164,10 @@ class Devnet:
         """Stop a node as a power cut would: SIGKILL."""
         self._end(name, signal.SIGKILL)
 
+    def stop(self, name: str) -> None:
+        """Stop a node cleanly: SIGTERM."""
+        self._end(name, signal.SIGTERM)
+
     def down(self) -> None:
         """Stop all nodes cleanly; kill those that do not stop in time."""
         running = self.processes()

@@ -14,6 +14,8 @@ import trio
 from consensus.crypto import Signer, sha256
 from consensus.events import Now
 from consensus.genesis import PURPOSES, Card, Genesis
+from contracts.system import VERSIONS, Versions
+from node.clerk import Clerk, Duty
 from node.core import Core, Keeping, Outcome
 from node.driver import Driver
 from node.errors import MunimentError
@@ -121,6 +123,7 @@ class Host:
         self.endpoint.busy_until_ms = lambda: self.clock.busy_until_ms
         self.is_traitor = False
         self.is_excused = False
+        self.versions: Versions = VERSIONS
         self.is_dying = False
         self.life = 0
         self.core: WatchedCore | None = None
@@ -225,7 +228,10 @@ class Host:
         journal.on_rewritten = partial(self._count, "journal rewritten")
         # A cut between the sync and its return leaves votes that are durable, told of only now.
         self.on_durable(self, journal.restored)
-        ledger = Ledger(self.genesis, Store(self.disk), cache_bytes=1 << 20)
+        node = self.identity.keys["node"]
+        duty = Duty(self.name, node, [voting.public_key])
+        store = Store(self.disk)
+        ledger = Ledger(self.genesis, store, cache_bytes=1 << 20, versions=self.versions)
         self.core = core = WatchedCore(
             ledger,
             self.make_mempool(),
@@ -240,6 +246,8 @@ class Host:
                 makes_snapshots=self.genesis.parameters.retention > 0,
                 snapshot_behind=SNAPSHOT_BEHIND,
             ),
+            clerk=Clerk(duty, self.genesis.chain_id, self.versions),
+            admit=self.endpoint.admit,
         )
         core.on_fired = self._count
         core.on_receive = partial(self.on_receive, self)

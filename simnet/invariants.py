@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from random import Random
+from typing import Any
 
 from consensus import merkle
 from consensus.block import Header
@@ -17,6 +18,7 @@ from consensus.codec import DecodeError
 from consensus.crypto import Kind
 from consensus.machine import VIEWS_AHEAD, VIEWS_BEHIND
 from consensus.messages import Proposal, Statement, Vote, is_conflict
+from contracts.engine import query
 from contracts.envelope import Transaction
 from node.core import MAX_EVIDENCE, BlockFinal, Outcome, Refusal, TransactionDropped
 from node.journal_file import Record
@@ -29,6 +31,7 @@ from simnet.disk import Disk
 from simnet.host import MEMPOOL_BYTES, MEMPOOL_COUNT, Host
 from simnet.memory import read_message
 from simnet.network import Endpoint
+from simnet.release import NEXT_VERSIONS
 
 CLOCK_TOLERANCE_MS = 500
 
@@ -208,7 +211,11 @@ class Invariants:
             raise Violation("a dead process is silent", host.label)
         genesis = host.genesis
         above = parent.header if parent else genesis.block.header
-        parameters = core.ledger.validators.parameters
+        validators = core.ledger.store.validator_set(header.epoch)
+        if validators is None:
+            raise Violation("validity", f"{host.label} has no validator set for {header.epoch}")
+        parameters = validators.parameters
+        self._require(header.set_hash == validators.hash, "validator set", height)
         self._require(header.parent == above.digest, "parent", height)
         self._require(header.chain_id == genesis.chain_id, "chain id", height)
         self._require(header.timestamp > above.timestamp, "timestamp above the parent's", height)
@@ -340,6 +347,7 @@ class Invariants:
     def check_end(self) -> None:
         """After the faults have stopped and the chain went on: everybody agrees, nothing hangs."""
         self.check_evidence()
+        self._check_cases()
         alive = [h.core for h in self.hosts if h.core is not None and h.is_honest]
         low = min(core.ledger.tip.header.height for core in alive)
         for core in alive:
@@ -363,6 +371,16 @@ class Invariants:
                     f"{submission.transaction.valid_until}, tip {low}",
                 )
 
+    def _check_cases(self) -> None:
+        """No honest member stands accused in the chain."""
+        honest = {host.name for host in self.hosts if host.is_honest}
+        for host in self.hosts:
+            if host.core is not None and host.is_honest:
+                cases: Any = query(host.core.ledger.state(), 1, "evidence", "list", {})
+                for case in cases:
+                    if case["member"] in honest:
+                        raise Violation("no honest node is accused", f"{case['member']} in a case")
+
     def check_history(self) -> None:
         """The chain executed once more, from genesis on an empty disk, gives the same roots."""
         host = max((h for h in self.hosts if h.is_honest), key=lambda h: h.height)
@@ -371,7 +389,7 @@ class Invariants:
         store = host.core.ledger.store
         if store.kept_from() > 1:
             return
-        again = Ledger(host.genesis, Store(Disk(Random(0), Counter())), cache_bytes=1 << 20)
+        again = Ledger(host.genesis, Store(Disk(Random(0), Counter())), versions=NEXT_VERSIONS)
         for height in range(1, host.height + 1):
             full, proof = store.block_at(height), store.finalization_from(height)
             if full is None or proof is None:

@@ -87,6 +87,22 @@ class Load:
         return self._random.choice(final).transaction.raw if final else raw
 
 
+def submit_call(world: World, host: Host, call: Call, valid_for: int) -> None:
+    """Hand in one call of a member through its own node, if that runs."""
+    if host.driver is None or host.core is None or not host.core.is_started:
+        return
+    transaction = Transaction.create(
+        host.identity.keys["member"],
+        host.genesis.chain_id,
+        host.name,
+        world.load_random.randbytes(16),
+        host.height + valid_for,
+        host.clock().wall,
+        (call,),
+    )
+    host.driver.submit(transaction.raw, lambda found: world.invariants.take_answer(host, found))
+
+
 def publish(owner: str, name: str) -> Call:
     """The smallest useful call: a member publishes a data standard."""
     return Call(

@@ -124,6 +124,8 @@ class Network:
                 a.is_running
                 and b.is_running
                 and not connection.cuts
+                and b.key in a.admitted
+                and a.key in b.admitted
                 and self.route(a, b.key) is b
                 and self.route(b, a.key) is a
                 and connection.muted_until_ms <= elapsed_ms()
@@ -215,6 +217,7 @@ class Endpoint:
         self.index = index
         self.key = key
         self.is_running = False
+        self.admitted: frozenset[bytes] = frozenset()
         self.busy_until_ms: Callable[[], int] = lambda: 0
         self.before_send: Callable[[], None] = lambda: None
         self.tamper: Callable[[Frame], list[Frame]] | None = None
@@ -276,7 +279,10 @@ class Endpoint:
         return self.send(peer, channel, kind, payload)
 
     def admit(self, peers: Mapping[bytes, tuple[str, ...]]) -> None:
-        """All machines of a simulation are admitted; who is not is tested on the real transport."""
+        """Set who may be connected; both ends must agree."""
+        if self.admitted != peers.keys():
+            self.admitted = frozenset(peers)
+            self.network.at(elapsed_ms(), self.network.reconnect)
 
     def connected(self) -> frozenset[bytes]:
         network = self.network

@@ -28,6 +28,7 @@ def to_json(report: Report) -> dict[str, Any]:
         "trace_sha256": report.digest,
         "events": report.events,
         "nodes": scenario.nodes,
+        "spare": scenario.spare,
         "fault_model": scenario.fault_model,
         "faults": list(scenario.faults),
         "adversaries": sorted(k[10:] for k in report.fired if k.startswith("adversary ")),

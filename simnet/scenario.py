@@ -41,11 +41,16 @@ class Scenario:
 
     `faults` and `adversaries` name what may happen; a run picks from them by its seed, with
     traitors, forgetful and rotted nodes together at most `max_traitors` (f if negative). `script`
-    says what happens for certain, and when. With a `retention` (heights) nodes make snapshots,
-    forget older blocks, and start from a snapshot when they are far behind.
+    says what happens for certain, and when. With `spare` members more than validators, members
+    vote all the time, until none of the first validators is left; with `upgrade` also for a
+    protocol version that not all nodes have.
+    With a `retention` (heights) nodes make snapshots, forget older blocks, and start from a snapshot
+    when they are far behind.
     """
 
     nodes: int = 4
+    spare: int = 0
+    upgrade: bool = False
     duration_s: int = 20
     faults: tuple[str, ...] = ()
     adversaries: tuple[str, ...] = ()
@@ -78,13 +83,17 @@ class Scenario:
         """Raises ScenarioError on unknown names and sizes that cannot be run."""
         if not 1 <= self.nodes <= MAX_NODES:
             raise ScenarioError(f"nodes must be from 1 to {MAX_NODES}, not {self.nodes}")
+        if not 0 <= self.spare <= MAX_NODES - self.nodes:
+            raise ScenarioError(f"spare must be from 0 to {MAX_NODES - self.nodes}")
+        if self.upgrade and not self.spare:
+            raise ScenarioError("upgrade needs members who vote: set spare as well")
         if self.fault_model not in FAULT_MODELS:
             raise ScenarioError(f"fault_model must be one of {', '.join(FAULT_MODELS)}")
         if not 1 <= self.duration_s <= 86_400:
             raise ScenarioError("duration_s must be from 1 to 86400")
         for strike in self.script:
-            if any(not 0 <= node < self.nodes for node in strike.nodes):
-                raise ScenarioError(f"script: nodes must be from 0 to {self.nodes - 1}")
+            if any(not 0 <= node < self.nodes + self.spare for node in strike.nodes):
+                raise ScenarioError(f"script: nodes are 0 to {self.nodes + self.spare - 1}")
             if strike.at_ms < 0 or strike.for_ms < 1:
                 raise ScenarioError("script: at_ms must be 0 or more, for_ms 1 or more")
         for what, names, known in (
@@ -163,12 +172,16 @@ def vary(base: Scenario, seed: int) -> Scenario:
     nodes = random.choice((4, 4, 4, 5, 7, 7, 10))
     is_crash = random.randrange(8) == 0
     count = random.randint(2, max(2, len(base.faults))) if base.faults else 0
+    governs = random.randrange(4) == 0
+    spare = random.choice((1, 2, nodes)) if governs and nodes < 7 and base.load_tps else 0
     return replace(
         base,
         nodes=nodes if base.nodes == Scenario().nodes else base.nodes,
         fault_model="crash" if is_crash else base.fault_model,
         faults=tuple(sorted(random.sample(base.faults, min(count, len(base.faults))))),
-        epoch_length=random.choice((12, 25, 40, 100)),
+        spare=spare or base.spare,
+        upgrade=base.upgrade or (spare > 0 and random.randrange(2) == 0),
+        epoch_length=random.choice((8, 12) if spare else (12, 25, 40, 100)),
         latency_ms=random.choice((1, 5, 20, 60)),
         jitter_ms=random.choice((0, 5, 30)),
         fault_gap_ms=random.choice((400, 1_000, 2_500)),

@@ -8,7 +8,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from random import Random
+from typing import Any
 
 import structlog
 import trio
@@ -23,18 +25,22 @@ from consensus.messages import (
     Vote,
 )
 from consensus.validators import Parameters
+from contracts.engine import query
+from contracts.system import members
 from p2p.transport import Frame
 from p2p.wire import FrameKind
 from simnet.adversaries import ADVERSARIES, Coalition
 from simnet.clock import START_MS, elapsed_ms, sleep_until_ms
 from simnet.determinism import run_seeded
 from simnet.faults import FAULTS, run_faults
+from simnet.government import Government
 from simnet.host import Host, Identity
 from simnet.invariants import Invariants, Violation
 from simnet.load import Load
 from simnet.memory import read_message, remembered
 from simnet.mutants import mutated
 from simnet.network import Endpoint, Link, Network
+from simnet.release import Release
 from simnet.scenario import Scenario
 from simnet.trace import Event, Trace
 
@@ -120,6 +126,7 @@ class World:
         self.fired: Counter[str] = Counter()
         self.trace = Trace(keep)
         self.report = Report(scenario, seed, fired=self.fired)
+        self.release = Release(self)
         self.base_link = Link(scenario.latency_ms, scenario.jitter_ms)
         self.fault_end_ms = scenario.duration_s * 1_000
         self._faulty: set[str] = set()
@@ -131,7 +138,7 @@ class World:
     def _build(self) -> None:
         scenario, seed = self.scenario, self._seed
         self.network = Network(Random(f"network/{seed}"), self.fired)
-        identities = [Identity.create(f"m{i:03}") for i in range(scenario.nodes)]
+        identities = [Identity.create(f"m{i:03}") for i in range(scenario.nodes + scenario.spare)]
         parameters = Parameters(
             fault_model=scenario.fault_model,
             epoch_length=scenario.epoch_length,
@@ -143,9 +150,12 @@ class World:
             replay_window=60,
             retention=scenario.retention,
         )
-        self.genesis = Genesis(
-            "simnet", START_MS, tuple(Member(i.card) for i in identities), parameters
+        founders = tuple(
+            Member(identity.card, roles=("validator",) if i < scenario.nodes else ("observer",))
+            for i, identity in enumerate(identities)
+            if i < scenario.nodes + max(1, scenario.spare - 1)  # the last one joins by vote
         )
+        self.genesis = Genesis("simnet", START_MS, founders, parameters)
         self.hosts = [
             Host(
                 identity,
@@ -199,6 +209,10 @@ class World:
     async def _run_phases(self) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(Load(self).run)
+            if self.scenario.spare:
+                nursery.start_soon(Government(self).run)
+            if self.scenario.upgrade:
+                nursery.start_soon(self.release.run)
             nursery.start_soon(self._watch)
             self.coalition.start(nursery)
             await run_faults(self)
@@ -224,6 +238,8 @@ class World:
 
     async def _recover(self) -> None:
         """Faults have stopped: within LIVENESS_VIEWS views each honest node commits new work."""
+        if self.scenario.upgrade:
+            await self.release.finish()
         for host in self.hosts:
             host.clock.resume()
             host.clock.mend()
@@ -272,7 +288,17 @@ class World:
 
     @property
     def _heights(self) -> str:
-        return ", ".join(f"{h.label} {h.height}" for h in self.hosts if h.is_honest)
+        return ", ".join(f"{h.label} {h.height}" for h in self._members)
+
+    @property
+    def _members(self) -> list[Host]:
+        """Honest machines that the others have let in."""
+        honest = [host for host in self.hosts if host.is_honest]
+        best = max(honest, key=lambda host: host.height)
+        if best.core is None:
+            return honest
+        state = best.core.ledger.state()
+        return [host for host in honest if members.get(state, host.name) is not None]
 
     def _height_gained(self, goal: int) -> int:
         """Views that were not wasted: a node far behind needs time, and the others go on."""
@@ -284,7 +310,7 @@ class World:
 
     def _is_level(self, goal: int) -> bool:
         """Whether every honest node runs and has at least `goal` final blocks."""
-        return all(host.height >= goal for host in self.hosts if host.is_honest)
+        return all(host.height >= goal for host in self._members)
 
     def _is_settled(self) -> bool:
         return all(
@@ -364,8 +390,7 @@ class World:
 
     def _summarise(self) -> None:
         report, invariants = self.report, self.invariants
-        epochs = {block.header.epoch for block in invariants.chain}
-        self.fired["epoch change"] += max(0, len(epochs) - 1)
+        self._count_epochs()
         report.digest, report.events = self.trace.digest, self.trace.count
         report.tail = list(self.trace.events)
         report.labels = tuple(host.label for host in self.hosts)
@@ -379,6 +404,32 @@ class World:
         traffic = self.network.traffic
         report.frames = {_frame_name(k): v for k, v in sorted(traffic.frames.items())}
         report.bytes = {_frame_name(k): v for k, v in sorted(traffic.bytes.items())}
+
+    def _count_epochs(self) -> None:
+        """Count the epochs and how their validators and parameters changed."""
+        honest = [host for host in self.hosts if host.is_honest and host.core is not None]
+        best = max(honest, key=lambda host: host.height, default=None)
+        sets = [self.genesis.validator_set]
+        while best is not None and best.core is not None:
+            following = best.core.ledger.store.validator_set(len(sets))
+            if following is None:
+                break
+            sets.append(following)
+        for before, after in pairwise(sets):
+            self.fired["epoch change"] += 1
+            self.fired["validators changed"] += before.validators != after.validators
+            self.fired["parameters changed"] += before.parameters != after.parameters
+            changed = before.parameters.version != after.parameters.version
+            self.fired["protocol version activated"] += changed
+        if best is not None and best.core is not None:
+            state = best.core.ledger.state()
+            self.fired["member joined"] += len(members.list_all(state)) > len(self.genesis.members)
+            cases: Any = query(state, 1, "evidence", "list", {})
+            for case in cases:
+                self.fired[f"evidence {case['status']}"] += 1
+        first = set(sets[0].validators)
+        if any(first.isdisjoint(each.validators) for each in sets):
+            self.fired["no first validator left"] += 1
 
 
 def _frame_name(kind: int) -> str:

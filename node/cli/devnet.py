@@ -9,7 +9,7 @@ import click
 
 from consensus.codec import DecodeError
 from consensus.validators import Parameters
-from node.cli.common import json_option, show, table
+from node.cli.common import json_option, pairs, show, table
 
 
 @click.group()
@@ -110,6 +110,70 @@ def down(folder: Path) -> None:
     """Stop all nodes of the network in DIR."""
     _open(folder).down()
     click.echo("all nodes are stopped")
+
+
+@devnet.command()
+@folder_argument
+@click.option("--seed", type=int, default=1, show_default=True)
+@click.option(
+    "--duration", type=click.IntRange(1), default=60, show_default=True, help="Seconds of trouble."
+)
+@click.option(
+    "--kinds",
+    default="all",
+    show_default=True,
+    help="all, or names with commas: kill, pause, disconnect, restart, wipe, disk-full.",
+)
+@click.option(
+    "--load",
+    type=click.IntRange(1, 1_000),
+    default=10,
+    show_default=True,
+    help="Transactions offered to each node in a second.",
+)
+@click.option(
+    "--nodes",
+    type=click.IntRange(4, 32),
+    default=4,
+    show_default=True,
+    help="How many nodes to make, if DIR holds no network.",
+)
+@json_option
+def perturb(
+    folder: Path, seed: int, duration: int, kinds: str, load: int, nodes: int, as_json: bool
+) -> None:
+    """Trouble the network in DIR at random under load, and check what it promises.
+
+    Nodes are killed, one or all, paused, disconnected, restarted and wiped; one's disk is filled.
+    Chains, states, votes and all transactions are compared through RPC; the exit status is 1 if a
+    promise breaks.
+
+    \b
+    Example:
+      muniment devnet perturb trial --seed 7 --duration 120
+    """
+    from node.devnet import Devnet
+    from node.perturb.run import KINDS, Perturber, may_mount
+
+    chosen = KINDS if kinds == "all" else tuple(kind.strip() for kind in kinds.split(","))
+    for kind in chosen:
+        if kind not in KINDS:
+            raise click.BadParameter(f"{kind!r} is none of: {', '.join(KINDS)}")
+    if kinds == "all" and not may_mount():
+        click.echo("disk-full is left out: it needs the right to mount a small volume", err=True)
+        chosen = tuple(kind for kind in KINDS if kind != "disk-full")
+    found = Devnet.create(folder, nodes)
+    say = (lambda line: None) if as_json else click.echo
+    perturber = Perturber(found, seed, chosen, load, say)
+    checked = perturber.run(duration)
+    data = {"seed": seed, "troubles": dict(sorted(perturber.counts.items())), **checked}
+    show(data, as_json, lambda d: pairs([
+        ("troubles", ", ".join(f"{kind} {count}" for kind, count in d["troubles"].items())),
+        ("accepted", d["accepted"]),
+        ("final", f"{d['final']}, {d['reported']} of them reported, none lost or doubled"),
+        ("votes", f"{d['votes']} without contradiction"),
+        ("chains", f"equal on all nodes up to height {d['height']}"),
+    ]))  # fmt: skip
 
 
 @click.command()
