@@ -83,7 +83,9 @@ def test_a_change_of_tier_keeps_the_order(alliance: Chain) -> None:
     assert refused(alliance, "change", member="land", tier="local")[0] == Code.WRONG_TIER
     decide(alliance, "change", member="land", tier="provincial")
     assert alliance.ask("members", "get", name="land")["tier"] == "provincial"
-    assert refused(alliance, "change", member="land", parent="land")[0] == Code.WRONG_TIER
+    own = {"member": "land", "parent": "land"}
+    assert refused(alliance, "change", **own)[0] == Code.WRONG_TIER
+    assert refused(alliance, "change", **own, tier="local")[0] == Code.WRONG_TIER
 
 
 def test_those_below_an_expelled_member_move_up(alliance: Chain) -> None:
