@@ -7,20 +7,23 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from node.data import texts
 from node.data.kernels.classify import level_of_entity
-from node.data.lexicon import pack
 from node.data.readers.documents import text_of
 from node.data.recognise import AnalyzerEngine
+from node.data.rules import pack
 
 
 def run(args: dict[str, Any], incoming: Iterator[Any]) -> Iterator[list[Any]]:
-    """Frames: ["finding", "", entity, level, count, why] each, then ["level", level]."""
-    counts = Counter(
-        found.entity_type for found in AnalyzerEngine().analyze(text_of(Path(args["path"])))
-    )
+    """Frames: ["finding", "", entity, level, count, why] each, then ["level", level, features]."""
+    text = text_of(Path(args["path"]), args["suffix"])
+    counts = Counter(found.entity_type for found in AnalyzerEngine().analyze(text))
     for entity, count in sorted(counts.items()):
         yield ["finding", "", entity, level_of_entity(entity), count, f"{count} times in the text"]
-    yield ["level", grade(counts)]
+    told, sure = texts.model_of(args).level(text)
+    if told > 1:
+        yield ["finding", "", texts.ENTITIES[told], told, 1, f"reads like it ({sure:.2f} sure)"]
+    yield ["level", max(told, grade(counts)), texts.pack(text)]
 
 
 def grade(counts: Counter[str]) -> int:

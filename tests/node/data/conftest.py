@@ -25,17 +25,22 @@ def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devnet]:
 
 @pytest.fixture(scope="session")
 def command(net: Devnet) -> Command:
-    """Run `muniment ... --home tax --json`; returns what it printed, or its error if `fails`."""
+    """Run `muniment ... --home tax --json`; returns what it printed, or its error if `fails`.
+
+    With `plain` it is run without --json, and its text returned.
+    """
     home = str(net.home(net.names[0]).path)
 
-    def run(*args: str, fails: bool = False) -> Any:
+    def run(*args: str, fails: bool = False, plain: bool = False) -> Any:
         done = subprocess.run(
-            [sys.executable, "-m", "node", *args, "--home", home, "--json"],
+            [sys.executable, "-m", "node", *args, "--home", home, *([] if plain else ["--json"])],
             capture_output=True,
             text=True,
             check=False,
         )
         assert (done.returncode != 0) == fails, done.stderr or done.stdout
-        return done.stderr if fails else json.loads(done.stdout)
+        if fails:
+            return done.stderr
+        return done.stdout if plain else json.loads(done.stdout)
 
     return run

@@ -24,6 +24,7 @@ from openpyxl import Workbook
 from bench.population import Population
 from node.data import source as sources
 from node.data import vault
+from node.data.keyring import Keyring
 from node.devnet import Devnet
 from node.keys import load_key
 
@@ -70,7 +71,7 @@ class Bench:
         passphrase = self.home.passphrase.read_text().strip()
         master = load_key(self.home.key("vault"), "vault", passphrase)
         folder = vault.folder_of(self.home.vault, f"{self.member}/{self.name}", version)
-        opened = vault.Version(folder, master)
+        opened = vault.Version(folder, Keyring(self.home.vault, master))
         opened.verify()
         return sorted(tuple(row) for row in opened.rows())
 
