@@ -92,7 +92,8 @@ STATUS_MS = 1_000
 CAUGHT_UP_BLOCKS = 32
 """A node that is no further behind follows a busy chain: an observer is never quite level."""
 CHORES_MS = 25
-"""Between two slices of work that can wait."""
+BUSY_CHORES_MS = 100
+"""Between two slices of work that can wait, on an idle chain and on a busy one."""
 MAX_EARLY_MESSAGES = 256
 MAX_EVIDENCE = 256
 MAX_OPEN_VIEWS = 2_000
@@ -303,7 +304,7 @@ class Core:
         )
         self._early = []
         if self._makes_snapshots and not is_inside and ledger.anchor_height:
-            self.maker.begin(ledger.anchor_height, ledger.state_root)
+            self.maker.begin(ledger.anchor_height, ledger.state_root, self._now.monotonic)
         log.info("epoch", epoch=epoch, height=ledger.tip.header.height)
 
     def _require_version(self) -> None:
@@ -373,7 +374,7 @@ class Core:
         parts = (self.gossip, self.fetcher, self.state_sync)
         due += [d for d in (part.deadline_ms for part in parts) if d is not None]
         if self._has_chores:
-            due.append(self._chores_ms + CHORES_MS)
+            due.append(self._chores_ms + self._chores_gap_ms)
         if self._missing:
             due.append(self._asked_ms + self.ledger.validators.parameters.delta_ms)
         if self.courier is not None and self.courier.deadline_ms is not None:
@@ -397,12 +398,16 @@ class Core:
         self.fetcher.tick(now.monotonic)
         self.state_sync.tick(now.monotonic)
         self.sync.tick(now.monotonic)
-        if now.monotonic >= self._chores_ms + CHORES_MS:
+        if now.monotonic >= self._chores_ms + self._chores_gap_ms:
             self._chores_ms = now.monotonic
             self._do_chores()
         if self.courier is not None:
             self.courier.tick(now.monotonic)
         self._run()
+
+    @property
+    def _chores_gap_ms(self) -> int:
+        return BUSY_CHORES_MS if self._was_working else CHORES_MS
 
     @property
     def _has_chores(self) -> bool:
@@ -536,7 +541,8 @@ class Core:
                 found = SnapshotOffer.decode(payload)
                 self.state_sync.take_offer(peer.key, found, self._now.monotonic)
             case FrameKind.CHUNK_REQUEST:
-                chunks = serve_chunks(self.maker, ChunkRequest.decode(payload))
+                asked = ChunkRequest.decode(payload)
+                chunks = serve_chunks(self.maker, asked, self._now.monotonic)
                 self.outbox.send(peer.key, Channel.BULK, FrameKind.CHUNKS, chunks.encode())
             case FrameKind.CHUNKS:
                 self.state_sync.take_chunks(peer.key, Chunks.decode(payload), self._now.monotonic)
