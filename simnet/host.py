@@ -16,7 +16,7 @@ from consensus.events import Now
 from consensus.genesis import PURPOSES, Card, Genesis
 from contracts.system import VERSIONS, Versions
 from node.clerk import Clerk, Duty
-from node.core import Core, Outcome
+from node.core import Core, Keeping, Outcome
 from node.driver import Driver
 from node.errors import MunimentError
 from node.journal_file import JournalFile, Record
@@ -30,6 +30,8 @@ from simnet.network import Network
 
 JOURNAL = Path("/home/node/journal")
 MEMPOOL_COUNT = 2_000
+SNAPSHOT_BEHIND = 25
+"""Only where snapshots are made at all; see Scenario.retention."""
 MEMPOOL_BYTES = 4 << 20
 REWRITE_BYTES = 256 << 10
 """Journals are rewritten far sooner than in a real node, so that it happens in short runs."""
@@ -77,6 +79,10 @@ class WatchedCore(Core):
     def receive(self, key: bytes, kind: int, payload: bytes, now: Now) -> None:
         self.on_receive(key, kind, payload)
         super().receive(key, kind, payload, now)
+
+    def _adopt(self) -> None:
+        super()._adopt()
+        self.on_fired("joined by a snapshot")
 
     def end_turn(self, now: Now) -> None:
         was_forgetful, accusations = self._was_forgetful, self._accusations
@@ -236,6 +242,10 @@ class Host:
             forgetful=journal.is_forgetful,
             listeners=[lambda outcome: self.on_outcome(self, outcome)],
             cut_off=self.endpoint.cut_off,
+            keeping=Keeping(
+                makes_snapshots=self.genesis.parameters.retention > 0,
+                snapshot_behind=SNAPSHOT_BEHIND,
+            ),
             clerk=Clerk(duty, self.genesis.chain_id, self.versions),
             admit=self.endpoint.admit,
         )

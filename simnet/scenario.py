@@ -43,7 +43,8 @@ class Scenario:
     traitors, forgetful and rotted nodes together at most `max_traitors` (f if negative). `script`
     says what happens for certain, and when. With `spare` members more than validators, members
     vote all the time, until none of the first validators is left; with `upgrade` also for a
-    protocol version that not all nodes have.
+    protocol version that not all nodes have. With a `retention` (heights) nodes make snapshots,
+    forget older blocks, and start from a snapshot when they are far behind.
     """
 
     nodes: int = 4
@@ -55,6 +56,7 @@ class Scenario:
     load_tps: int = 10
     fault_model: str = BYZANTINE
     epoch_length: int = 40
+    retention: int = 0
     latency_ms: int = 5
     jitter_ms: int = 10
     fault_gap_ms: int = 1_500

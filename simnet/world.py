@@ -148,6 +148,7 @@ class World:
             idle_ms=2_000,
             drift_ms=10_000,
             replay_window=60,
+            retention=scenario.retention,
         )
         founders = tuple(
             Member(identity.card, roles=("validator",) if i < scenario.nodes else ("observer",))
