@@ -88,6 +88,17 @@ from p2p.wire import (
     decode_transactions,
 )
 
+SYNC_KINDS = frozenset(
+    (
+        FrameKind.STATUS,
+        FrameKind.BLOCK,
+        FrameKind.RANGE,
+        FrameKind.STEPS,
+        FrameKind.SNAPSHOT,
+        FrameKind.CHUNKS,
+    )
+)
+"""All that is taken from a peer that the settings name and the state does not know."""
 STATUS_MS = 1_000
 CAUGHT_UP_BLOCKS = 32
 """A node that is no further behind follows a busy chain: an observer is never quite level."""
@@ -390,11 +401,10 @@ class Core:
             self._asked_ms + self.ledger.validators.parameters.delta_ms
         ):
             self._ask_for_bodies(everyone=True)
-        connected = [peer.key for peer in self.peers.connected()]
         if now.monotonic >= self._next_status_ms:
             self._next_status_ms = now.monotonic + STATUS_MS
-            self._send_status(connected)
-            self.gossip.repair(now.monotonic, connected)
+            self._send_status([peer.key for peer in self.peers.connected()])
+            self.gossip.repair(now.monotonic, [peer.key for peer in self.peers.members_up()])
         self.fetcher.tick(now.monotonic)
         self.state_sync.tick(now.monotonic)
         self.sync.tick(now.monotonic)
@@ -427,7 +437,7 @@ class Core:
             self._run_errands(now)
         eager: list[bytes] = []
         lazy: list[bytes] = []
-        for peer in self.peers.connected():
+        for peer in self.peers.members_up():
             (eager if peer.name in self._eager_names else lazy).append(peer.key)
         self.gossip.flush(now.monotonic, eager, lazy)
         working = self._has_work()
@@ -463,6 +473,8 @@ class Core:
         if peer is not None:
             peer.is_up, peer.status = True, None
             self._send_status([key])
+            if peer.is_pinned:
+                return
             self.gossip.greet(key)
             if self.courier is not None:
                 self.courier.hurry(now.monotonic)
@@ -497,7 +509,7 @@ class Core:
         """Take one frame. Bytes that do not decode cut the peer off and change nothing."""
         self._now = now
         peer = self.peers.by_key.get(key)
-        if peer is None:
+        if peer is None or (peer.is_pinned and kind not in SYNC_KINDS):
             return
         try:
             self._dispatch(peer, kind, payload)

@@ -37,6 +37,7 @@ from node.rpc.server import Server
 from node.service import Service
 from node.store import LevelDB, Store
 from p2p.addresses import parse_address
+from p2p.identity import pinned_key
 from p2p.libp2p_shim import quiet_libp2p
 from p2p.libp2p_transport import Libp2pTransport
 from p2p.transport import ListenError
@@ -194,20 +195,26 @@ def _find_node_key(home: Home, ledger: Ledger, name: str) -> Path:
 def _find_peers(settings: config.Settings, ledger: Ledger, node_key: bytes, home: Home) -> Peers:
     """Collect the other members; raises StartError on a name or address that is none."""
     known = [record["name"] for record in members.list_all(ledger.state())]
+    pinned: dict[bytes, tuple[str, tuple[str, ...]]] = {}
     for name, addresses in settings.network.peers.items():
-        if name not in known:
+        if name not in known and not all("/p2p/" in address for address in addresses):
             near = difflib.get_close_matches(name, known, 1)
             hint = f"did you mean {near[0]}?" if near else f"members are {', '.join(known)}"
             raise StartError(f"{home.settings}: unknown member network.peers.{name}; {hint}")
         for address in addresses:
             try:
                 parse_address(address)
+                key = pinned_key(address)
+                if key is not None and key != node_key:
+                    pinned[key] = (name, addresses)
             except ValueError as error:
                 raise StartError(
                     f"{name} cannot be dialled at {address!r} ({error}); "
                     f"correct it in network.peers of {home.settings}"
                 ) from error
-    return Peers.from_genesis(ledger.genesis, node_key, settings.network.peers)
+    peers = Peers.from_genesis(ledger.genesis, node_key, settings.network.peers)
+    peers.pinned = pinned
+    return peers
 
 
 def _dialled(peers: Mapping[bytes, tuple[str, ...]]) -> dict[bytes, tuple[str, ...]]:
