@@ -19,7 +19,7 @@ import pyarrow as pa
 from bench.letters import letters
 from bench.population import Labelled, Population
 from node.data import texts
-from node.data.jobs.documents import grade
+from node.data.jobs.documents import HIGHEST, grade
 from node.data.jobs.read import open_source
 from node.data.kernels.classify import Classifier, Finding
 from node.data.recognise import AnalyzerEngine
@@ -78,7 +78,8 @@ def labelled(path: Path) -> list[Labelled]:
 def level_of(text: str, engine: AnalyzerEngine) -> int:
     """Return a document's level: by what is found, and by what it tells."""
     counts = Counter(r.entity_type for r in engine.analyze(text))
-    return max(grade(counts), texts.shipped().level(text)[0])
+    level = grade(counts)
+    return level if level == HIGHEST else max(level, texts.shipped().level(text)[0])
 
 
 def document_accuracy(cases: Iterable[tuple[str, int]]) -> tuple[float, float]:

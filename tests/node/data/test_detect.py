@@ -170,6 +170,9 @@ def test_documents_of_each_kind_are_graded(tmp_path: Path) -> None:
         look = look_at(tmp_path / name)
         assert look.level == 4
         assert {f.entity for f in look.findings} >= {"PERSON", "CN_RESIDENT_ID"}
+    wide = "".join(chr(ord(c) + 0xFEE0) for c in "11010519491231002X")
+    (tmp_path / "wide.txt").write_text(f"证号{wide}。", encoding="utf-8")
+    assert "CN_RESIDENT_ID" in {f.entity for f in look_at(tmp_path / "wide.txt").findings}
     (tmp_path / "b.md").write_text("# 通知\n\n会议定于周五。", encoding="utf-8")
     look = look_at(tmp_path / "b.md")
     assert (look.level, look.findings) == (1, ())

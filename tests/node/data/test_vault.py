@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -155,3 +157,38 @@ def test_an_erased_version_cannot_be_opened_from_a_copy(tmp_path: Path) -> None:
     assert list(vault.Version(vault.folder_of(tmp_path, "tax/x", 2), keyring).rows()) == [
         ["c", "d"]
     ]
+
+
+_WRITE = """
+import resource, sys
+from pathlib import Path
+from node.data import standard, vault
+from node.data.keyring import Keyring
+folder, rows, vault.RUN_ENTRIES = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+content = standard.draft("tax/x", "X", [f"c{i}" for i in range(10)], 2)
+made = ([f"{i}-{j}" for j in range(10)] for i in range(rows))
+ring = Keyring(folder, bytes(32))
+head = vault.write(folder / "1", bytes(32), "tax/x", 1, content, made, ring)
+assert head.rows == rows
+vault.Version(folder / "1", ring).verify()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10)
+"""
+
+
+def _peak_mib(folder: Path, rows: int, entries: int) -> int:
+    """Return the peak memory of a process that writes and verifies so many rows of ten fields."""
+    folder.mkdir()
+    args = [sys.executable, "-c", _WRITE, str(folder), str(rows), str(entries)]
+    done = subprocess.run(args, capture_output=True, text=True, check=True)
+    shutil.rmtree(folder)
+    return int(done.stdout)
+
+
+def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
+    small, large = (_peak_mib(tmp_path / str(n), n, 4_000) for n in (8_000, 60_000))
+    assert large - small <= 8
+
+
+@pytest.mark.campaign
+def test_ten_million_rows_are_written_in_bounded_memory(tmp_path: Path) -> None:
+    assert _peak_mib(tmp_path / "v", 10_000_000, vault.RUN_ENTRIES) <= 300
