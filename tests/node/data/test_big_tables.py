@@ -13,6 +13,7 @@ COMMIT = """
 import json, pathlib, resource, sys
 from node.data import standard, table, vault
 from node.data.keyring import Keyring
+from node.data.keyring import Keyring
 path = pathlib.Path(sys.argv[1])
 shape = table.inspect(path)
 content = standard.draft("tax/big", "Big", shape.columns, 1)
