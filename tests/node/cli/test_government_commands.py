@@ -61,6 +61,11 @@ def test_operators_act_within_their_duties(home: Path) -> None:
     proposal = ("gov", "propose", "parameters", "max_calls=90")
     assert "needs the duty" in run(home, *proposal, *steward, fails=True)
     assert "lapsed" in run(home, *proposal, *lapsed, fails=True)
+    file = home.parent / "permit.json"
+    fields = [{"name": "number", "type": "text"}]
+    file.write_text(json.dumps({"id": "tax/permit", "title": "Permits", "fields": fields}))
+    assert "needs the duty" in run(home, "standard", "publish", file, *approver, fails=True)
+    assert ask(home, "standard", "publish", file, *steward)["version"] == 1
     number = ask(home, *proposal, "--vote", *approver)["proposal"]
     run(home, "gov", "wait", number)
     assert ask(home, "gov", "parameters")["next_epoch"]["max_calls"] == 90
