@@ -68,6 +68,11 @@ def status(home: Path, as_json: bool) -> None:
             click.echo(f"{d['missing_envelopes']} envelopes to this member have not arrived yet.")
         if d["state"] == "no quorum":
             click.echo("Too few validators are connected; nothing becomes final until some return.")
+        if d["state"] == "no source":
+            click.echo(
+                "No connected peer keeps the next block any more: let an archive start, or join by "
+                "a snapshot (storage.archive = false in the settings)."
+            )
         if d["clock_off_ms"]:
             seconds, way = (
                 abs(d["clock_off_ms"]) / 1_000,
