@@ -17,6 +17,8 @@ from simnet.faults import FAULTS
 from simnet.scenario import Scenario, vary
 from simnet.world import Report, run
 
+CAMPAIGN_S = 6
+"""Virtual seconds of a seed under faults, unless told otherwise: many short runs find most."""
 PATHS = (
     "restart",
     "cut at an operation",
@@ -34,6 +36,12 @@ PATHS = (
     "frame block",
     "frame range_request",
     "frame range",
+    "frame steps",
+    "frame snapshot",
+    "frame chunks",
+    "state taken from a snapshot",
+    "wrong snapshot served",
+    "blocks forgotten",
     "question for certificates",
     "question for views",
     "certificate nullify",

@@ -16,7 +16,7 @@ import click
 
 from node.cli.common import json_option, pairs, table
 from simnet.adversaries import ADVERSARIES
-from simnet.campaign import Coverage, load, run_seeds, save
+from simnet.campaign import CAMPAIGN_S, Coverage, load, run_seeds, save
 from simnet.faults import FAULTS
 from simnet.mutants import MUTANTS
 from simnet.report import percentile, summary, to_html, to_json
@@ -57,7 +57,7 @@ def scenario_options(function: Any) -> Any:
     """Add the options that make up a scenario."""
     for option in (
         click.option("--nodes", type=click.IntRange(1, 200), default=4, show_default=True),
-        click.option("--duration", type=click.IntRange(1), default=20, show_default=True,
+        click.option("--duration", type=click.IntRange(1), default=CAMPAIGN_S, show_default=True,
                      help="Virtual seconds under faults."),
         click.option("--faults", default="all", show_default=True, callback=_names(tuple(FAULTS)),
                      help="all, none, or names with commas."),
@@ -241,7 +241,7 @@ def _as_options(scenario: Scenario) -> str:
     text = ""
     if scenario.nodes != 4:
         text += f" --nodes {scenario.nodes}"
-    if scenario.duration_s != 20:
+    if scenario.duration_s != CAMPAIGN_S:
         text += f" --duration {scenario.duration_s}"
     if scenario.faults != tuple(FAULTS):
         text += f" --faults {','.join(scenario.faults) or 'none'}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -16,7 +16,7 @@ from consensus.events import Now
 from consensus.genesis import PURPOSES, Card, Genesis
 from contracts.system import VERSIONS, Versions
 from node.clerk import Clerk, Duty
-from node.core import Core, Outcome
+from node.core import Core, Keeping, Outcome
 from node.driver import Driver
 from node.errors import MunimentError
 from node.journal_file import JournalFile, Record
@@ -78,6 +78,10 @@ class WatchedCore(Core):
         self.on_receive(key, kind, payload)
         super().receive(key, kind, payload, now)
 
+    def _adopt(self) -> None:
+        super()._adopt()
+        self.on_fired("state taken from a snapshot")
+
     def end_turn(self, now: Now) -> None:
         was_forgetful, accusations = self._was_forgetful, self._accusations
         super().end_turn(now)
@@ -118,6 +122,7 @@ class Host:
         self.is_traitor = False
         self.is_excused = False
         self.versions: Versions = VERSIONS
+        self.keeping = Keeping()
         self.is_dying = False
         self.life = 0
         self.core: WatchedCore | None = None
@@ -180,6 +185,15 @@ class Host:
         self.clock.resume()
         self._scope.cancel()
 
+    def lose_database(self) -> None:
+        """Lose the database and keep the files; the process must be down.
+
+        An archive that has lost its blocks is none any more: others may have forgotten them.
+        """
+        self.disk.lose_database()
+        if self.keeping.is_archive:
+            self.keeping = replace(self.keeping, is_archive=False, makes_snapshots=True)
+
     # Life
 
     async def run(self) -> None:
@@ -236,6 +250,7 @@ class Host:
             forgetful=journal.is_forgetful,
             listeners=[lambda outcome: self.on_outcome(self, outcome)],
             cut_off=self.endpoint.cut_off,
+            keeping=self.keeping,
             clerk=Clerk(duty, self.genesis.chain_id, self.versions),
             admit=self.endpoint.admit,
         )

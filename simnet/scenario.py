@@ -43,7 +43,8 @@ class Scenario:
     traitors, forgetful and rotted nodes together at most `max_traitors` (f if negative). `script`
     says what happens for certain, and when. With `spare` members more than validators, members
     vote all the time, until none of the first validators is left; with `upgrade` also for a
-    protocol version that not all nodes have.
+    protocol version that not all nodes have. With `retention` most nodes forget blocks older than
+    so many heights, and who is far behind starts from a snapshot.
     """
 
     nodes: int = 4
@@ -55,6 +56,7 @@ class Scenario:
     load_tps: int = 10
     fault_model: str = BYZANTINE
     epoch_length: int = 40
+    retention: int = 0
     latency_ms: int = 5
     jitter_ms: int = 10
     fault_gap_ms: int = 1_500
@@ -178,6 +180,7 @@ def vary(base: Scenario, seed: int) -> Scenario:
         faults=tuple(sorted(random.sample(base.faults, min(count, len(base.faults))))),
         spare=spare or base.spare,
         upgrade=base.upgrade or (spare > 0 and random.randrange(2) == 0),
+        retention=base.retention or random.choice((0, 0, 16)),
         epoch_length=random.choice((8, 12) if spare else (12, 25, 40, 100)),
         latency_ms=random.choice((1, 5, 20, 60)),
         jitter_ms=random.choice((0, 5, 30)),

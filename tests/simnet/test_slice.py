@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from simnet.campaign import PATHS, Coverage, all_faults, run_seed, run_seeds
+from simnet.campaign import CAMPAIGN_S, PATHS, Coverage, all_faults, run_seed, run_seeds
 from simnet.cli import simnet
 from simnet.report import to_html
 from simnet.scenario import Scenario, ScenarioError, load_scenario
@@ -28,7 +28,7 @@ def test_seed_holds(seed: int) -> None:
 @pytest.mark.campaign
 def test_a_thousand_seeds_hold_and_cover_everything() -> None:
     coverage = Coverage()
-    for report in run_seeds(replace(BASE, duration_s=6), range(1_000), 2):
+    for report in run_seeds(replace(BASE, duration_s=CAMPAIGN_S), range(1_000), 2):
         coverage.add(report)
         assert report.violation is None, f"seed {report.seed}"
     assert [name for _, name, count in coverage.rows(BASE) if not count] == []
