@@ -171,7 +171,7 @@ def vary(base: Scenario, seed: int) -> Scenario:
     nodes = random.choice((4, 4, 4, 5, 7, 7, 10))
     is_crash = random.randrange(8) == 0
     count = random.randint(2, max(2, len(base.faults))) if base.faults else 0
-    governs = random.randrange(4) == 0
+    governs = random.randrange(5) < 2
     spare = random.choice((1, 2, nodes)) if governs and nodes < 7 and base.load_tps else 0
     return replace(
         base,

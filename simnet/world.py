@@ -427,6 +427,8 @@ class World:
             self.fired["parameters changed"] += before.parameters != after.parameters
             changed = before.parameters.version != after.parameters.version
             self.fired["protocol version activated"] += changed
+        founders = sets[0].validators
+        self.fired["run across changing sets"] += any(s.validators != founders for s in sets)
         if best is not None and best.core is not None:
             state = best.core.ledger.state()
             kept = [host.core.ledger.store.kept_from() for host in honest if host.core is not None]
@@ -435,7 +437,7 @@ class World:
             cases: Any = query(state, 1, "evidence", "list", {})
             for case in cases:
                 self.fired[f"evidence {case['status']}"] += 1
-        first = set(sets[0].validators)
+        first = set(founders)
         if any(first.isdisjoint(each.validators) for each in sets):
             self.fired["no first validator left"] += 1
 
