@@ -1,19 +1,21 @@
 """Committed transactions per second, latency, CPU and bytes, over four real node processes.
 
-Open load: signed `catalogue.register` transactions are made before the clock starts, then
-submitted at a fixed rate over the nodes' sockets, whatever the answers. Light load: one at a time,
-measuring what a client sees from submission to finality.
+    python -m bench [--rate 2500] [--seconds 60] [--only PART] [--json]
+
+Light load: one transaction at a time, from submission to finality as the client sees it. Closed
+load: clients that submit the next when the last is final. Open load: signed transactions, made
+before the clock starts, at a fixed rate whatever the answers; a client beside it measures latency.
+Bulk: 100 calls under one signature. Catch-up: a node that was killed, while the others go on at
+full load. A registration is `catalogue.register` of 500 bytes that changes three keys.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import statistics
-import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,8 @@ from node.rpc.client import Client
 
 BATCH = 50
 VALID_FOR = 500
+CALLS = 100
+SAMPLE_S = 0.25
 
 
 def _register(owner: str, number: int, reference: list[Any]) -> Call:
@@ -60,16 +64,18 @@ def _register(owner: str, number: int, reference: list[Any]) -> Call:
     )
 
 
+Make = Callable[[str, int], Call]
+"""Makes a call of a member, by number."""
+
+
 class Bench:
     """A network of four processes and what is measured on it."""
 
     def __init__(self, folder: Path) -> None:
         self.net = Devnet.create(folder, 4)
         self.net.start(*self.net.names)
-        self.processes = {}
-        for name in self.net.names:
-            status = self.net.wait(name, lambda s: s["peers"] == 3)
-            self.processes[name] = psutil.Process(status["pid"])
+        self.processes = {name: self._process(name) for name in self.net.names}
+        self.idle_rss_mb = self._rss_mb()
         self.chain_id = load_genesis(folder / "genesis.json").genesis.chain_id
         self.signers = {}
         for name in self.net.names:
@@ -79,6 +85,10 @@ class Bench:
         self.reference = self._publish()
         self._number = 0
         self._clients: dict[str, Client] = {}
+
+    def _process(self, name: str) -> psutil.Process:
+        status = self.net.wait(name, lambda s: s["peers"] == len(self.net.names) - 1)
+        return psutil.Process(status["pid"])
 
     def _publish(self) -> list[Any]:
         content = standard.draft("tax/bench", "Bench", ("a", "b"), 1)
@@ -95,84 +105,171 @@ class Bench:
             self.signers[name], self.chain_id, name, nonce, height + VALID_FOR, now, calls
         )
 
+    def register(self, name: str, number: int) -> Call:
+        """A call that changes three keys."""
+        return _register(name, number, self.reference)
+
+    @staticmethod
+    def retire(name: str, number: int) -> Call:
+        """A call that changes one key, of a dataset that is registered."""
+        return Call("catalogue", "retire", {"dataset": f"{name}/set-{number}"})
+
     def make(self, name: str, count: int, calls: int = 1) -> list[Transaction]:
         """Sign `count` registrations of `calls` datasets each."""
+        numbers = range(self._number, self._number + count * calls)
+        self._number += count * calls
+        return self._sign_all(name, self.register, numbers, calls)
+
+    def _sign_all(self, name: str, make: Make, numbers: range, calls: int) -> list[Transaction]:
         with Client(self.net.home(name).socket) as client:
             height = client.call("status")["height"]
-        made = []
-        for _ in range(count):
-            numbers = range(self._number, self._number + calls)
-            self._number += calls
-            many = [_register(name, n, self.reference) for n in numbers]
-            made.append(self.sign(name, *many, height=height))
-        return made
+        starts = range(numbers.start, numbers.stop, calls)
+        rows = ([make(name, n) for n in range(start, start + calls)] for start in starts)
+        return [self.sign(name, *row, height=height) for row in rows]
 
-    def open_load(self, rate: int, seconds: int, calls: int = 1) -> dict[str, Any]:
-        """Submit `rate` transactions a second for `seconds`; returns what was seen."""
-        names = self.net.names
-        share = rate * seconds // len(names)
-        batches = {name: self.make(name, share, calls) for name in names}
-        sizes = [len(t.raw) for made in batches.values() for t in made]
-        before = {
-            n: (p.cpu_times(), _disk(self.net.home(n).path)) for n, p in self.processes.items()
-        }
-        refused: list[str] = []
-        wire = self._wire()
+    def registrations(self, count: int, calls: int = 1) -> dict[str, list[Transaction]]:
+        """`count` transactions for each node's own member."""
+        return {name: self.make(name, count, calls) for name in self.net.names}
+
+    def retirements(self, made: dict[str, list[Transaction]]) -> dict[str, list[Transaction]]:
+        """Retire what bulk transactions have registered."""
+        rows: dict[str, list[Transaction]] = {}
+        for name, transactions in made.items():
+            names = [str(c.args["dataset"]) for t in transactions for c in t.calls]
+            numbers = [int(dataset.rpartition("-")[2]) for dataset in names]
+            rows[name] = self._sign_all(
+                name, self.retire, range(numbers[0], numbers[-1] + 1), len(transactions[0].calls)
+            )
+        return rows
+
+    def light(self, count: int) -> dict[str, Any]:
+        """Submit one at a time and wait for finality; milliseconds."""
+        with Client(self.net.home("tax").socket) as client:
+            return _percentiles([_commit_ms(client, t) for t in self.make("tax", count)])
+
+    def closed_load(self, clients: int, each: int) -> dict[str, Any]:
+        """`clients` at each node, which submit the next transaction when the last is final."""
+        made = {name: self.make(name, clients * each) for name in self.net.names}
+        times: list[float] = []
+
+        def work(name: str, rows: list[Transaction]) -> None:
+            with Client(self.net.home(name).socket, timeout_s=120) as client:
+                times.extend(_commit_ms(client, transaction) for transaction in rows)
+
         start = time.monotonic()
-        threads = [
-            threading.Thread(target=self._feed, args=(n, batches[n], start, seconds, refused))
-            for n in names
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        fed = time.monotonic() - start
-        committed = self._drain(names)
-        total = time.monotonic() - start
-        cpu = {}
-        for name, process in self.processes.items():
-            old, new = before[name][0], process.cpu_times()
-            cpu[name] = new.user + new.system - old.user - old.system
-        sent = len(sizes) - len(refused)
-        lost = sum(not self._is_final(n, t) for n in names for t in batches[n]) - len(refused)
-        disk = sum(_disk(self.net.home(n).path) - before[n][1] for n in names) / len(names)
+        shares = [(n, made[n][i * each : (i + 1) * each]) for n in made for i in range(clients)]
+        _run_all([(lambda n=n, r=r: work(n, r)) for n, r in shares])  # type: ignore[misc]
+        seconds = time.monotonic() - start
         return {
-            "offered_per_s": rate,
-            "calls": calls,
-            "seconds": round(total, 2),
-            "fed_in_s": round(fed, 2),
-            "committed": sent,
+            "clients": len(shares),
+            "per_s": round(len(times) / seconds),
+            **_percentiles(times),
+        }
+
+    def open_load(
+        self, batches: dict[str, list[Transaction]], seconds: float, samples: bool = True
+    ) -> dict[str, Any]:
+        """Submit everything within `seconds`; returns what was seen until the last is final."""
+        names = self.net.names
+        everything = [t for made in batches.values() for t in made]
+        calls = len(everything[0].calls)
+        probes = self.make("tax", int(seconds / SAMPLE_S)) if samples else []
+        before = self._totals()
+        refused: list[str] = []
+        times: list[float] = []
+        start = time.monotonic()
+        work = [(lambda n=n: self._feed(n, batches[n], start, seconds, refused)) for n in names]  # type: ignore[misc]
+        _run_all([*work, lambda: self._probe(probes, start, seconds, times)])
+        height = self._drain(names)
+        total = time.monotonic() - start
+        after = self._totals()
+        sent = len(everything) - len(refused)
+        lost = sum(not self._is_final(n, t) for n in names for t in batches[n]) - len(refused)
+        used = {key: (after[key] - before[key]) / len(names) for key in before}
+        return {
+            "offered_per_s": round(len(everything) / seconds),
             "per_s": round(sent / total),
             "calls_per_s": round(sent * calls / total),
+            "seconds": round(total, 1),
+            "committed": sent,
             "refused": len(refused),
             "refusal": refused[0] if refused else "",
             "lost": lost,
-            "tx_bytes": round(statistics.mean(sizes)),
-            "cpu_us_per_tx_per_node": round(statistics.mean(cpu.values()) / max(1, sent) * 1e6),
-            "wire_bytes_per_tx": round((self._wire() - wire) / max(1, sent)),
-            "disk_bytes_per_tx": round(disk / max(1, sent)),
-            "rss_mb": round(max(p.memory_info().rss for p in self.processes.values()) / 1e6),
-            "heights": committed,
+            **_percentiles(times),
+            "tx_bytes": round(statistics.mean(len(t.raw) for t in everything)),
+            "cpu_us_per_tx_per_node": round(used["cpu_s"] / max(1, sent) * 1e6),
+            "wire_bytes_per_tx": round(used["wire"] / max(1, sent)),
+            "disk_bytes_per_tx": round(used["disk"] / max(1, sent)),
+            "rss_mb": self._rss_mb(),
+            "height": height,
         }
 
+    def catch_up(self, rate: int, seconds: int) -> dict[str, Any]:
+        """Kill a node, load the rest, start it again half-way; how fast it closes the gap."""
+        *fed, away = self.net.names
+        made = {name: self.make(name, rate * seconds // len(fed)) for name in fed}
+        self.net.kill(away)
+        refused: list[str] = []
+        start = time.monotonic()
+        feeding = [
+            threading.Thread(target=self._feed, args=(n, made[n], start, seconds, refused))
+            for n in fed
+        ]
+        for thread in feeding:
+            thread.start()
+        threading.Event().wait(seconds / 2)
+        begin, gap_from = time.monotonic(), self._height(fed[0])
+        self.net.start(away)
+        own_from = self._height(away)
+        status = self.net.wait(
+            away, lambda s: s["height"] >= self._height(fed[0]) - 2, timeout_s=120
+        )
+        took = time.monotonic() - begin
+        grown = status["height"] - gap_from
+        for thread in feeding:
+            thread.join()
+        self._drain(self.net.names)
+        self.processes[away] = self._process(away)
+        return {
+            "behind_blocks": gap_from - own_from,
+            "caught_up_in_s": round(took, 1),
+            "times_the_growth": round((status["height"] - own_from) / max(1, grown), 1),
+        }
+
+    def _height(self, name: str) -> int:
+        with Client(self.net.home(name).socket) as client:
+            return int(client.call("status")["height"])
+
     def _feed(
-        self, name: str, made: list[Transaction], start: float, seconds: int, refused: list[str]
+        self,
+        name: str,
+        made: list[Transaction],
+        start: float,
+        seconds: float,
+        refused: list[str],
     ) -> None:
-        interval = seconds * BATCH / len(made)
-        lock = threading.Event()
+        size = max(1, BATCH // len(made[0].calls))
+        interval = seconds * size / len(made)
         with Client(self.net.home(name).socket, timeout_s=300) as client:
             waiting: list[int] = []
-            for number, first in enumerate(range(0, len(made), BATCH)):
-                late = start + number * interval - time.monotonic()
-                if late > 0:
-                    lock.wait(late)
-                texts = [t.raw.hex() for t in made[first : first + BATCH]]
+            for number, first in enumerate(range(0, len(made), size)):
+                _wait_until(start + number * interval)
+                texts = [t.raw.hex() for t in made[first : first + size]]
                 waiting += client.send_many([("tx.submit_many", {"txs": texts})])
                 while len(waiting) > 64:
                     self._note(client.collect(waiting[:32]), refused)
                     waiting = waiting[32:]
             self._note(client.collect(waiting), refused)
+
+    def _probe(
+        self, made: list[Transaction], start: float, seconds: float, times: list[float]
+    ) -> None:
+        with Client(self.net.home("tax").socket, timeout_s=300) as client:
+            for number, transaction in enumerate(made):
+                _wait_until(start + number * SAMPLE_S)
+                if time.monotonic() > start + seconds:
+                    return
+                times.append(_commit_ms(client, transaction))
 
     @staticmethod
     def _note(answers: list[Any], refused: list[str]) -> None:
@@ -193,61 +290,48 @@ class Bench:
         found: dict[str, Any] = client.call("tx.place", txid=transaction.txid.hex())
         return bool(found["final"])
 
-    def _wire(self) -> int:
-        total = 0
-        for name in self.net.names:
+    def _totals(self) -> dict[str, float]:
+        """Sums over all nodes since they started: CPU seconds, bytes sent, bytes on disk."""
+        totals = {"cpu_s": 0.0, "wire": 0.0, "disk": 0.0}
+        for name, process in self.processes.items():
+            times = process.cpu_times()
+            totals["cpu_s"] += times.user + times.system
             with Client(self.net.home(name).socket) as client:
-                total += sum(row["sent_bytes"] for row in client.call("peers"))
-        return total // len(self.net.names)
+                totals["wire"] += sum(row["sent_bytes"] for row in client.call("peers"))
+            files = self.net.home(name).path.rglob("*")
+            totals["disk"] += sum(f.stat().st_size for f in files if f.is_file())
+        return totals
 
-    def latency(self, count: int) -> dict[str, Any]:
-        """Submit one at a time and wait for finality; percentiles in ms."""
-        made = self.make("tax", count)
-        times = []
-        with Client(self.net.home("tax").socket) as client:
-            for transaction in made:
-                begin = time.perf_counter()
-                client.call("tx.submit", tx=transaction.raw.hex())
-                client.call("tx.wait", txid=transaction.txid.hex(), timeout_ms=20_000)
-                times.append((time.perf_counter() - begin) * 1e3)
-        times.sort()
-        return {
-            "count": count,
-            "p50_ms": round(times[count // 2], 1),
-            "p99_ms": round(times[count * 99 // 100], 1),
-        }
+    def _rss_mb(self) -> int:
+        return round(max(p.memory_info().rss for p in self.processes.values()) / 1e6)
 
 
-def _disk(path: Path) -> int:
-    return sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
+def _commit_ms(client: Client, transaction: Transaction) -> float:
+    begin = time.perf_counter()
+    client.call("tx.submit", tx=transaction.raw.hex())
+    client.call("tx.wait", txid=transaction.txid.hex(), timeout_ms=60_000)
+    return (time.perf_counter() - begin) * 1e3
 
 
-def main() -> None:
-    """Parse options, run, print a table or JSON."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--rate", type=int, default=2_500, help="transactions a second offered")
-    parser.add_argument("--seconds", type=int, default=60, help="how long to offer them")
-    parser.add_argument("--bulk-rate", type=int, default=100, help="bulk transactions a second")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="muniment-bench-") as folder:
-        bench = Bench(Path(folder) / "net")
-        try:
-            result = {
-                "light": bench.latency(100),
-                "single": bench.open_load(options.rate, options.seconds),
-                "bulk": bench.open_load(options.bulk_rate, min(20, options.seconds), calls=100),
-            }
-        finally:
-            bench.net.down()
-    if options.json:
-        print(json.dumps(result, indent=2))
-        return
-    for part, figures in result.items():
-        print(f"\n{part}")
-        for name, value in figures.items():
-            print(f"  {name:<24} {value}")
+def _percentiles(times_ms: list[float]) -> dict[str, float]:
+    if not times_ms:
+        return {}
+    ordered = sorted(times_ms)
+    return {
+        "p50_ms": round(ordered[len(ordered) // 2], 1),
+        "p99_ms": round(ordered[len(ordered) * 99 // 100], 1),
+    }
 
 
-if __name__ == "__main__":
-    main()
+def _wait_until(moment: float) -> None:
+    late = moment - time.monotonic()
+    if late > 0:
+        threading.Event().wait(late)
+
+
+def _run_all(work: list[Callable[[], None]]) -> None:
+    threads = [threading.Thread(target=each) for each in work]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()

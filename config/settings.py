@@ -31,7 +31,11 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """Multiaddrs to listen on; `peers` overrides other members' addresses by name."""
+    """Multiaddrs to listen on; `peers` overrides other members' addresses by name.
+
+    An address that ends in `/p2p/ID` admits that node key too, to catch up from, where the own
+    state does not know it yet.
+    """
 
     listen: tuple[str, ...] = ("/ip4/127.0.0.1/tcp/0",)
     peers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -181,6 +185,7 @@ name = {json.dumps(name)}
 listen = {json.dumps(list(listen))}
 # [network.peers]
 # tax = ["/dns4/node.tax.example/tcp/4600"]
+# After a long absence, or to join, name a node's present key: ".../tcp/4600/p2p/12D3Koo..."
 
 [log]
 level = {json.dumps(defaults.log.level)}  # {", ".join(LOG_LEVELS)}

@@ -12,7 +12,7 @@ With keys under 24 bytes the first byte of an encoded key is 0x60 plus its lengt
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import cbor2
@@ -69,7 +69,10 @@ def _is_ordered(value: object, depth: int) -> bool:
     else:
         raise TypeError(f"{kind.__name__} has no encoding")
     for item in items:  # type: ignore[attr-defined]
-        if type(item) not in _PLAIN and not _is_ordered(item, depth - 1):
+        kind = type(item)
+        if kind in _PLAIN or (kind is int and MIN_INT <= item <= MAX_INT):
+            continue  # most items; the call below is for the others
+        if not _is_ordered(item, depth - 1):
             is_ordered = False
     return is_ordered
 
@@ -138,19 +141,23 @@ def _check(value: object) -> None:
         if not MIN_INT <= value <= MAX_INT:  # type: ignore[operator]
             raise DecodeError("integer out of the 64-bit range")
     elif kind is list:
-        for item in value:  # type: ignore[attr-defined]
-            if type(item) not in _PLAIN:
-                _check(item)
+        _check_all(value)  # type: ignore[arg-type]
     elif kind is dict:
         keys: tuple[Any, ...] = tuple(value)  # type: ignore[arg-type]
         if keys not in _SORTED:
             _check_keys(keys)
             _remember(keys)
-        for item in value.values():  # type: ignore[attr-defined]
-            if type(item) not in _PLAIN:
-                _check(item)
+        _check_all(value.values())  # type: ignore[attr-defined]
     else:
         raise DecodeError(f"{kind.__name__} is not an allowed kind of value")
+
+
+def _check_all(items: Iterable[Any]) -> None:
+    for item in items:
+        kind = type(item)
+        if kind in _PLAIN or (kind is int and MIN_INT <= item <= MAX_INT):
+            continue  # most items; the call below is for the others
+        _check(item)
 
 
 def _check_keys(keys: tuple[object, ...]) -> None:
@@ -189,7 +196,8 @@ def expect_text(value: Value, what: str, max_bytes: int, min_bytes: int = 1) -> 
     """Return `value` if it is text of `min_bytes` to `max_bytes` bytes in UTF-8."""
     if type(value) is not str:
         raise DecodeError(f"{what} must be text")
-    if not min_bytes <= len(value.encode()) <= max_bytes:
+    size = len(value) if value.isascii() else len(value.encode())
+    if not min_bytes <= size <= max_bytes:
         raise DecodeError(f"{what} must have {min_bytes} to {max_bytes} bytes")
     return value
 

@@ -35,9 +35,10 @@ def text(max_bytes: int, min_bytes: int = 1) -> Checker:
         if type(value) is not str:
             raise DecodeError(f"{what}: must be text")
         # For ASCII alone `isprintable` is the same in every edition, and quicker.
-        if not (value.isprintable() if value.isascii() else HIDDEN.isdisjoint(value)):
+        is_ascii = value.isascii()
+        if not (value.isprintable() if is_ascii else HIDDEN.isdisjoint(value)):
             raise DecodeError(f"{what}: must not hold control characters")
-        if not min_bytes <= len(value.encode()) <= max_bytes:
+        if not min_bytes <= (len(value) if is_ascii else len(value.encode())) <= max_bytes:
             raise DecodeError(f"{what}: must have {min_bytes} to {max_bytes} bytes")
         return value
 

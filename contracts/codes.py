@@ -38,6 +38,8 @@ class Code(IntEnum):
     LEVEL_TOO_LOW = 105
     CLASS_TOO_LOW = 106
     RETIRED = 107
+    DESTROYED = 108
+    NOT_LATER = 109
     LOCKS_OUT = 120
     NOT_VOTER = 121
     ALREADY_VOTED = 122

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from consensus import merkle
 from consensus.codec import (
@@ -22,8 +23,7 @@ MAX_EVENTS = 1_024
 MAX_CODE = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """Something a contract announced: its name, the event's name, and data."""
 
     contract: str

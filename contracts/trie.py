@@ -141,10 +141,11 @@ class _Update:
                 end += 1
             child = path + _NIBBLES[nibble]
             place = nibble * HASH_BYTES
-            digest = bytes(hashes[place : place + HASH_BYTES])
+            digest = node.hashes[place : place + HASH_BYTES]
             if inner >> nibble & 1:
                 below = reader.get_node(child, digest)
-                digest, is_node = self.change(child, below, leaves[start:end])
+                group = leaves if end - start == count else leaves[start:end]
+                digest, is_node = self.change(child, below, group)
                 if not is_node:
                     inner ^= 1 << nibble
                     has_shrunk = True
@@ -288,8 +289,8 @@ class TrieCache:
         self._young_bytes = 0
 
     def get_node(self, path: bytes, digest: bytes) -> Node:
-        part = self._find(path)
-        if isinstance(part, Node):
+        part = self._young.get(path) or self._find_old(path)
+        if type(part) is Node:
             return part
         node = self._load_node(path)
         if node.digest != digest:
@@ -297,7 +298,7 @@ class TrieCache:
         return node
 
     def get_bucket(self, path: bytes, digest: bytes) -> bytes:
-        part = self._find(path)
+        part = self._young.get(path) or self._find_old(path)
         if type(part) is bytes:
             return part
         leaves = self._source.scan_leaves(path, BUCKET_LEAVES + 1)
@@ -310,19 +311,17 @@ class TrieCache:
     def put(self, parts: Mapping[bytes, Part | None]) -> None:
         """Take over parts that have become final."""
         for path, part in parts.items():
-            self._old.pop(path, None)
             if part is None:
+                self._old.pop(path, None)
                 gone = self._young.pop(path, None)
                 self._young_bytes -= 0 if gone is None else _size(gone)
             else:
                 self._keep(path, part)
 
-    def _find(self, path: bytes) -> Part | None:
-        part = self._young.get(path)
-        if part is None:
-            part = self._old.get(path)
-            if part is not None:
-                self._keep(path, part)
+    def _find_old(self, path: bytes) -> Part | None:
+        part = self._old.get(path)
+        if part is not None:
+            self._keep(path, part)
         return part
 
     def _load_node(self, path: bytes) -> Node:

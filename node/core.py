@@ -88,11 +88,23 @@ from p2p.wire import (
     decode_transactions,
 )
 
+SYNC_KINDS = frozenset(
+    (
+        FrameKind.STATUS,
+        FrameKind.BLOCK,
+        FrameKind.RANGE,
+        FrameKind.STEPS,
+        FrameKind.SNAPSHOT,
+        FrameKind.CHUNKS,
+    )
+)
+"""All that is taken from a peer that the settings name and the state does not know."""
 STATUS_MS = 1_000
 CAUGHT_UP_BLOCKS = 32
 """A node that is no further behind follows a busy chain: an observer is never quite level."""
 CHORES_MS = 25
-"""Between two slices of work that can wait."""
+BUSY_CHORES_MS = 100
+"""Between two slices of work that can wait, on an idle chain and on a busy one."""
 MAX_EARLY_MESSAGES = 256
 MAX_EVIDENCE = 256
 MAX_OPEN_VIEWS = 2_000
@@ -303,7 +315,7 @@ class Core:
         )
         self._early = []
         if self._makes_snapshots and not is_inside and ledger.anchor_height:
-            self.maker.begin(ledger.anchor_height, ledger.state_root)
+            self.maker.begin(ledger.anchor_height, ledger.state_root, self._now.monotonic)
         log.info("epoch", epoch=epoch, height=ledger.tip.header.height)
 
     def _require_version(self) -> None:
@@ -373,7 +385,7 @@ class Core:
         parts = (self.gossip, self.fetcher, self.state_sync)
         due += [d for d in (part.deadline_ms for part in parts) if d is not None]
         if self._has_chores:
-            due.append(self._chores_ms + CHORES_MS)
+            due.append(self._chores_ms + self._chores_gap_ms)
         if self._missing:
             due.append(self._asked_ms + self.ledger.validators.parameters.delta_ms)
         if self.courier is not None and self.courier.deadline_ms is not None:
@@ -389,20 +401,23 @@ class Core:
             self._asked_ms + self.ledger.validators.parameters.delta_ms
         ):
             self._ask_for_bodies(everyone=True)
-        connected = [peer.key for peer in self.peers.connected()]
         if now.monotonic >= self._next_status_ms:
             self._next_status_ms = now.monotonic + STATUS_MS
-            self._send_status(connected)
-            self.gossip.repair(now.monotonic, connected)
+            self._send_status([peer.key for peer in self.peers.connected()])
+            self.gossip.repair(now.monotonic, [peer.key for peer in self.peers.members_up()])
         self.fetcher.tick(now.monotonic)
         self.state_sync.tick(now.monotonic)
         self.sync.tick(now.monotonic)
-        if now.monotonic >= self._chores_ms + CHORES_MS:
+        if now.monotonic >= self._chores_ms + self._chores_gap_ms:
             self._chores_ms = now.monotonic
             self._do_chores()
         if self.courier is not None:
             self.courier.tick(now.monotonic)
         self._run()
+
+    @property
+    def _chores_gap_ms(self) -> int:
+        return BUSY_CHORES_MS if self._was_working else CHORES_MS
 
     @property
     def _has_chores(self) -> bool:
@@ -422,7 +437,7 @@ class Core:
             self._run_errands(now)
         eager: list[bytes] = []
         lazy: list[bytes] = []
-        for peer in self.peers.connected():
+        for peer in self.peers.members_up():
             (eager if peer.name in self._eager_names else lazy).append(peer.key)
         self.gossip.flush(now.monotonic, eager, lazy)
         working = self._has_work()
@@ -458,6 +473,8 @@ class Core:
         if peer is not None:
             peer.is_up, peer.status = True, None
             self._send_status([key])
+            if peer.is_pinned:
+                return
             self.gossip.greet(key)
             if self.courier is not None:
                 self.courier.hurry(now.monotonic)
@@ -492,7 +509,7 @@ class Core:
         """Take one frame. Bytes that do not decode cut the peer off and change nothing."""
         self._now = now
         peer = self.peers.by_key.get(key)
-        if peer is None:
+        if peer is None or (peer.is_pinned and kind not in SYNC_KINDS):
             return
         try:
             self._dispatch(peer, kind, payload)
@@ -536,7 +553,8 @@ class Core:
                 found = SnapshotOffer.decode(payload)
                 self.state_sync.take_offer(peer.key, found, self._now.monotonic)
             case FrameKind.CHUNK_REQUEST:
-                chunks = serve_chunks(self.maker, ChunkRequest.decode(payload))
+                asked = ChunkRequest.decode(payload)
+                chunks = serve_chunks(self.maker, asked, self._now.monotonic)
                 self.outbox.send(peer.key, Channel.BULK, FrameKind.CHUNKS, chunks.encode())
             case FrameKind.CHUNKS:
                 self.state_sync.take_chunks(peer.key, Chunks.decode(payload), self._now.monotonic)

@@ -37,6 +37,7 @@ from node.rpc.server import Server
 from node.service import Service
 from node.store import LevelDB, Store
 from p2p.addresses import parse_address
+from p2p.identity import pinned_key
 from p2p.libp2p_shim import quiet_libp2p
 from p2p.libp2p_transport import Libp2pTransport
 from p2p.transport import ListenError
@@ -166,46 +167,54 @@ def _first(group: BaseExceptionGroup[MunimentError]) -> MunimentError:
 
 
 def _find_node_key(home: Home, ledger: Ledger, name: str) -> Path:
-    """Return the file of the node key that the chain knows; StartError if none is of this home.
+    """Return the file of the node key by which the others know this member.
 
-    A member that is not admitted yet starts with its newest key, and follows once it is let in.
+    The own chain may not know yet: of a newcomer, or of a lost key that was replaced by vote while
+    this node could not listen. Then the newest key is tried until the others let it in.
     """
     found = find_keys(home.keys, "node")
     if not found:
         raise StartError(f"{home.key('node')} is missing; restore it from a backup")
+    newest = list(found.values())[-1]
     record = members.get(ledger.state(), name)
     if record is None:
         log.warning("this member is not in the chain yet; waiting to be let in", name=name)
-        return list(found.values())[-1]
+        return newest
     old, stops_at = record["stopping"].get("node", (b"", 0))
-    key = record["node_key"]
-    if key not in found and old in found and ledger.tip.header.height <= stops_at:
-        key = old
-    if key not in found:
-        raise StartError(
-            f"the chain knows {name} by the node key {key.hex()}, which {home.keys} does not hold; "
-            "restore it from a backup, or have it replaced: muniment member new-keys"
-        )
-    return found[key]
+    if record["node_key"] in found:
+        return found[record["node_key"]]
+    if old in found and ledger.tip.header.height <= stops_at:
+        return found[old]
+    log.warning(
+        "the chain, as far as it is known here, has another node key; waiting to be let in",
+        name=name, known=record["node_key"].hex(), here=newest.name,
+    )  # fmt: skip
+    return newest
 
 
 def _find_peers(settings: config.Settings, ledger: Ledger, node_key: bytes, home: Home) -> Peers:
     """Collect the other members; raises StartError on a name or address that is none."""
     known = [record["name"] for record in members.list_all(ledger.state())]
+    pinned: dict[bytes, tuple[str, tuple[str, ...]]] = {}
     for name, addresses in settings.network.peers.items():
-        if name not in known:
+        if name not in known and not all("/p2p/" in address for address in addresses):
             near = difflib.get_close_matches(name, known, 1)
             hint = f"did you mean {near[0]}?" if near else f"members are {', '.join(known)}"
             raise StartError(f"{home.settings}: unknown member network.peers.{name}; {hint}")
         for address in addresses:
             try:
                 parse_address(address)
+                key = pinned_key(address)
+                if key is not None and key != node_key:
+                    pinned[key] = (name, addresses)
             except ValueError as error:
                 raise StartError(
                     f"{name} cannot be dialled at {address!r} ({error}); "
                     f"correct it in network.peers of {home.settings}"
                 ) from error
-    return Peers.from_genesis(ledger.genesis, node_key, settings.network.peers)
+    peers = Peers.from_genesis(ledger.genesis, node_key, settings.network.peers)
+    peers.pinned = pinned
+    return peers
 
 
 def _dialled(peers: Mapping[bytes, tuple[str, ...]]) -> dict[bytes, tuple[str, ...]]:

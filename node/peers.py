@@ -22,6 +22,8 @@ class Peer:
     is_up: bool = False
     status: Status | None = None
     index: int | None = None
+    is_pinned: bool = False
+    """Known from the settings alone: it may help to catch up, and that is all."""
 
     def keeps(self, height: int) -> bool:
         """Whether it said that it holds the block at `height`."""
@@ -32,11 +34,14 @@ class Peer:
 class Peers:
     """All other members, by node key; `overrides` replaces addresses by name.
 
+    `pinned` are node keys, with the member's name and addresses, that are admitted though the state
+    here does not know them: a node that was away for long knows old keys only.
     `stops_at` is the first height after which some replaced node key is no longer admitted.
     """
 
     by_key: dict[bytes, Peer] = field(default_factory=dict)
     overrides: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    pinned: Mapping[bytes, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
     stops_at: int | None = None
 
     @classmethod
@@ -73,12 +78,14 @@ class Peers:
             if height <= stops_at:
                 wanted[old] = place
                 self.stops_at = min(stops_at, self.stops_at or stops_at)
+        pinned = self.pinned.keys() - wanted.keys()
+        wanted |= {key: self.pinned[key] for key in sorted(pinned)}
         gone = [key for key in self.by_key if key not in wanted]
         for key in gone:
             del self.by_key[key]
         for key, (name, addresses) in wanted.items():
             peer = self.by_key.setdefault(key, Peer(name, key, addresses))
-            peer.addresses = addresses
+            peer.addresses, peer.is_pinned = addresses, key in pinned
         return gone
 
     def has_stop(self, height: int) -> bool:
@@ -89,7 +96,7 @@ class Peers:
         """Note each member's index in the set of the current epoch."""
         indices = {v.name: i for i, v in enumerate(validators.validators)}
         for peer in self.by_key.values():
-            peer.index = indices.get(peer.name)
+            peer.index = None if peer.is_pinned else indices.get(peer.name)
 
     def validator_keys(self) -> list[bytes]:
         return [peer.key for peer in self.by_key.values() if peer.index is not None]
@@ -101,6 +108,10 @@ class Peers:
 
     def connected(self) -> list[Peer]:
         return [peer for peer in self.by_key.values() if peer.is_up]
+
+    def members_up(self) -> list[Peer]:
+        """Connected peers that the state knows."""
+        return [peer for peer in self.connected() if not peer.is_pinned]
 
     def ahead_of(self, height: int) -> list[Peer]:
         """Connected peers whose final chain is higher than `height`, highest first."""

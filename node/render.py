@@ -34,6 +34,8 @@ _SENTENCES: dict[Code, str] = {
     Code.LEVEL_TOO_LOW: "the sharing level must be at least {}, as the standard's fields have it",
     Code.CLASS_TOO_LOW: "the data class must be at least {}, as the standard's fields have it",
     Code.RETIRED: "{} is retired",
+    Code.DESTROYED: "version {} is destroyed already",
+    Code.NOT_LATER: "an anchor at {} entries stands already",
     Code.LOCKS_OUT: "this would lock the alliance out: {}",
     Code.NOT_VOTER: "{} has no vote: active members with the validator role have",
     Code.ALREADY_VOTED: "{} has voted on this proposal already",

@@ -360,7 +360,7 @@ class Service:
             if not receipts:
                 lowest = core.ledger.store.results_from()
                 return known | {"reason": f"results below height {lowest} are not kept here"}
-            outcome = receipts[place.index]
+            outcome = of_transactions(receipts, len(full.raws))[place.index]
             return known | {
                 "code": outcome.code,
                 "code_name": name_of(outcome.code),

@@ -44,6 +44,10 @@ CELL_BYTES = 128 << 10
 """Cells are divided further above this size, unless they are one bucket of the trie."""
 MAX_UNDIVIDED = 2_048
 """Very large states have larger cells, at most sixteen times as many as this."""
+HOLD_MS = 60_000
+MAX_HOLD_MS = 6 * 3_600_000
+"""A snapshot that somebody fetches is not replaced until so long after the last part was asked for,
+or after the first one was."""
 SLICE_ROWS = 250
 """Rows copied in one turn, so that a snapshot never holds up consensus."""
 
@@ -116,6 +120,7 @@ class Maker:
         self._view: View | None = None
         self.manifest: Manifest | None = None
         self._slot = 0
+        self._asked_from_ms = self._asked_ms = 0
         self._load()
 
     def _load(self) -> None:
@@ -133,9 +138,13 @@ class Maker:
     def is_working(self) -> bool:
         return self._work is not None
 
-    def begin(self, height: int, root: bytes) -> None:
-        """Start on the state as it is now, which is that after `height`; unless one is made."""
-        if self._work is None and height > self.height:
+    def begin(self, height: int, root: bytes, now_ms: int) -> None:
+        """Start on the state as it is now, which is that after `height`.
+
+        Not while one is made, nor while somebody fetches the one that is there.
+        """
+        is_held = now_ms - self._asked_ms < HOLD_MS and now_ms - self._asked_from_ms < MAX_HOLD_MS
+        if self._work is None and height > self.height and not (self._asked_ms and is_held):
             self._view = self._store.view()
             self._work = self._make(height, root, self._view)
 
@@ -174,6 +183,7 @@ class Maker:
             )
         store.write(store.snapshot_writes(slot, manifest.encode()))
         old, self._slot, self.manifest = self._slot, slot, manifest
+        self._asked_from_ms = self._asked_ms = 0
         yield from delete(store, store.snapshot_keys(old))
 
     def _cut(self, slot: int, path: bytes, limit: int, cells: list[Cell]) -> Iterator[None]:
@@ -191,6 +201,11 @@ class Maker:
         if leaves or not path:
             cells.append(build(path, b"".join(leaves), {}))
             yield
+
+    def hold(self, now_ms: int) -> None:
+        """Somebody fetches the snapshot: it should still be there for the next part."""
+        self._asked_from_ms = self._asked_from_ms or now_ms
+        self._asked_ms = now_ms
 
     def rows(self, first: int) -> tuple[Rows, ...]:
         """Return the rows of cells from number `first` on, as many as fit a piece."""
@@ -253,8 +268,10 @@ def serve_offer(store: Store, maker: Maker, request: SnapshotRequest) -> Snapsho
     return SnapshotOffer(height, maker.manifest.encode(), headers, certificate)
 
 
-def serve_chunks(maker: Maker, request: ChunkRequest) -> Chunks:
+def serve_chunks(maker: Maker, request: ChunkRequest, now_ms: int) -> Chunks:
     """Rows of the own snapshot, if it is the one asked for."""
     manifest = maker.manifest
-    is_held = manifest is not None and manifest.digest == request.manifest
-    return Chunks(request.manifest, request.cell, maker.rows(request.cell) if is_held else ())
+    if manifest is None or manifest.digest != request.manifest:
+        return Chunks(request.manifest, request.cell, ())
+    maker.hold(now_ms)
+    return Chunks(request.manifest, request.cell, maker.rows(request.cell))

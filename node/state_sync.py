@@ -42,6 +42,8 @@ PATIENCE_MS = 3_000
 """How long one peer may take to answer before another is asked."""
 MAX_FAILURES = 8
 """So many useless answers in a row, and another snapshot is tried."""
+RETRY_MS = 200
+"""After a useless answer: what was asked for may be about to come."""
 SWEEP_GAP_MS = 5
 
 
@@ -89,15 +91,27 @@ class StateSync:
         self._asked: tuple[bytes, int] | None = None
         self._tries = self._failures = self._given_up = 0
         self.phase = Phase.IDLE
-        self._is_resuming = ledger.store.sync_manifest() is not None
+        self._is_resuming = self._is_worth_resuming()
+        self._retry_at_ms = 0
         self._swept_ms = 0
         self._sweep: Iterator[None] | None = None
         if not self._is_resuming:
             self._begin_sweep()
 
+    def _is_worth_resuming(self) -> bool:
+        found = self._ledger.store.sync_manifest()
+        if found is None:
+            return False
+        return Manifest.decode(found).height > self._ledger.tip.header.height
+
     def _begin_sweep(self) -> None:
-        """Delete what is not in force: rows of an old state, or of a sync that was given up."""
+        """Delete what is not in force: rows of an old state, or of a sync that was given up.
+
+        First of all the manifest goes: what is deleted in part must not be taken for fetched.
+        """
         store = self._ledger.store
+        if store.sync_manifest() is not None:
+            store.write(Store.sync_writes(None))
         if next(store.staged_keys(), None) is not None:
             self._sweep = delete(store, store.staged_keys())
 
@@ -119,7 +133,9 @@ class StateSync:
         """When `tick` is next due, on the monotonic clock."""
         if self._sweep is not None:
             return self._swept_ms + SWEEP_GAP_MS
-        return self._asked[1] + PATIENCE_MS if self._asked is not None else None
+        if self._asked is not None:
+            return self._asked[1] + PATIENCE_MS
+        return self._retry_at_ms if self.is_active else None
 
     # Deciding
 
@@ -152,14 +168,17 @@ class StateSync:
             if next(self._sweep, self) is self:
                 self._sweep = None
         if self.phase is Phase.CLEARING:
-            if self._sweep is None:
+            if self._sweep is None and self._target is not None and self._target.manifest:
+                # Durable before the first row, and after the last of another sync is gone.
+                manifest = self._target.manifest.encode()
+                self._ledger.store.write(Store.sync_writes(manifest))
                 self._fetch_cells(now_ms)
             return
         if self._asked is not None and now_ms - self._asked[1] >= PATIENCE_MS:
             self._asked = None
             self._tries += 1
             self._fail(now_ms)
-        elif self.is_active and self._asked is None:
+        elif self.is_active and self._asked is None and now_ms >= self._retry_at_ms:
             self._ask(now_ms)
         self.consider(now_ms)
 
@@ -173,13 +192,12 @@ class StateSync:
         self.phase, self._target, self._asked = Phase.IDLE, None, None
 
     def _fail(self, now_ms: int) -> None:
-        """No answer, or none that helps: ask on, in the end for another snapshot."""
+        """No answer, or none that helps: ask on in a moment, in the end for another snapshot."""
         self._failures += 1
+        self._retry_at_ms = now_ms + RETRY_MS
         if self._failures > MAX_FAILURES:
             self._given_up += 1
             self._end()
-        else:
-            self._ask(now_ms)
 
     # Asking
 
@@ -282,8 +300,6 @@ class StateSync:
         if store.sync_manifest() == offer.manifest:
             self._fetch_cells(now_ms)
         else:
-            # Durable before the first row: a crash leaves a sync that is known not to be whole.
-            store.write(Store.sync_writes(offer.manifest))
             self.phase = Phase.CLEARING
             self._begin_sweep()
 

@@ -484,7 +484,7 @@ class Store:
         return self._disk.get(_META + b"sync")
 
     @staticmethod
-    def sync_writes(manifest: bytes) -> list[Write]:
+    def sync_writes(manifest: bytes | None) -> list[Write]:
         return [(_META + b"sync", manifest)]
 
     def synced_cells(self) -> set[int]:

@@ -33,3 +33,20 @@ def key_of(peer_id: ID) -> bytes | None:
     if len(raw) != len(_PREFIX) + KEY_BYTES or not raw.startswith(_PREFIX):
         return None
     return raw[len(_PREFIX) :]
+
+
+def pinned_key(address: str) -> bytes | None:
+    """Return the node key in a multiaddr's trailing `/p2p/ID`, None without one.
+
+    Raises ValueError if the id is not that of an Ed25519 key.
+    """
+    _, pin, text = address.partition("/p2p/")
+    if not pin:
+        return None
+    try:
+        key = key_of(ID.from_base58(text))
+    except ValueError:
+        key = None
+    if key is None:
+        raise ValueError(f"{text!r} is not the peer id of a node")
+    return key

@@ -39,7 +39,7 @@ PATHS = (
     "frame steps",
     "frame snapshot",
     "frame chunks",
-    "state taken from a snapshot",
+    "joined by a snapshot",
     "wrong snapshot served",
     "blocks forgotten",
     "question for certificates",

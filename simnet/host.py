@@ -80,7 +80,7 @@ class WatchedCore(Core):
 
     def _adopt(self) -> None:
         super()._adopt()
-        self.on_fired("state taken from a snapshot")
+        self.on_fired("joined by a snapshot")
 
     def end_turn(self, now: Now) -> None:
         was_forgetful, accusations = self._was_forgetful, self._accusations

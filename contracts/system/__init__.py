@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from contracts.api import Contract
 from contracts.system import (
+    anchors,
     catalogue,
     contracts,
     envelopes,
@@ -20,6 +21,7 @@ from contracts.system import (
 _VERSION_1: Mapping[str, Contract] = {
     contract.name: contract
     for contract in (
+        anchors.CONTRACT,
         catalogue.CONTRACT,
         contracts.CONTRACT,
         envelopes.CONTRACT,

@@ -27,16 +27,21 @@ MAX_TITLE_BYTES = 256
 MAX_KEYWORDS = 16
 MAX_SOURCES = 64
 MAX_ROWS = 1 << 48
+MAX_DESTROYED = 256
+"""Records that one call can name."""
 PAGE = 100
 _HEAD = b"head/"
 _VERSION = b"version/"
 _OWNER = b"owner/"
+_GONE = b"gone/"
 
 
 def _register(ctx: Context, args: Args) -> None:
     dataset, version = args["dataset"], args["version"]
     if not dataset.startswith(ctx.sender + "/"):
         fail(Code.NOT_OWNER, dataset)
+    if args.get("lowered"):
+        ctx.require_second()
     key = dataset.encode("ascii")
     head = ctx.get(_HEAD + key)
     latest, status = head or (0, "active")
@@ -54,6 +59,8 @@ def _register(ctx: Context, args: Args) -> None:
     ctx.put(_HEAD + key, [version, "active"])
     ctx.put(_history_key(ctx.sender, ctx.block.height, key, number), [dataset, version])
     ctx.emit("registered", [dataset, version, args["commitment"]])
+    if args.get("lowered"):
+        ctx.emit("lowered", [dataset, version, args["lowered"]])
 
 
 def _history_key(owner: str, height: int, dataset: bytes, number: bytes) -> bytes:
@@ -111,6 +118,27 @@ def _retire(ctx: Context, args: Args) -> None:
     ctx.emit("retired", [dataset, head[0]])
 
 
+def _destroy(ctx: Context, args: Args) -> None:
+    """The owner says that a version, or some of its records, cannot be read any more."""
+    ctx.require_second()
+    dataset, version = args["dataset"], args["version"]
+    if not dataset.startswith(ctx.sender + "/"):
+        fail(Code.NOT_OWNER, dataset)
+    place = dataset.encode("ascii") + b"/" + checks.number_key(version)
+    record = ctx.get(_VERSION + place)
+    if record is None:
+        fail(Code.NOT_FOUND, dataset)
+    if ctx.get(_GONE + place) is not None:
+        fail(Code.DESTROYED, version)
+    for row in args["rows"]:
+        if row > record[3]["rows"]:
+            fail(Code.NOT_FOUND, row)
+        ctx.put(_GONE + place + b"/" + checks.number_key(row), ctx.block.height)
+    if not args["rows"]:
+        ctx.put(_GONE + place, ctx.block.height)
+    ctx.emit("destroyed", [dataset, version, args["rows"]])
+
+
 def _query_get(state: StateReader, args: Args) -> Value:
     reader = Reader(state, NAME)
     key = args["dataset"].encode("ascii")
@@ -127,6 +155,16 @@ def _record(row: list[Any]) -> dict[str, Value]:
     """A registration as it is shown: its arguments, the owner, height and time (ms UTC)."""
     owner, height, time, args = row
     return {**args, "owner": owner, "height": height, "time": time}
+
+
+def _query_destroyed(state: StateReader, args: Args) -> Value:
+    """What is destroyed of a version: {height: of the whole, or null; rows: above `after`}."""
+    reader = Reader(state, NAME)
+    place = _GONE + args["dataset"].encode("ascii") + b"/" + checks.number_key(args["version"])
+    start = place + b"/" + checks.number_key(args["after"]) if "after" in args else b""
+    found = reader.scan(place + b"/", start, PAGE)
+    rows: list[Value] = [int.from_bytes(key[len(place) + 1 :], "big") for key, _ in found]
+    return {"height": reader.get(place), "rows": rows}
 
 
 def _query_versions(state: StateReader, args: Args) -> Value:
@@ -237,11 +275,30 @@ CONTRACT = Contract(
                 "custody": checks.one_of("own"),
                 "issued": checks.integer(0, 1 << 62),
                 "modified": checks.integer(0, 1 << 62),
+                "lowered": checks.list_of(
+                    checks.record(
+                        {
+                            "field": checks.integer(0, standards.MAX_FIELDS - 1),
+                            "found": checks.integer(2, 4),
+                            "level": checks.integer(1, 3),
+                        }
+                    ),
+                    standards.MAX_FIELDS,
+                ),
             },
-            frozenset(("issued", "modified")),
+            frozenset(("issued", "modified", "lowered")),
             duties=(STEWARD,),
         ),
         "retire": Signature(_retire, _DATASET, duties=(STEWARD,)),
+        "destroy": Signature(
+            _destroy,
+            {
+                **_DATASET,
+                "version": checks.integer(1, 1 << 32),
+                "rows": checks.list_of(checks.integer(1, MAX_ROWS), MAX_DESTROYED),
+            },
+            duties=(STEWARD,),
+        ),
     },
     queries={
         "get": QuerySignature(
@@ -252,6 +309,15 @@ CONTRACT = Contract(
         "versions": QuerySignature(
             _query_versions,
             {**_DATASET, "after": checks.integer(0, 1 << 32)},
+            frozenset(("after",)),
+        ),
+        "destroyed": QuerySignature(
+            _query_destroyed,
+            {
+                **_DATASET,
+                "version": checks.integer(1, 1 << 32),
+                "after": checks.integer(0, MAX_ROWS),
+            },
             frozenset(("after",)),
         ),
         "list": QuerySignature(

@@ -34,7 +34,7 @@ from contracts.codes import Code
 from contracts.receipts import MAX_EVENTS
 from contracts.starlark.thread import MAX_SOURCE_BYTES
 from contracts.state import StateReader
-from contracts.system import contracts, members, membership, schedule
+from contracts.system import contracts, members, membership, packs, schedule
 
 NAME = "governance"
 YES, NO = "yes", "no"
@@ -194,6 +194,7 @@ KINDS: Mapping[str, Kind] = {
         {"version": checks.integer(1, 1 << 16), "height": checks.integer(0, 1 << 53)},
         frozenset(("height",)),
     ),
+    "pack": Kind(packs.activate, packs.ARGUMENTS),
     "rule": Kind(
         _set_rule,
         # The kinds are those of this map, which is not there yet.
@@ -455,6 +456,7 @@ CONTRACT = Contract(
         ),
         "rules": QuerySignature(_query_rules, {}),
         "version": QuerySignature(_query_version, {}),
+        "pack": packs.query(NAME),
     },
     on_boundary=_on_boundary,
     on_due=_on_due,

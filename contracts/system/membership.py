@@ -146,7 +146,7 @@ def _check_place(state: StateReader, record: dict[str, Any]) -> None:
         above = members.get(state, parent)
         if above is None or above["status"] == EXPELLED:
             fail(Code.NOT_FOUND, parent)
-        if TIERS.index(above["tier"]) >= rank:
+        if parent == record["name"] or TIERS.index(above["tier"]) >= rank:
             fail(Code.WRONG_TIER, [record["name"], parent])
     for other in members.list_all(state):
         if other["parent"] == record["name"] and TIERS.index(other["tier"]) <= rank:

@@ -192,15 +192,13 @@ def _train(ctx: Context, args: Args) -> None:
 
 
 def _rotate(ctx: Context, args: Args) -> None:
-    """Replace the signing operator's own key; the old one is good until `stops_at`."""
+    """Replace the signing operator's own key; the old one stays good for `grace` heights."""
     if ctx.operator is None or ctx.operator.name == NODE:
         fail(Code.BAD_ARGUMENT, "an operator replaces its own key")
     name = ctx.operator.name
     record = _require(ctx, name)
     _check_proof(ctx, name, args)
-    stops_at = args.get("stops_at", ctx.block.height)
-    if not ctx.block.height <= stops_at <= ctx.block.height + members.MAX_STOP_HEIGHTS:
-        fail(Code.BAD_ARGUMENT, "stops_at: must be from this height to 100000 heights later")
+    stops_at = ctx.block.height + args.get("grace", 0)
     members.claim_key(ctx, args["key"], f"{ctx.sender}/{name}", PURPOSE)
     _write(ctx, {**record, "key": args["key"], "stopping": [record["key"], stops_at]})
     ctx.emit("key-replaced", [ctx.sender, name, args["key"], stops_at])
@@ -341,7 +339,7 @@ CONTRACT = Contract(
         "revoke": Signature(_revoke, _NAME, duties=(ADMIN,)),
         "train": Signature(_train, {**_NAME, **_TERMS}, duties=(ADMIN,)),
         "rotate": Signature(
-            _rotate, {**_KEY, "stops_at": checks.integer(0, 1 << 53)}, frozenset(("stops_at",)),
+            _rotate, {**_KEY, "grace": members.GRACE}, frozenset(("grace",)),
             duties=_ALL,
         ),
         "prepare": Signature(

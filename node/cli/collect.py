@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from getpass import getuser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,9 +47,10 @@ def source_add(name: str, values: tuple[str, ...], home: Path) -> None:
     """Declare the source NAME; its declaration is sources/NAME.toml in the home, to be edited.
 
     Lists are written with commas, and columns.FIELD=COLUMN and dates.FIELD=dmy set tables. Keys:
-    kind (file, folder, sql, http), standard, title, dataset, mode (snapshot, incremental), key,
-    path, pattern, format, sheet, records, url, url_file, header_file, next, page, first, table,
-    order, stamp, ignore, keywords, frequency, fresh_field, fresh_days, schedule, watch.
+    kind (file, folder, sql, http, inbox), standard, title, dataset, key,
+    mode (snapshot, incremental), path, pattern, format, sheet, records, url, url_file,
+    header_file, next, page, first, table, order, stamp, ignore, keywords, frequency, fresh_field,
+    fresh_days, schedule, watch.
     """
     from node.data import source as sources
 
@@ -135,11 +137,12 @@ def schedule(home: Path, passphrase_file: Path | None, poll: float) -> None:
     """Run sources by their schedules, and watched ones when their files change, until stopped."""
     from node.data.schedule import Scheduler
 
-    chain, master = _chain(home, passphrase_file)
+    chain, master = chain_of(home, passphrase_file)
     Scheduler(Home(home), chain, master, poll, lambda line: click.echo(line)).serve()
 
 
-def _chain(home: Path, passphrase_file: Path | None) -> tuple[Chain, bytes]:
+def chain_of(home: Path, passphrase_file: Path | None) -> tuple[Chain, bytes]:
+    """Return what runs ask of the node, and the vault's master key."""
     import config
     from node.data.collect import Chain
     from node.keys import load_key
@@ -167,7 +170,7 @@ def collector(home: Path, name: str, passphrase_file: Path | None) -> Collector:
     from node.data.collect import Collector
 
     declared = sources.load(Home(home).sources, name)
-    chain, master = _chain(home, passphrase_file)
+    chain, master = chain_of(home, passphrase_file)
     return Collector(Home(home), declared, chain, master)
 
 
@@ -187,7 +190,10 @@ def quarantine_list(
     name: str, home: Path, passphrase_file: Path | None, limit: int, plain: bool, as_json: bool
 ) -> None:
     """List what was refused of SOURCE: record, field, reason."""
-    found = collector(home, name, passphrase_file).quarantine
+    run = collector(home, name, passphrase_file)
+    found = run.quarantine
+    if plain:
+        run.note_access(getuser(), "quarantine list --plain")
     rows, total = [], 0
     for each in found:
         total += 1
@@ -238,3 +244,16 @@ def release(name: str, home: Path, passphrase_file: Path | None, as_json: bool) 
         raise Refused(f"no correction waits in the quarantine of {name}")
     data = asdict(found.run())
     show(data, as_json, lambda d: pairs(_lines(d)))
+
+
+@quarantine.command()
+@click.argument("name", metavar="SOURCE")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@home_option
+@passphrase_option
+def clear(name: str, yes: bool, home: Path, passphrase_file: Path | None) -> None:
+    """Destroy what was refused of SOURCE, and the corrections, for good."""
+    found = collector(home, name, passphrase_file).quarantine
+    if not yes:
+        click.confirm(f"Destroy the refused records of {name}?", abort=True, err=True)
+    click.echo(f"{found.clear()} refused records are destroyed")

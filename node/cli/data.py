@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +24,16 @@ from node.cli.common import (
     table,
     where,
 )
+from node.cli.lookup import (
+    destroy,
+    diff,
+    export,
+    preview,
+    quality,
+    retire,
+    search,
+    versions,
+)
 from node.home import Home
 
 _Row = list[str | None]
@@ -33,6 +42,10 @@ _Row = list[str | None]
 @click.group()
 def dataset() -> None:
     """Register and look up datasets."""
+
+
+for _command in (search, versions, export, quality, preview, diff, retire, destroy):
+    dataset.add_command(_command)
 
 
 @dataset.command()
@@ -69,6 +82,7 @@ def register(
     from node.data import standard as standards
     from node.data import table as tables
     from node.data import vault
+    from node.data.keyring import Keyring
     from node.keys import load_key
     from node.network import load_genesis
 
@@ -85,8 +99,8 @@ def register(
         )
     version = 1 if known is None else known["latest"] + 1
     folder = vault.folder_of(place.vault, name, version)
-    if folder.exists():
-        shutil.rmtree(folder)  # committed before, never registered: its run did not end
+    keyring = Keyring(place.vault, load_key(place.key("vault"), "vault", passphrase))
+    vault.erase(place.vault, name, version, keyring)  # what a run that did not end left
     head = vault.write(
         folder,
         load_genesis(place.genesis).genesis.chain_id,
@@ -94,7 +108,7 @@ def register(
         version,
         content,
         ([row[i] for i in order] for row in _progress(file, tables.rows(file, shape))),
-        load_key(place.key("vault"), "vault", passphrase),
+        keyring,
     )
     least, data_class = standards.grade(content)
     args: dict[str, Any] = {
@@ -122,7 +136,7 @@ def register(
     try:
         state = submit(place, passphrase, "catalogue", "register", args)
     except Failed:  # for good; anything else may yet become final
-        shutil.rmtree(folder, ignore_errors=True)
+        vault.erase(place.vault, name, version, keyring)
         raise
     data = {
         "dataset": name,

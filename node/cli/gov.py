@@ -36,6 +36,7 @@ KIND and its arguments:
   deploy      name=NAME source=@FILE.star [title=TEXT]   (also upgrade)
   retire      name=CONTRACT
   version     version=N [height=N]
+  pack        name=classification version=N digest=hex:DIGEST
 """
 _number = click.argument("number", metavar="ID", type=click.IntRange(1))
 _vote_option = click.option("--vote", is_flag=True, help="Vote yes on it at once.")

@@ -176,7 +176,6 @@ def rotate(
     key_passphrase = passphrase_for(place, passphrase_file)
     name = config.load(place.settings).node.name
     with connect(home) as client:
-        height = client.call("status")["height"]
         record = client.call("state.query", contract="members", method="get", args={"name": name})
     if record is None:
         raise Refused(f"{name} is not a member yet")
@@ -187,7 +186,7 @@ def rotate(
     args: dict[str, Any] = {"purpose": purpose, "key": newest.public_key}
     args["proof"] = _proof(name, purpose, newest)
     if purpose != "voting":
-        args["stops_at"] = height + grace
+        args["grace"] = grace
     passphrase = passphrase_for(place, passphrase_file, operator) if operator else key_passphrase
     state = submit(place, passphrase, "members", "rotate", args, operator)
     stops_at = next(data[3] for _, event, data in state["events"] if event == "key-replaced")

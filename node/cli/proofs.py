@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from getpass import getuser
 from pathlib import Path
 from typing import Any
 
@@ -266,11 +267,16 @@ def prove_record(
              --txid TXID --home tax -o record.proof
     """
     from node.data import disclosure, vault
+    from node.data.access import AccessLog
+    from node.data.keyring import Keyring
     from node.keys import load_key
 
     place = Home(home)
     master = load_key(place.key("vault"), "vault", passphrase_for(place, passphrase_file))
-    found = vault.Version(vault.folder_of(place.vault, name, version), master)
+    found = vault.Version(vault.folder_of(place.vault, name, version), Keyring(place.vault, master))
+    shown = ", ".join(sorted(set(fields)))
+    log = AccessLog(place.vault, master)
+    log.note(getuser(), name, version, (row, row), f"proof of: {shown}")
     data = disclosure.prove(
         found.head, found.standard, found.record(row), fields, _fetch_receipt(home, txid)
     )

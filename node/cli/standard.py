@@ -10,6 +10,7 @@ import click
 
 from node.cli.common import (
     Refused,
+    acting_option,
     connect,
     home_option,
     json_option,
@@ -166,10 +167,12 @@ def _find(name: str, home: Path | None) -> dict[str, Any]:
 @click.option("--next", "as_next", is_flag=True, help="As the next version, whatever FILE says.")
 @home_option
 @passphrase_option
+@acting_option
 @json_option
 def publish(
-    file: Path, as_next: bool, home: Path, passphrase_file: Path | None, as_json: bool
-) -> None:
+    file: Path, as_next: bool, home: Path, passphrase_file: Path | None, operator: str | None,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Publish the standard in FILE (JSON) on the chain.
 
     \b
@@ -182,8 +185,8 @@ def publish(
     content = standards.load(file)
     if as_next:
         content["version"] = _next_version(home, content)
-    passphrase = passphrase_for(place, passphrase_file)
-    state = submit(place, passphrase, "standards", "publish", content)
+    passphrase = passphrase_for(place, passphrase_file, operator)
+    state = submit(place, passphrase, "standards", "publish", content, operator)
     data = {"id": content["id"], "version": content["version"], **where(state)}
     show(data, as_json, lambda d: pairs(list(d.items())))
 

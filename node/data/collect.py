@@ -10,25 +10,29 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from consensus.codec import Value, expect_list
 from node.data import vault
+from node.data.access import AccessLog
 from node.data.commitment import Field
-from node.data.findings import Decisions, Finding
+from node.data.findings import Decisions, Detectors, Finding
+from node.data.inbox import Inbox
 from node.data.index import Index, compare
+from node.data.keyring import Keyring
 from node.data.quarantine import Quarantine, Refused
 from node.data.register import Report, registration
-from node.data.sealing import Log, Sealer, fresh_key, load_key
-from node.data.source import Source, match_columns
-from node.data.worker import Limits, Worker
+from node.data.sealing import Log, Sealer, destroy_file, fresh_key, load_key
+from node.data.source import Source, format_of, match_columns
+from node.data.worker import Limits, Worker, descriptor_path
 from node.errors import MunimentError
 from node.home import Home
 
@@ -88,6 +92,8 @@ class Collector:
         self._run = self._folder / "run"
         self._dataset = f"{chain.member}/{source.dataset or source.name}"
         self._state = Sealer(master)
+        self._keyring = Keyring(home.vault, master)
+        self._inbox = Inbox(home, master)
         self.decisions = Decisions(home, source.name, master)
         self.quarantine = Quarantine(
             home.path / "quarantine" / source.name, master, keeps=self._merges
@@ -128,9 +134,19 @@ class Collector:
         body: dict[str, Any] = found["standard"]
         return body
 
+    def note_access(self, operator: str, purpose: str) -> None:
+        """Enter into the access log that refused records are shown; they have no version yet."""
+        log = AccessLog(self._home.vault, self._master)
+        log.note(operator, self._dataset, 0, (0, 0), purpose)
+
     def field_names(self) -> list[str]:
         """Return the names of the standard's fields."""
         return _names(self._find_standard())
+
+    @cached_property
+    def detectors(self) -> Detectors:
+        """What this run grades by. Raises RulesError."""
+        return Detectors.of(self._home, self._chain.query, self._master)
 
     # Fetch
 
@@ -164,7 +180,10 @@ class Collector:
                 "columns": self._columns(standard),
                 "validators": {} if resumed else self._validators(state),
             }
-            with Worker("read", args, Limits()) as worker:
+            with (
+                self._given(source) as descriptors,
+                Worker("read", args, Limits(), descriptors) as worker,
+            ):
                 for frame in worker.frames():
                     match frame:
                         case ["unchanged"]:
@@ -180,6 +199,18 @@ class Collector:
         done = {"cursor": cursor, "validators": validators, "files": items}
         sealer.write(self._run / "fetched", "fetched", done)
         return True
+
+    @contextmanager
+    def _given(self, source: dict[str, Any]) -> Iterator[tuple[int, ...]]:
+        """Open an upload for the worker, which reads it from memory."""
+        if source["kind"] != "inbox":
+            yield ()
+            return
+        upload = self._inbox.find(source["path"])
+        with self._inbox.opened(upload) as descriptor:
+            source |= {"kind": "file", "path": descriptor_path(descriptor)}
+            source["format"] = self._source.format or format_of(upload.name)
+            yield (descriptor,)
 
     def _validators(self, state: dict[str, Any]) -> dict[str, Any]:
         """Conditional only while what they stand for is the registered version."""
@@ -208,13 +239,19 @@ class Collector:
 
     def _items(self, state: dict[str, Any]) -> list[dict[str, Any]] | None:
         """What is to be read, one after the other; None if no file is new."""
+        if self._source.kind == "inbox":
+            uploads = self._inbox.accepted(self._source.name)
+            found: list[dict[str, Any]] = [
+                {"kind": "inbox", "path": upload.id} for upload in uploads
+            ]
+            return found or ([] if self.quarantine.has_corrections() else None)
         if self._source.kind not in ("file", "folder"):
             return [{}]
         known = {each["path"]: each["digest"] for each in state["files"]}
         waiting = self.quarantine.has_corrections()
         if waiting and not self._merges:
             known = {}  # corrected records are shown again by reading all of them again
-        found: list[dict[str, Any]] = []
+        found = []
         for path in self._paths():
             digest = _digest(path)
             if known.get(str(path)) != digest:
@@ -248,13 +285,18 @@ class Collector:
         if known is not None and known["status"] != "active":
             raise CollectError(f"{self._dataset} is retired")
         folder = vault.folder_of(self._home.vault, self._dataset, version)
-        shutil.rmtree(folder, ignore_errors=True)  # committed before, never registered
+        self._discard(version)  # committed before, never registered
         names = _names(standard)
         key = [names.index(name) for name in self._source.key if name in names]
         if len(key) != len(self._source.key):
             raise CollectError(f"the key of {self._source.name} names no field of the standard")
         before = self._open_version(version - 1)
         merge = self._merges and before is not None
+        if self._merges and before is None and version > 1:
+            raise CollectError(
+                f"version {version - 1} of {self._dataset} is not in the vault: run once with "
+                'mode = "snapshot"'
+            )
         if merge and before is not None and before.head.standard != vault.digest_of(standard):
             raise CollectError(
                 f'the standard of {self._dataset} has changed: run once with mode = "snapshot"'
@@ -266,18 +308,22 @@ class Collector:
             if merge and before is not None:
                 rows = _merged(rows, before, index)
             head = vault.write(
-                folder, self._chain.chain_id, self._dataset, version, standard, rows, self._master
+                folder, self._chain.chain_id, self._dataset, version, standard, rows, self._keyring
             )
             index.complete()
             changes = self._changes(index, before, key)
         finally:
             index.close()
         if before is not None and before.head.standard == head.standard and not any(changes):
-            discard(folder)
+            self._discard(version)
             return False
-        report = Report.build(tally.report, tally.findings, tally.refused, tally.repeated)
+        rules = self.detectors.rules
+        report = Report.build(
+            tally.report, tally.findings, tally.refused, tally.repeated, rules.title
+        )
+        decided = self.decisions.levels()
         args = registration(
-            head, standard, self._source, report, self.decisions.levels(), _size(folder), known
+            head, standard, self._source, report, decided, _size(folder), known, rules
         )
         ready = {"args": args, "changes": list(changes), "refused": tally.refused}
         report.save(folder / "report")
@@ -286,11 +332,17 @@ class Collector:
 
     @property
     def _merges(self) -> bool:
-        return self._source.mode == "incremental" or self._source.kind == "folder"
+        return self._source.mode == "incremental" or self._source.kind in ("folder", "inbox")
 
     def _open_version(self, version: int) -> vault.Version | None:
         folder = vault.folder_of(self._home.vault, self._dataset, version)
-        return vault.Version(folder, self._master) if folder.exists() else None
+        return vault.Version(folder, self._keyring) if folder.exists() else None
+
+    def _discard(self, version: int) -> None:
+        """Remove a version that was never registered, with what stands beside it."""
+        vault.erase(self._home.vault, self._dataset, version, self._keyring)
+        folder = vault.folder_of(self._home.vault, self._dataset, version)
+        shutil.rmtree(index_folder(folder), ignore_errors=True)
 
     def _changes(
         self, index: Index, before: vault.Version | None, key: list[int]
@@ -410,6 +462,7 @@ class Collector:
             "fresh": fresh,
             "backwards": self._merges,
             "today": datetime.now(UTC).date().isoformat(),
+            **self.detectors.args(),
         }
 
     # Register
@@ -479,31 +532,30 @@ class Collector:
         assert isinstance(fetched, dict)
         known = {each["path"]: each for each in self._read_state()["files"]}
         known |= {each["path"]: each for each in fetched["files"] if "path" in each}  # type: ignore
+        if self._source.kind == "inbox":
+            self._remove_uploads(known)
+            known = {}
         kept: Any = {**fetched, "files": list(known.values())}
         self._state.write(self._folder / "state", f"state {self._source.name}", kept)
         self._destroy_run()
+
+    def _remove_uploads(self, ids: Collection[str]) -> None:
+        """What is registered by now need not stay in the inbox."""
+        for upload in self._inbox.accepted(self._source.name):
+            if upload.id in ids:
+                self._inbox.remove(upload.id)
 
     def _destroy_run(self) -> None:
         """The key goes first: what a crash leaves after it cannot be read."""
         key = self._run / "key"
         if key.exists():
-            destroy(key)
+            destroy_file(key)
         shutil.rmtree(self._run, ignore_errors=True)
 
     def _unchanged(self) -> Outcome:
         known = self._chain.query("catalogue", "get", {"dataset": self._dataset})
         latest = 0 if known is None else known["latest"]
         return Outcome("unchanged", self._dataset, latest, 0 if known is None else known["rows"])
-
-
-def destroy(path: Path) -> None:
-    """Overwrite a small file before it is unlinked."""
-    with path.open("r+b") as file:
-        size = os.fstat(file.fileno()).st_size
-        file.write(bytes(size))
-        file.flush()
-        os.fsync(file.fileno())
-    path.unlink()
 
 
 def index_folder(version_folder: Path) -> Path:
@@ -521,12 +573,6 @@ def open_index(home: Home, version: vault.Version, master: bytes, key: list[int]
             index.add(values)
         index.complete()
     return index
-
-
-def discard(folder: Path) -> None:
-    """Remove a version that was never registered, with what stands beside it."""
-    shutil.rmtree(folder, ignore_errors=True)
-    shutil.rmtree(index_folder(folder), ignore_errors=True)
 
 
 def _merged(

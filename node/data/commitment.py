@@ -21,7 +21,10 @@ SALT_BYTES = 16
 MAX_FIELDS = 1_024
 Field = str | None
 _NULL = encode(None)
+_HEADS = [encode("x" * size)[: -size or None] for size in range(256)]
+"""CBOR heads of short texts, by their bytes."""
 _INDICES = [index.to_bytes(2, "big") for index in range(MAX_FIELDS + 1)]
+_SALTS = range(0, SALT_BYTES * MAX_FIELDS, SALT_BYTES)
 
 
 def encode_field(value: Field) -> bytes:
@@ -30,11 +33,7 @@ def encode_field(value: Field) -> bytes:
         return _NULL
     data = value.encode()
     size = len(data)
-    if size < 24:
-        return bytes((0x60 + size,)) + data
-    if size < 256:
-        return bytes((0x78, size)) + data
-    return encode(value)
+    return _HEADS[size] + data if size < 256 else encode(value)
 
 
 def leaf(salt: bytes, index: int, encoded: bytes) -> bytes:
@@ -54,6 +53,28 @@ def leaves(seed: bytes, values: Sequence[Field]) -> list[bytes]:
         ).digest()
         for i, value in enumerate(values)
     ]
+
+
+def commit(seed: bytes, values: Sequence[Field]) -> tuple[bytes, bytes]:
+    """Return the hash of a record, and the CBOR of [seed, values] that was made on the way."""
+    salts = shake_256(seed).digest(SALT_BYTES * len(values))
+    encoded = [encode_field(value) for value in values]
+    hashes = b"".join(
+        [
+            sha256(b"\x10" + salts[at : at + 16] + index + data).digest()
+            for at, index, data in zip(_SALTS, _INDICES, encoded, strict=False)
+        ]
+    )
+    record = sha256(b"\x11" + _INDICES[len(encoded)] + hashes).digest()
+    body = b"\x82\x58\x20" + seed + array_head(len(encoded)) + b"".join(encoded)
+    return record, body
+
+
+def array_head(count: int) -> bytes:
+    """Return the CBOR head of an array of `count` items."""
+    if count < 24:
+        return bytes((0x80 + count,))
+    return bytes((0x98, count)) if count < 256 else b"\x99" + count.to_bytes(2, "big")
 
 
 def salt_of(seed: bytes, index: int) -> bytes:

@@ -7,6 +7,7 @@ Annex B (Luhn), ISO 13616 (IBAN), ITU-T E.164 and the Chinese numbering plan.
 from __future__ import annotations
 
 from datetime import date
+from ipaddress import IPv6Address
 
 FIRST_YEAR, LAST_YEAR = 1900, 2100
 _WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
@@ -124,17 +125,44 @@ def is_ipv4(text: str) -> bool:
     )
 
 
+def is_ip(text: str) -> bool:
+    """An IPv4 address in four numbers, or an IPv6 address (RFC 4291)."""
+    if ":" not in text:
+        return is_ipv4(text)
+    try:
+        return IPv6Address(text).packed[:15] != bytes(15)
+    except ValueError:
+        return False
+
+
+def is_organisation_code(text: str) -> bool:
+    """Nine characters with the check of GB 11714."""
+    if len(text) != 9 or not text.isascii() or not text[:8].isalnum():
+        return False
+    values = [int(char, 36) for char in text[:8].upper()]
+    check = 11 - sum(map(int.__mul__, (3, 7, 9, 10, 5, 8, 4, 2), values)) % 11
+    return text[8].upper() == {10: "X", 11: "0"}.get(check, str(check))
+
+
 def is_tax_number(text: str) -> bool:
-    """A tax or social security number of a country whose check python-stdnum knows."""
+    """A taxpayer's number of before 2015 (division and organisation code), or one of a country
+
+    whose check python-stdnum knows: DE, ES, FR, IT, US.
+    """
+    if len(text) == 15 and text[:2] in _PROVINCES and text[:6].isdigit():
+        return is_organisation_code(text[6:])
     from stdnum.de import idnr
+    from stdnum.es import dni
     from stdnum.fr import nir
+    from stdnum.it import codicefiscale
     from stdnum.us import ssn
 
-    return any(module.is_valid(text) for module in (ssn, idnr, nir))
+    return any(module.is_valid(text) for module in (ssn, idnr, nir, dni, codicefiscale))
 
 
 CHECKS = {
     "resident-id": is_resident_id,
+    "residence-permit": is_residence_permit,
     "credit-code": is_credit_code,
     "bank-card": is_bank_card,
     "iban": is_iban,

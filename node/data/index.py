@@ -53,6 +53,16 @@ class Index:
         index.close()
         return None
 
+    @classmethod
+    def known_key(cls, folder: Path, master: bytes, dataset: str) -> tuple[int, ...] | None:
+        """Return by which fields the complete index in `folder` was made, if there is one."""
+        if not folder.exists():
+            return None
+        index = cls(folder, master, dataset, ())
+        spec = index._database.get(_MARK)
+        index._database.close()
+        return None if spec is None else tuple(int(p) for p in spec.decode().split(",") if p)
+
     def complete(self) -> None:
         """Note that every record of the version is in."""
         self._flush()

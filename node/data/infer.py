@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from consensus.codec import Value
-from node.data.findings import Finding
+from node.data.findings import Detectors, Finding
+from node.data.rules import shipped
+from node.data.source import format_of
 from node.data.standard import Guess, draft
 from node.data.types import BY_ENTITY, TYPES
-from node.data.worker import Limits, Worker, WorkerError
+from node.data.worker import Limits, Worker, WorkerError, descriptor_path
 
 _LIMITS = Limits(cpu_s=300, silence_s=120.0)
 
@@ -23,12 +25,18 @@ class Profile:
     findings: tuple[Finding, ...]
 
 
-def profile(sample: Path) -> Profile:
+def profile(
+    sample: Path, detectors: Detectors | None = None, descriptor: int | None = None
+) -> Profile:
     """Look at the first records of a file. Raises WorkerError or what the reader refused."""
+    detectors = detectors or Detectors(shipped())
     source: dict[str, Value] = {"kind": "file", "path": str(sample)}
+    if descriptor is not None:
+        source |= {"path": descriptor_path(descriptor), "format": format_of(sample.name)}
+    given = () if descriptor is None else (descriptor,)
     findings: list[Finding] = []
     guesses: list[Guess] = []
-    with Worker("profile", {"source": source}, _LIMITS) as worker:
+    with Worker("profile", {"source": source, **detectors.args()}, _LIMITS, given) as worker:
         for frame in worker.frames():
             match frame:
                 case ["finding", str(), str(), int(), int(), str()]:

@@ -1,23 +1,12 @@
-"""Words that detectors go by: surnames, column names, divisions; and the rules that raise grades.
-
-They stand in one versioned pack, `tables/rules.json`.
-"""
+"""Words that detectors go by: surnames, column names, divisions."""
 
 from __future__ import annotations
 
 import json
 from functools import lru_cache
 from importlib.resources import files
-from typing import Any
 
-
-@lru_cache(maxsize=1)
-def pack() -> dict[str, Any]:
-    """Return the pack of rules and words, with its version."""
-    path = files("node.data") / "tables" / "rules.json"
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found
-
+from node.data.rules import pack
 
 SURNAMES = frozenset(pack()["surnames"])
 DOUBLE_SURNAMES = frozenset(pack()["double_surnames"])

@@ -7,6 +7,7 @@ read, refused records stay here until they are corrected.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from typing import Any
 
 from consensus.codec import Value, encode, expect_list
 from node.data.commitment import Field
-from node.data.sealing import Log, Sealer, derive, fresh_key, load_key
+from node.data.sealing import Log, Sealer, derive, destroy_file, fresh_key, load_key
 from node.errors import MunimentError
 
 LOT = 256
@@ -108,6 +109,15 @@ class Quarantine:
         known = self._corrections()
         known[self.digest(record.values)] = [fixed, False]
         self._open().write(self._folder / "corrections", "corrections", known)
+
+    def clear(self) -> int:
+        """Destroy every refused record and correction; returns how many waited."""
+        waited = sum(1 for _ in self)
+        if (self._folder / "key").exists():
+            destroy_file(self._folder / "key")
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._sealer = self._known = None
+        return waited
 
     @contextmanager
     def fresh(self) -> Iterator[Refusals]:

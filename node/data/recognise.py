@@ -8,6 +8,7 @@ a match is looked at instead. Whoever imports this runs in a worker.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -21,8 +22,8 @@ from node.data.lexicon import (
     SURNAMES,
     divisions,
     is_han,
-    pack,
 )
+from node.data.rules import pack
 
 MAX_RUN = 256
 MAX_BEFORE_STREET = 40
@@ -54,7 +55,7 @@ def _is_phone_abroad(text: str) -> bool:
 
 
 def _is_ip(text: str) -> bool:
-    return identifiers.is_ipv4(text) and text not in ("0.0.0.0", "127.0.0.1")
+    return identifiers.is_ip(text) and text not in ("0.0.0.0", "127.0.0.1")
 
 
 def _is_ssn(text: str) -> bool:
@@ -80,6 +81,9 @@ _KINDS: tuple[tuple[str, str, Callable[[str], bool], float], ...] = (
     ("PHONE_NUMBER", r"\(?\d{2,3}\)?(?:[ -]\d{2,4}){2,4}", _is_phone_abroad, 0.4),
     ("IP_ADDRESS", r"\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}", _is_ip, 0.9),
     ("MAC_ADDRESS", r"[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}", _is_any, 0.95),
+    ("IP_ADDRESS", r"(?:[0-9A-Fa-f]{1,4}:){2,7}(?::?[0-9A-Fa-f]{1,4}){1,6}", _is_ip, 0.9),
+    ("TAX_NUMBER", r"[A-Z]{6}\d{2}[A-EHLMPRST]\d{2}[A-Z]\d{3}[A-Z]",
+     identifiers.is_tax_number, 1.0),
     ("COORDINATES", r"-?\d{1,3}\.\d{4,10} ?[,，] ?-?\d{1,3}\.\d{4,10}", _is_any, 0.8),
     ("IBAN_CODE", r"[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?",
      identifiers.is_iban, 1.0),
@@ -87,8 +91,15 @@ _KINDS: tuple[tuple[str, str, Callable[[str], bool], float], ...] = (
      lambda text: any(map(str.isdigit, text)), 0.95),
     ("CN_PASSPORT", r"(?:[EGDSP]\d|E[A-HJ-NP-Z])\d{7}", _is_any, 0.5),
     ("CN_TRAVEL_PERMIT", r"[CHM]\d{8}(?:\d{2})?|[CW][A-HJ-NP-Z]\d{7}", _is_any, 0.5),
+    ("TAX_NUMBER", r"\d{8}[A-HJ-NP-TV-Z]|\d{11}", identifiers.is_tax_number, 0.5),
+    ("US_DRIVER_LICENSE", r"\d{9}", _is_any, 0.4),
 )  # fmt: skip
-_WHOLE = [(name, re2.compile(f"^(?:{p})$"), fits, score) for name, p, fits, score in _KINDS]
+MAX_WHOLE = 64
+_WHOLE = [
+    # On so short a text backtracking is bounded, and quicker than a call of RE2.
+    (name, re.compile(p, re.ASCII).fullmatch, fits, score)
+    for name, p, fits, score in _KINDS
+]
 _LONG_ID = r"\d{14,}[0-9Xx]?"
 _OPTIONS = re2.Options()
 _OPTIONS.max_mem = 64 << 20
@@ -110,6 +121,16 @@ _AMERICAN = re2.compile(
     r"(?:St|Street|Ave|Avenue|Rd|Road|Blvd|Lane|Ln|Dr|Drive|Court|Ct|Way|Place|Pl|Square|Building)\b"
     r"\.?(?:,? (?:[A-Z][A-Za-z]+ ?){1,4},? [A-Z]{2} \d{5})?"
 )
+_CUES = (" is ", "Mr", "Ms", "Dr", "mr", "ms", "dr", "iss ", " lives", "call", "ear ", "igned",
+         "ient ", "cant ", "nant ", "ontact", "ame ", "ame:")  # fmt: skip
+"""Parts of what `_ENGLISH_NAME` needs: looking for these first is cheaper."""
+_NAME = r"([A-ZÀ-Þ][a-zß-ſ]+(?:[ -][A-ZÀ-Þ][A-Za-zÀ-ſ]*\.?){0,3})"
+_ENGLISH_NAME = re2.compile(
+    rf"\b(?:[Mm]rs?|[Mm]s|[Mm]iss|[Dd]r|[Pp]rof)\.? {_NAME}"
+    r"|\b(?:[Nn]ame is|[Nn]ame:|called|calls? me|[Dd]ear|[Ss]igned|[Pp]atient|[Aa]pplicant|"
+    rf"[Tt]enant|[Ee]mployee|[Cc]ontact person|under the name of):? {_NAME}"
+    rf"|{_NAME} (?:lives (?:at|on|in)|was born|is a \d+ year)"
+)
 _OLD = 0.65
 UNSURE = 0.5
 """At this score and below, a word before the match must say what it is."""
@@ -122,8 +143,12 @@ def whole(text: str) -> tuple[str, float] | None:
     """Return what kind of identifier the whole text is, if any."""
     if len(text) > 12 and text[:-1].isdigit() and text.isascii():
         return _number(text)
-    for name, pattern, fits, score in _WHOLE:
-        if pattern.match(text) and fits(text):
+    if len(text) == 11 and text[0] == "1" and text[1] in "3456789" and text.isdigit():
+        return "PHONE_NUMBER", 0.9
+    if len(text) > MAX_WHOLE:
+        return ("EMAIL_ADDRESS", 1.0) if "@" in text and _EMAIL.fullmatch(text) else None
+    for name, matches, fits, score in _WHOLE:
+        if matches(text) and fits(text):
             return name, score
     if "@" in text and _EMAIL.fullmatch(text):
         return "EMAIL_ADDRESS", 1.0
@@ -132,6 +157,8 @@ def whole(text: str) -> tuple[str, float] | None:
 
 def _number(text: str) -> tuple[str, float] | None:
     """What a long number is, which may end with a letter: the common case, without patterns."""
+    if identifiers.is_residence_permit(text):
+        return "CN_RESIDENCE_PERMIT", 1.0
     if identifiers.is_resident_id(text):
         return "CN_RESIDENT_ID", 1.0 if len(text) == 18 else _OLD
     if identifiers.is_credit_code(text):
@@ -140,6 +167,8 @@ def _number(text: str) -> tuple[str, float] | None:
         return "PHONE_NUMBER", 0.9
     if identifiers.is_bank_card(text):
         return "CREDIT_CARD", 0.9
+    if len(text) == 15 and identifiers.is_tax_number(text):
+        return "TAX_NUMBER", UNSURE
     return None
 
 
@@ -156,6 +185,8 @@ class AnalyzerEngine:
                 RecognizerResult("EMAIL_ADDRESS", m.start(), m.end(), 1.0)
                 for m in _EMAIL.finditer(text)
             ]
+        if any(cue in text for cue in _CUES):
+            found += _english(text)
         if not text.isascii():
             found += _chinese(text)
         else:
@@ -221,6 +252,13 @@ def _inside(run: str, offset: int) -> Iterator[RecognizerResult]:
                 yield RecognizerResult("PHONE_NUMBER", offset + place, offset + place + 11, 0.8)
         else:
             place += 1
+
+
+def _english(text: str) -> Iterator[RecognizerResult]:
+    """Names after a title or a word that announces one; without those, only a dictionary helps."""
+    for match in _ENGLISH_NAME.finditer(text):
+        group = 1 if match.start(1) >= 0 else 2 if match.start(2) >= 0 else 3
+        yield RecognizerResult("PERSON", match.start(group), match.end(group), 0.6)
 
 
 def _chinese(text: str) -> Iterator[RecognizerResult]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from consensus.codec import Value, decode, encode
 from contracts.system.standards import CLASSES
 from node.data import vault
 from node.data.findings import Finding
-from node.data.lexicon import pack
+from node.data.rules import Rules
 from node.data.source import Source
 from node.data.standard import grade
 from node.home import atomic_write
@@ -28,7 +28,10 @@ _FORMATS = {
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A version's quality, kept with it: names and counts, never values."""
+    """A version's quality, kept with it: names and counts, never values.
+
+    `rules` names the pack that the findings go by.
+    """
 
     quality: dict[str, int]
     read: int
@@ -37,10 +40,16 @@ class Report:
     repeated: int
     nulls: tuple[tuple[str, int], ...]
     findings: tuple[Finding, ...]
+    rules: str = ""
 
     @classmethod
     def build(
-        cls, counts: dict[str, Any], findings: list[Finding], refused: int, repeated: int
+        cls,
+        counts: dict[str, Any],
+        findings: list[Finding],
+        refused: int,
+        repeated: int,
+        rules: str,
     ) -> Report:
         """Work out the five dimensions in basis points; what was not measured counts as whole."""
         read = counts.get("accepted", 0) + refused
@@ -53,13 +62,13 @@ class Report:
         }
         nulls = tuple((str(n), int(c)) for n, c in counts.get("nulls", ()))
         accepted = int(counts.get("accepted", 0))
-        return cls(quality, read, accepted, refused, repeated, nulls, tuple(findings))
+        return cls(quality, read, accepted, refused, repeated, nulls, tuple(findings), rules)
 
     def save(self, path: Path) -> None:
         nulls: Value = [list(pair) for pair in self.nulls]
         found: Value = [[f.field, f.entity, f.level, f.count, f.why] for f in self.findings]
         row = [dict(self.quality), self.read, self.accepted, self.refused, self.repeated, nulls,
-               found]  # fmt: skip
+               found, self.rules]  # fmt: skip
         atomic_write(path, encode(row), 0o600)
 
     @classmethod
@@ -68,9 +77,9 @@ class Report:
         if not path.exists():
             return None
         row: Any = decode(path.read_bytes())
-        quality, read, accepted, refused, repeated, nulls, found = row
+        quality, read, accepted, refused, repeated, nulls, found, rules = row
         pairs, findings = tuple(map(tuple, nulls)), tuple(Finding(*each) for each in found)
-        return cls(quality, read, accepted, refused, repeated, pairs, findings)
+        return cls(quality, read, accepted, refused, repeated, pairs, findings, rules)
 
     def level(self, decided: Mapping[str, int]) -> int:
         """The highest sharing level that was found, where the steward has not decided otherwise."""
@@ -90,12 +99,15 @@ def registration(
     decided: Mapping[str, int],
     size: int,
     known: dict[str, Any] | None,
+    rules: Rules,
 ) -> dict[str, Any]:
     """Return the arguments of `catalogue.register`; `known` is the version before, if any."""
     least, data_class = grade(standard)
     level = max(least, report.level(decided))
-    data_class = raise_class(data_class, level, head.rows)
+    data_class = raise_class(data_class, level, head.rows, rules)
+    lowered = lowered_fields(report, decided, head.columns)
     return {
+        **({"lowered": lowered} if lowered else {}),
         "dataset": head.dataset,
         "version": head.version,
         "title": source.title,
@@ -119,10 +131,24 @@ def registration(
     }
 
 
-def raise_class(data_class: str, level: int, rows: int) -> str:
+def lowered_fields(
+    report: Report, decided: Mapping[str, int], columns: Sequence[str]
+) -> list[dict[str, int]]:
+    """Return the fields that a steward put below what was found: the supervisor hears of them."""
+    found: dict[str, int] = {}
+    for each in report.findings:
+        found[each.field] = max(found.get(each.field, 1), each.level)
+    return [
+        {"field": place, "found": found[name], "level": decided[name]}
+        for place, name in enumerate(columns)
+        if name in decided and decided[name] < found.get(name, 1)
+    ]
+
+
+def raise_class(data_class: str, level: int, rows: int, rules: Rules) -> str:
     """Return the data class after the rules on volume: much of what is sensitive is important."""
     found = [data_class]
-    for rule in pack()["volumes"]:
+    for rule in rules.body["volumes"]:
         if level >= rule["level"] and rows >= rule["rows"]:
             found.append(rule["class"])
     return max(found, key=CLASSES.index)

@@ -1,15 +1,16 @@
-"""Runs sources when their schedule or a change of their files says so."""
+"""Runs sources when their schedule or a change of their files says so, and keeps the vault up."""
 
 from __future__ import annotations
 
 import signal
 import threading
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from node.data import source as sources
 from node.data.collect import Chain, Collector
+from node.data.custody import Custody
 from node.data.source import Source
 from node.errors import MunimentError
 from node.home import Home
@@ -53,15 +54,31 @@ class Scheduler:
         self._due: dict[str, datetime] = {}
         self._seen: dict[str, Stamp] = {}
         self._taken: dict[str, Stamp] = {}
+        self._upkeep = datetime.min.replace(tzinfo=UTC)
 
     def serve(self) -> None:
         """Run until SIGTERM or SIGINT."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._stop.set())
         while not self._stop.is_set():
+            self._keep_up(datetime.now().astimezone())
             for source in self.due(datetime.now().astimezone()):
                 self._run(source)
             self._stop.wait(self._poll_s)
+
+    def _keep_up(self, now: datetime) -> None:
+        """Each hour: anchor the access log, carry out destructions that were missed."""
+        if now < self._upkeep:
+            return
+        self._upkeep = now + timedelta(hours=1)
+        custody = Custody(self._home, self._chain, self._master)
+        try:
+            custody.anchor()
+            custody.backups.prune()
+            for dataset, version in custody.replay():
+                self._say(f"{dataset} version {version}: erased what is destroyed on the chain")
+        except MunimentError as error:
+            self._say(f"upkeep of the vault failed: {error.message}")
 
     def due(self, now: datetime) -> list[Source]:
         """Return the sources to run now. Declarations are read anew each time."""

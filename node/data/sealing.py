@@ -66,6 +66,15 @@ class Sealer:
             raise SealError(f"{path} cannot be read: {error.strerror}") from error
 
 
+def destroy_file(path: Path) -> None:
+    """Overwrite a small file before it is unlinked."""
+    with path.open("r+b") as file:
+        file.write(bytes(os.fstat(file.fileno()).st_size))
+        file.flush()
+        os.fsync(file.fileno())
+    path.unlink()
+
+
 def fresh_key(path: Path, master: bytes) -> Sealer:
     """Make a key, wrapped in the file `path`, and return its sealer."""
     key = os.urandom(KEY_BYTES)

@@ -16,11 +16,16 @@ from node.errors import MunimentError
 from node.home import atomic_write
 
 MAX_FILE_BYTES = 1 << 20
-KINDS = ("file", "folder", "sql", "http")
+KINDS = ("file", "folder", "sql", "http", "inbox")
+FORMATS = {
+    ".csv": "csv", ".tsv": "csv", ".txt": "csv", ".json": "json", ".jsonl": "jsonl",
+    ".ndjson": "jsonl", ".parquet": "parquet", ".xlsx": "excel", ".xlsm": "excel",
+}  # fmt: skip
 MODES = ("snapshot", "incremental")
 DATE_ORDERS = ("dmy", "mdy")
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")
-_NEEDED = {"file": ("path",), "folder": ("path",), "sql": ("table",), "http": ("url",)}
+_NEEDED = {"file": ("path",), "folder": ("path",), "sql": ("table",), "http": ("url",),
+           "inbox": ()}  # fmt: skip
 
 
 class SourceError(MunimentError):
@@ -91,6 +96,11 @@ def load(folder: Path, name: str) -> Source:
     return parse(name, content, str(path))
 
 
+def format_of(name: str) -> str:
+    """Return the format that a file's suffix says, or nothing."""
+    return FORMATS.get(Path(name).suffix.lower(), "")
+
+
 def names(folder: Path) -> list[str]:
     return sorted(path.stem for path in folder.glob("*.toml"))
 
@@ -141,7 +151,7 @@ def _check(source: Source, place: str) -> None:
         refuse("give either url or url_file")
     if source.kind == "http" and not source.url.startswith(("https://", "http://")):
         refuse("url must begin with https:// or http://")
-    if (source.kind == "folder" or source.mode == "incremental") and not source.key:
+    if (source.kind in ("folder", "inbox") or source.mode == "incremental") and not source.key:
         refuse("key is missing: without it a new record cannot replace an old one")
     if source.mode == "incremental" and source.kind not in ("folder", "sql"):
         refuse("only folder and sql sources can be read incrementally")

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO, Any
@@ -52,9 +52,18 @@ class Limits:
 
 
 class Worker:
-    """One job in a process of its own: send frames, read frames, leave it stopped."""
+    """One job in a process of its own: send frames, read frames, leave it stopped.
 
-    def __init__(self, job: str, args: dict[str, Value], limits: Limits | None = None) -> None:
+    It inherits `descriptors`, so that it reads what never stands in a file (`descriptor_path`).
+    """
+
+    def __init__(
+        self,
+        job: str,
+        args: dict[str, Value],
+        limits: Limits | None = None,
+        descriptors: Sequence[int] = (),
+    ) -> None:
         self._job = job
         self._limits = limits or Limits()
         self._feeding: BaseException | None = None
@@ -66,6 +75,7 @@ class Worker:
             stderr=subprocess.DEVNULL,  # a parser's last words may quote the data
             env={**kept, "ARROW_DEFAULT_MEMORY_POOL": "system", "OMP_NUM_THREADS": "1"},
             start_new_session=True,
+            pass_fds=descriptors,
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -171,3 +181,8 @@ class Worker:
             name = signal.Signals(-status).name
             return f"the worker for {self._job} crashed ({name}); the input may be made to do so"
         return f"the worker for {self._job} ended early (status {status})"
+
+
+def descriptor_path(descriptor: int) -> str:
+    """Return the path by which a worker reads a descriptor that it was given."""
+    return f"/proc/self/fd/{descriptor}"

@@ -146,6 +146,37 @@ def test_all_of_four_are_exchanged_whatever_is_lost(tmp_path: Path, seed: int) -
     alliance.close()
 
 
+def test_results_beside_scheduled_work_are_each_transactions_own(alliance: Alliance) -> None:
+    """A block of an epoch's end holds work and transactions; the receipts keep them apart."""
+    core = alliance.hosts["a"].core
+    assert core is not None
+    calls = [
+        Call("governance", "propose", {"kind": "parameters", "args": {"changes": {"idle_ms": 90}}})
+    ]
+    calls += [Call("governance", "vote", {"proposal": 1, "choice": "yes"})]
+    alliance.require("a", calls[0])
+    for name in "abc":
+        alliance.require(name, calls[1])
+    shared: list[int] = []
+    for _ in range(300):
+        if shared:
+            break
+        alliance.submit("d", Call("members", "announce", {"addresses": []}))
+        alliance.run(20)
+        store = core.ledger.store
+        for height, place in store.changes_before(core.ledger.tip.header.height, 50):
+            full = store.block_at(height)
+            assert full is not None
+            if place == 0 and len(store.receipts_at(height)) == len(full.raws) + 1 and full.raws:
+                shared.append(height)
+    assert shared
+    for height, txid in alliance.hosts["a"].final:
+        if height == shared[0]:
+            report = receipt.verify(receipt.build(core.ledger.store, txid), alliance.genesis)
+            assert (report.receipt.txid, report.receipt.code) == (txid, 0)
+            assert report.receipt.index >= 1
+
+
 def test_contradicting_votes_suspend_their_member_without_a_vote(alliance: Alliance) -> None:
     alliance.add("e")
     admit(alliance, "abcd", "e")

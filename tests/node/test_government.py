@@ -97,6 +97,12 @@ def test_everything_changes_under_load(alliance: Alliance) -> None:
         stop = json.loads(out)["stops_at"]
         alliance.net.wait("land", lambda s: s["height"] > stop and s["role"] == "validator")
         step("a voting key is exchanged")
+        # A new node key: the others let both in until the old one stops.
+        command("member", "rotate", "node", "--grace", 2_000, "--home", alliance.home("land"))
+        alliance.net.kill("land")
+        alliance.net.start("land")
+        alliance.net.wait("land", lambda s: s["peers"] == 3 and s["state"] == "in sync")
+        step("a node key is replaced")
         everybody = ["tax", "health", "land", "water"]
         for changes in (
             ("delta_ms=300", "delta_cap_ms=3000", "retry_ms=600"),

@@ -1,64 +1,70 @@
-"""Who is let in follows the members' records."""
+"""Who is admitted: the members of the state, and for catching up those that the settings pin."""
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
 
+import pytest
+
+from consensus.crypto import Signer, sha256
+from contracts.system import members
 from node.peers import Peers
+from p2p.identity import peer_id_of, pinned_key
+from p2p.wire import FrameKind, Status, encode_transactions
+from tests.node.core_net import Net
+
+NEW = Signer(sha256(b"a's next node key")).public_key
+ADDRESS = "/ip4/10.0.0.1/tcp/4600"
 
 
-def record(name: str, key: bytes, **changes: Any) -> dict[str, Any]:
-    found = {"name": name, "node_key": key, "status": "active", "stopping": {}, "addresses": ["/a"]}
-    return {**found, **changes}
+def test_a_pinned_address_names_a_node_key() -> None:
+    assert pinned_key(f"{ADDRESS}/p2p/{peer_id_of(NEW)}") == NEW
+    assert pinned_key(ADDRESS) is None
+    for wrong in ("", "x", "0OIl", "QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N"):
+        with pytest.raises(ValueError, match="is not the peer id of a node"):
+            pinned_key(f"{ADDRESS}/p2p/{wrong}")
 
 
-def names(peers: Peers) -> list[str]:
-    return sorted(peer.name for peer in peers.by_key.values())
+def test_a_pinned_key_is_admitted_until_the_state_knows_it(tmp_path: Path) -> None:
+    net = Net(tmp_path)
+    core = net.hosts["d"].core
+    assert core is not None
+    records = members.list_all(core.ledger.state())
+    peers = Peers.from_genesis(net.genesis, net.hosts["d"].key, {})
+    peers.pinned = {NEW: ("a", (ADDRESS,))}
+    peers.follow(records, "d", 1, drop=True)
+    peers.set_validators(core.ledger.validators)
+    pinned = peers.by_key[NEW]
+    assert (pinned.is_pinned, pinned.index, pinned.addresses) == (True, None, (ADDRESS,))
+    assert NEW not in peers.validator_keys()
+    pinned.is_up = True
+    assert pinned in peers.connected()
+    assert pinned not in peers.members_up()
+    for record in records:
+        if record["name"] == "a":
+            record["node_key"] = NEW
+    peers.follow(records, "d", 2, drop=True)
+    peers.set_validators(core.ledger.validators)
+    assert (pinned.is_pinned, pinned.index) == (False, 0)
+    net.close()
 
 
-def test_members_come_and_keep_what_is_known_of_them() -> None:
-    peers = Peers(overrides={"b": ("/own",)})
-    peers.follow([record("me", b"m"), record("a", b"1"), record("b", b"2")], "me", 5, drop=True)
-    assert names(peers) == ["a", "b"]
-    assert peers.by_key[b"2"].addresses == ("/own",)
-    peers.by_key[b"1"].is_up = True
-    peers.follow([record("a", b"1", addresses=["/b"])], "me", 6, drop=False)
-    assert (peers.by_key[b"1"].is_up, peers.by_key[b"1"].addresses) == (True, ("/b",))
-
-
-def test_an_expelled_member_goes_with_its_epoch_and_does_not_come_back() -> None:
-    peers = Peers()
-    peers.follow([record("a", b"1"), record("b", b"2")], "me", 5, drop=True)
-    gone = record("a", b"1", status="expelled")
-    assert peers.follow([gone, record("b", b"2")], "me", 6, drop=False) == []
-    assert peers.follow([gone, record("b", b"2")], "me", 7, drop=True) == [b"1"]
-    assert peers.follow([gone, record("b", b"2")], "me", 8, drop=False) == []
-    assert names(peers) == ["b"]
-
-
-def test_a_suspended_member_still_listens() -> None:
-    peers = Peers()
-    peers.follow([record("a", b"1", status="suspended")], "me", 5, drop=True)
-    assert names(peers) == ["a"]
-
-
-def test_a_replaced_node_key_is_let_in_until_it_stops() -> None:
-    peers = Peers()
-    replaced = record("a", b"2", stopping={"node": [b"1", 10]})
-    peers.follow([replaced], "me", 10, drop=False)
-    assert (sorted(peers.by_key), peers.has_stop(10), peers.has_stop(11)) == (
-        [b"1", b"2"], False, True
-    )  # fmt: skip
-    assert peers.follow([replaced], "me", 11, drop=False) == [b"1"]
-    assert (list(peers.by_key), peers.has_stop(99)) == ([b"2"], False)
-
-
-def test_of_two_keys_of_a_validator_the_one_in_use_is_asked() -> None:
-    peers = Peers()
-    peers.follow([record("a", b"2", stopping={"node": [b"1", 10]})], "me", 5, drop=False)
-    for key in (b"1", b"2"):
-        peers.by_key[key].index = 0
-        peers.by_key[key].is_up = True
-        assert peers.key_of(0) == key
-        peers.by_key[key].is_up = False
-    assert peers.key_of(1) is None
+def test_from_a_pinned_peer_only_sync_is_taken(tmp_path: Path) -> None:
+    net = Net(tmp_path)
+    core, sent = net.hosts["d"].core, net.make("a")
+    assert core is not None
+    core.peers.pinned = {NEW: ("a", (ADDRESS,))}
+    core.peers.follow(members.list_all(core.ledger.state()), "d", 1, drop=True)
+    core.peers.set_validators(core.ledger.validators)
+    core.peer_up(NEW, net.now)
+    core.receive(NEW, FrameKind.TRANSACTIONS, encode_transactions([sent.raw]), net.now)
+    assert sent.wid not in core.mempool
+    core.receive(NEW, FrameKind.CONSENSUS, b"\xff", net.now)
+    assert not net.faults
+    status = Status(7, 0, bytes(32), 0)
+    core.receive(NEW, FrameKind.STATUS, status.encode(), net.now)
+    assert core.peers.by_key[NEW].status == status
+    core.submit(net.make("d").raw, net.now)
+    core.end_turn(net.now)
+    assert not [out for out in core.outbox.take() if out.peer == NEW and out.kind > 15]
+    net.close()

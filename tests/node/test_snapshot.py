@@ -20,9 +20,10 @@ from contracts.trie import (
     update,
 )
 from contracts.trie_build import Cell, build
-from node.snapshot import Maker, Manifest
+from node.snapshot import HOLD_MS, MAX_HOLD_MS, Maker, Manifest, serve_chunks
 from node.store import LevelDB, Store, StoreError
 from node.window import replay_floor
+from p2p.wire import ChunkRequest
 
 
 def leaves_of(state: dict[bytes, bytes]) -> list[bytes]:
@@ -154,7 +155,7 @@ def test_a_snapshot_is_of_one_moment_and_replaces_the_one_before(store: Store) -
     state = {b"%d" % i: b"x" * i for i in range(900)}
     store.write(store.state_writes(state.items()))
     maker = Maker(store)
-    maker.begin(10, root_of(state))
+    maker.begin(10, root_of(state), 1)
     maker.step()
     store.write(store.state_writes([(b"0", None), (b"late", b"1")]))
     while maker.is_working:
@@ -167,7 +168,7 @@ def test_a_snapshot_is_of_one_moment_and_replaces_the_one_before(store: Store) -
     assert again.height == 10
     assert everything(again) == state
     now = {key: value for key, value in state.items() if key != b"0"} | {b"late": b"1"}
-    again.begin(20, root_of(now))
+    again.begin(20, root_of(now), 1)
     while again.is_working:
         again.step()
     assert everything(again) == now
@@ -175,10 +176,39 @@ def test_a_snapshot_is_of_one_moment_and_replaces_the_one_before(store: Store) -
     store.close()
 
 
+def test_a_snapshot_stays_while_somebody_fetches_it(store: Store) -> None:
+    state = {b"a": b"1"}
+    store.write(store.state_writes(state.items()))
+    maker = Maker(store)
+
+    def make(height: int, now_ms: int) -> int:
+        maker.begin(height, root_of(state), now_ms)
+        while maker.is_working:
+            maker.step()
+        return maker.height
+
+    assert make(10, 1) == 10
+    assert maker.manifest is not None
+    request = ChunkRequest(maker.manifest.digest, 0)
+    assert serve_chunks(maker, request, 5_000).cells == (((b"a", b"1"),),)
+    assert make(20, 5_000 + HOLD_MS - 1) == 10
+    serve_chunks(maker, request, 50_000)
+    assert make(20, 50_000 + HOLD_MS - 1) == 10
+    assert make(20, 50_000 + HOLD_MS) == 20
+    assert serve_chunks(maker, request, 200_000).cells == ()
+    assert make(30, 200_001) == 30
+    # Not for ever, whoever asks.
+    fresh = ChunkRequest(maker.manifest.digest, 0)
+    serve_chunks(maker, fresh, 300_000)
+    serve_chunks(maker, fresh, 300_000 + MAX_HOLD_MS)
+    assert make(40, 300_000 + MAX_HOLD_MS) == 40
+    store.close()
+
+
 def test_a_damaged_state_makes_no_snapshot(store: Store) -> None:
     store.write(store.state_writes((b"%d" % i, b"1") for i in range(249)))
     maker = Maker(store)
-    maker.begin(10, root_of({b"a": b"2"}))
+    maker.begin(10, root_of({b"a": b"2"}), 1)
     maker.step()
     with pytest.raises(StoreError, match="the stored state after height 10 is damaged"):
         maker.step()

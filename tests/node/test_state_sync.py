@@ -183,6 +183,46 @@ def test_what_is_here_is_not_fetched_again(net: Net) -> None:
     assert asked
 
 
+def run_until(net: Net, phase: Phase) -> Core:
+    for _ in range(2_000):
+        net.run(5)
+        core = core_of(net, "d")
+        if core.state_sync.phase is phase:
+            return core
+    raise AssertionError(f"it never comes to {phase}")
+
+
+def test_a_crash_while_another_sync_is_cleared_away(
+    net: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is deleted in part must not be taken for fetched, nor stay in the new state."""
+    monkeypatch.setattr(snapshot, "SLICE_ROWS", 2)
+    host = net.hosts["d"]
+    host.start()
+    run_until(net, Phase.CELLS)
+    net.run(40)
+    staged = list(core_of(net, "d").ledger.store.staged_keys())
+    assert staged
+    host.kill()
+    # An hour later nobody has that snapshot any more.
+    top = core_of(net, "a").maker.height
+    monkeypatch.setattr(snapshot, "HOLD_MS", 0)
+    for _ in range(20):
+        net.submit("a", valid_for=11)
+        net.run(500)
+    assert all(core_of(net, name).maker.height > top for name in "abc")
+    host.start()
+    core = run_until(net, Phase.CLEARING)
+    for _ in range(2):
+        net.run(8)
+        left = list(core.ledger.store.staged_keys())
+        assert 0 < len(left) < len(staged)
+        host.kill()
+        host.start()
+        core = core_of(net, "d")
+    check_whole(net, run_until_joined(net))
+
+
 def lie_about(kind: FrameKind, payload: bytes) -> bytes:
     """Change one thing in an answer, so that it still decodes."""
     match kind:

@@ -159,8 +159,12 @@ def test_scale_writes_a_page_of_growth(tmp_path: Path) -> None:
 
 def test_validators_are_replaced_and_a_release_is_installed_half_way() -> None:
     scenario = Scenario(duration_s=10, spare=4, epoch_length=8, upgrade=True, retention=16)
-    report = run(replace(scenario, faults=("crash", "loss", "wipe")), 4, keep=0)
-    assert report.violation is None
-    for what in ("no first validator left", "member joined", "protocol version activated",
-                 "blocks forgotten"):  # fmt: skip
-        assert report.fired[what], what
+    left = {"no first validator left", "member joined", "protocol version activated",
+            "blocks forgotten"}  # fmt: skip
+    for seed in range(5):
+        report = run(replace(scenario, faults=("crash", "loss", "wipe")), seed, keep=0)
+        assert report.violation is None
+        left -= {what for what in left if report.fired[what]}
+        if not left:
+            return
+    pytest.fail(f"never happened: {left}")

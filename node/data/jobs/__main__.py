@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 from consensus.codec import decode, encode
+from node.data import rules
 from node.data.worker import MAX_FRAME_BYTES
 from node.errors import MunimentError
 
@@ -20,6 +21,7 @@ _JOBS = {
     "read": "node.data.jobs.read",
     "process": "node.data.jobs.process",
     "documents": "node.data.jobs.documents",
+    "train": "node.data.jobs.train",
 }
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 Send = Callable[..., None]
@@ -34,6 +36,8 @@ def main() -> None:
     job, args, memory, cpu, files = next(incoming)
     _take_limits(memory, cpu, files)
     try:
+        if isinstance(args.get("rules"), bytes):
+            rules.hand(args["rules"])
         module = importlib.import_module(_JOBS[job])
         for frame in module.run(args, incoming):
             _send(sink, frame)

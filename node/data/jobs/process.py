@@ -14,6 +14,7 @@ from node.data.kernels import quality
 from node.data.kernels.classify import Classifier
 from node.data.kernels.standardise import FIELD, REASON, Field, Plan, standardise
 from node.data.readers.batches import ROW, make_batch
+from node.data.texts import model_of
 
 FRAME_ROWS = 1_024
 
@@ -23,7 +24,7 @@ def run(args: dict[str, Any], incoming: Iterator[Any]) -> Iterator[list[Any]]:
 
     ["rows", [[number, values...]...]], ["refused", [[number, field, reason, values]...]], and at
     the end ["report", counters]. `args`: fields, schema, fresh (field and first fresh day),
-    backwards (newest records first).
+    backwards (newest records first), today, model (see `texts.model_of`).
     """
     plan = Plan(
         tuple(
@@ -34,7 +35,7 @@ def run(args: dict[str, Any], incoming: Iterator[Any]) -> Iterator[list[Any]]:
     )
     measure = quality.Measure(plan, *args["fresh"])
     names = [field.name for field in plan.fields]
-    classifier = Classifier(names, date.fromisoformat(args["today"]))
+    classifier = Classifier(names, date.fromisoformat(args["today"]), model_of(args))
     failed = ""
     for kind, *rest in incoming:
         batch = from_bytes(rest[0]) if kind == "chunk" else make_batch(*rest)

@@ -13,6 +13,7 @@ from node.data.jobs.read import open_source
 from node.data.kernels.classify import Classifier
 from node.data.kernels.standardise import bring, tidy
 from node.data.readers.batches import ReadError
+from node.data.texts import Model, model_of
 from node.data.types import Kind
 
 SAMPLE_ROWS = 20_000
@@ -40,14 +41,14 @@ def run(args: dict[str, Any], incoming: Iterator[Any]) -> Iterator[list[Any]]:
         raise ReadError("the sample holds no record")
     sample = pa.Table.from_batches(batches).combine_chunks()
     columns = [tidy(sample.column(name).chunk(0)) for name in names]
-    yield from _classified(names, columns)
+    yield from _classified(names, columns, model_of(args))
     for name, column in zip(names, columns, strict=True):
         kind = guess_kind(column)
         yield ["column", name, kind, _codes(column, kind), column.null_count, rows]
 
 
-def _classified(names: list[str], columns: list[pa.Array]) -> Iterator[list[Any]]:
-    classifier = Classifier(names, date.max)
+def _classified(names: list[str], columns: list[pa.Array], model: Model) -> Iterator[list[Any]]:
+    classifier = Classifier(names, date.max, model)
     classifier.add(pa.record_batch(columns, names=names))
     for found in classifier.findings():
         if found.field:

@@ -11,12 +11,9 @@ import pyarrow as pa
 from consensus.codec import Value
 from node.data import table
 from node.data.readers.batches import Chunk, ReadError, Record, gather
+from node.data.source import FORMATS
 
 MAX_BAD_ROWS = 100_000
-FORMATS = {
-    ".csv": "csv", ".tsv": "csv", ".txt": "csv", ".json": "json", ".jsonl": "jsonl",
-    ".ndjson": "jsonl", ".parquet": "parquet", ".xlsx": "excel", ".xlsm": "excel",
-}  # fmt: skip
 
 
 def run(args: dict[str, Any], incoming: Iterator[Any]) -> Iterator[list[Any]]:

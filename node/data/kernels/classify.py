@@ -16,15 +16,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from node.data.identifiers import birth_of, is_day
-from node.data.lexicon import COLUMN_WORDS, divisions, is_person_name, pack
+from node.data.lexicon import COLUMN_WORDS, divisions, is_person_name
 from node.data.recognise import UNSURE, AnalyzerEngine, whole
+from node.data.rules import pack
+from node.data.texts import ENTITIES, Model, shipped
 from node.data.types import BY_ENTITY
 
 SAMPLE_VALUES = 2_000
 MAX_ANALYSED = 2_000
+MAX_TEXTS = 200
+"""Values of a column that are read as texts."""
+MIN_TEXTS = 5
+TEXT_SHARE = 0.2
+"""Share of a column's texts from which it counts as what they read like."""
 MINOR_YEARS = 14
 MIN_SHARE = 0.5
-_LEVELS = {"ETHNICITY": 3, "US_SSN": 4, "CN_DRIVING_LICENCE": 4, "MINOR": 4}
+_LEVELS = {"ETHNICITY": 3, "US_SSN": 4, "US_DRIVER_LICENSE": 4, "MINOR": 4}
 _CHANCE = {"CN_RESIDENT_ID": 0.02, "CN_CREDIT_CODE": 0.1, "EMAIL_ADDRESS": 0.01, "IBAN_CODE": 0.02,
            "MAC_ADDRESS": 0.05, "CN_LICENSE_PLATE": 0.05}  # fmt: skip
 """Shares above which whole values are more than chance; for others MIN_SHARE."""
@@ -61,6 +68,7 @@ class _Column:
     inside: Counter[str] = field(default_factory=Counter)
     analysed: int = 0
     distinct: set[str] = field(default_factory=set)
+    texts: list[str] = field(default_factory=list)
     minors: int = 0
     days: int = 0
 
@@ -68,8 +76,8 @@ class _Column:
 class Classifier:
     """Counts over batches, then findings."""
 
-    def __init__(self, names: list[str], today: date) -> None:
-        self._today = today
+    def __init__(self, names: list[str], today: date, model: Model | None = None) -> None:
+        self._today, self._model = today, model or shipped()
         self._columns = {name: _Column() for name in names}
         self._hints = {name: hint_of(name) for name in names}
         self._engine = AnalyzerEngine()
@@ -96,6 +104,8 @@ class Classifier:
                 seen.whole["PERSON"] += 1
             elif _is_address(value):
                 seen.whole["ADDRESS"] += 1
+            elif len(seen.texts) < MAX_TEXTS and _is_text(value):
+                seen.texts.append(value)
             born = birth_of(value)
             if born is None and self._hints[name] == "DATE_OF_BIRTH":
                 born = _day(value)
@@ -143,10 +153,23 @@ class Classifier:
             if other != entity and not (other == "PERSON" and entity == "ADDRESS"):
                 why = f"within {count} values"
                 found.append(Finding(name, other, level_of_entity(other), count, why))
+        found += self._told(name, seen)
         if seen.minors and entity in ("CN_RESIDENT_ID", "DATE_OF_BIRTH"):
             level = level_of_entity("MINOR")
             found.append(Finding(name, "MINOR", level, seen.minors, "younger than 14"))
         return found
+
+    def _told(self, name: str, seen: _Column) -> list[Finding]:
+        """What a column of texts reads like, if enough of them do."""
+        if len(seen.texts) < MIN_TEXTS:
+            return []
+        levels = [self._model.level(text)[0] for text in seen.texts]
+        for level, entity in sorted(ENTITIES.items(), reverse=True):
+            count = sum(each >= level for each in levels)
+            if count >= TEXT_SHARE * len(levels):
+                why = f"{count} of {len(levels)} texts read like it"
+                return [Finding(name, entity, level, count, why)]
+        return []
 
     def _main(self, seen: _Column, hint: str) -> tuple[str, int, str]:
         """Return what the column as a whole is, on how many values, and why."""
@@ -211,6 +234,13 @@ def _is_address(text: str) -> bool:
         return False
     starts = any(text[:size] in divisions() for size in range(11, 1, -1))
     return starts and any(mark in text for mark in "路街道巷弄村号镇室")
+
+
+def _is_text(value: str) -> bool:
+    """Whether a value is written in sentences: eight words, or a dozen Chinese characters."""
+    if value.isascii():
+        return len(value) >= 30 and value.count(" ") >= 7
+    return len(value) >= 12 and sum("一" <= char <= "鿿" for char in value) >= 12
 
 
 def _day(text: str) -> date | None:

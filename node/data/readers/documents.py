@@ -16,12 +16,12 @@ _WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 SUFFIXES = (".txt", ".md", ".html", ".htm", ".docx", ".pdf")
 
 
-def text_of(path: Path) -> str:
-    """Return a document's text. Raises ReadError."""
+def text_of(path: Path, suffix: str) -> str:
+    """Return a document's text; the suffix says what it is. Raises ReadError."""
     try:
         if path.stat().st_size > MAX_DOCUMENT_BYTES:
             raise ReadError(f"{path} is larger than {MAX_DOCUMENT_BYTES >> 20} MiB")
-        match path.suffix.lower():
+        match suffix.lower():
             case ".docx":
                 text = _word(path)
             case ".pdf":
@@ -30,7 +30,7 @@ def text_of(path: Path) -> str:
                 text = _html(_plain(path))
             case ".txt" | ".md":
                 text = _plain(path)
-            case suffix:
+            case _:
                 known = ", ".join(SUFFIXES)
                 raise ReadError(
                     f"{path}: {suffix or 'no suffix'} is no document; known are {known}"

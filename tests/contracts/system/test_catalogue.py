@@ -220,3 +220,35 @@ def test_every_argument_is_required_but_the_dates(chain: Any, digest: bytes) -> 
         left = {key: value for key, value in args.items() if key != name}
         receipt = chain.run("land", "catalogue", "register", left)
         assert (receipt.code, receipt.details) == (Code.BAD_ARGUMENT, f"{name}: missing")
+
+
+def destroy(chain: Any, sender: str = "land", version: int = 1, rows: tuple[int, ...] = ()) -> Any:
+    args = {"dataset": "land/parcels-2025", "version": version, "rows": list(rows)}
+    return chain.run(sender, "catalogue", "destroy", args)
+
+
+def destroyed(chain: Any, **more: Any) -> Any:
+    args = {"dataset": "land/parcels-2025", "version": 1, **more}
+    return chain.ask("catalogue", "destroyed", **args)
+
+
+def test_records_and_versions_are_destroyed_once_by_their_owner(chain: Any, digest: bytes) -> None:
+    register(chain, digest, rows=9)
+    assert destroyed(chain) == {"height": None, "rows": []}
+    assert destroy(chain, rows=(7, 2)).events[0].data == ["land/parcels-2025", 1, [7, 2]]
+    assert destroyed(chain)["rows"] == [2, 7]
+    assert destroyed(chain, after=2)["rows"] == [7]
+    assert destroy(chain, rows=(10,)).code == Code.NOT_FOUND
+    assert destroy(chain, version=2).code == Code.NOT_FOUND
+    assert destroy(chain, "tax").code == Code.NOT_OWNER
+    height = chain.height
+    assert destroy(chain).code == Code.OK
+    assert destroyed(chain) == {"height": height, "rows": [2, 7]}
+    assert destroy(chain).code == Code.DESTROYED
+
+
+def test_a_lowered_level_is_announced(chain: Any, digest: bytes) -> None:
+    lowered = [{"field": 0, "found": 4, "level": 3}]
+    receipt = register(chain, digest, lowered=lowered)
+    assert [event.name for event in receipt.events] == ["registered", "lowered"]
+    assert receipt.events[1].data == ["land/parcels-2025", 1, lowered]

@@ -431,3 +431,12 @@ def test_scheduled_work_is_bounded_in_each_block_and_carried_over(alliance: Chai
     assert done == [20, 20, 8]
     assert alliance.execute().receipts == ()
     assert {get(alliance, number)["status"] for number in numbers} == {"expired"}
+
+
+def test_a_pack_of_rules_is_activated_and_its_versions_grow(alliance: Chain) -> None:
+    pack = {"name": "classification", "version": 2, "digest": bytes(32)}
+    assert alliance.ask("governance", "pack", name="classification") is None
+    decide(alliance, "pack", **pack)
+    assert alliance.ask("governance", "pack", name="classification") == [2, bytes(32)]
+    assert refused(alliance, "pack", **pack) == (Code.WRONG_VERSION, 2)
+    assert refused(alliance, "pack", **{**pack, "name": "other"})[0] == Code.BAD_ARGUMENT

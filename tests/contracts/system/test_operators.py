@@ -134,7 +134,7 @@ def test_a_replaced_key_stops_at_the_height_that_was_said(chain: Chain) -> None:
     stops_at = chain.height + 3
     code, _ = act(
         chain, "li", "operators", "rotate",
-        {"key": args["key"], "proof": args["proof"], "stops_at": stops_at},
+        {"key": args["key"], "proof": args["proof"], "grace": 3},
     )  # fmt: skip
     assert code == Code.OK
     while chain.height <= stops_at:

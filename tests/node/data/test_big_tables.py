@@ -12,12 +12,14 @@ import pytest
 COMMIT = """
 import json, pathlib, resource, sys
 from node.data import standard, table, vault
+from node.data.keyring import Keyring
 path = pathlib.Path(sys.argv[1])
 shape = table.inspect(path)
 content = standard.draft("tax/big", "Big", shape.columns, 1)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 rows = (row for row, _ in table.rows(path, shape))
-head = vault.write(path.with_suffix(".vault"), bytes(32), "tax/big", 1, content, rows, bytes(32))
+ring = Keyring(path.parent, bytes(32))
+head = vault.write(path.with_suffix(".vault"), bytes(32), "tax/big", 1, content, rows, ring)
 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(json.dumps({"rows": head.rows, "kib": after - before, "root": head.commitment.hex()}))
 """

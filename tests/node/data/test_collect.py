@@ -24,6 +24,7 @@ from openpyxl import Workbook
 from bench.population import Population
 from node.data import source as sources
 from node.data import vault
+from node.data.keyring import Keyring
 from node.devnet import Devnet
 from node.keys import load_key
 
@@ -70,7 +71,7 @@ class Bench:
         passphrase = self.home.passphrase.read_text().strip()
         master = load_key(self.home.key("vault"), "vault", passphrase)
         folder = vault.folder_of(self.home.vault, f"{self.member}/{self.name}", version)
-        opened = vault.Version(folder, master)
+        opened = vault.Version(folder, Keyring(self.home.vault, master))
         opened.verify()
         return sorted(tuple(row) for row in opened.rows())
 
@@ -275,6 +276,22 @@ def test_drift_is_told_and_nothing_is_registered(bench: Bench) -> None:
     write_csv(path, [{k: v for k, v in row.items() if k != "fee"} for row in ROWS])
     assert "no column 'fee'" in bench.run(fails=True)
     assert bench.command("dataset", "show", f"{bench.member}/{bench.name}")["version"] == 1
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".json"])
+@pytest.mark.parametrize("mib", [96, pytest.param(1_024, marks=pytest.mark.campaign)])
+def test_one_endless_line_is_refused_in_bounded_memory(bench: Bench, suffix: str, mib: int) -> None:
+    """Up to a gigabyte without a line break: a worker says so, or ends at its limit of memory."""
+    bench.publish()
+    path = bench.folder / f"line{suffix}"
+    with path.open("wb") as file:
+        file.write(b"number,holder,fee,issued\n1," if suffix == ".csv" else b'{"number": "')
+        for _ in range(mib // 16):
+            file.write(b"x" * (16 << 20))
+    bench.declare(path=str(path))
+    said = bench.run(fails=True)
+    path.unlink()
+    assert any(word in said for word in ("MiB", "longer than", "not JSON")), said
 
 
 def test_a_crashing_parser_kills_a_worker_only(

@@ -1,4 +1,4 @@
-"""Commitments, tables, vault and disclosure on real files."""
+"""Commitments, tables and standards on real files."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from consensus import merkle
 from consensus.codec import encode
-from node.data import commitment, standard, table, vault
+from node.data import commitment, standard, table
 
-MASTER = bytes(range(32))
 _FIELDS = st.lists(st.none() | st.text(max_size=300), min_size=1, max_size=8)
 
 
@@ -25,7 +24,9 @@ def test_record_is_what_the_definition_says(seed: bytes, values: list[str | None
         for i, v in enumerate(values)
     ]
     count = len(values).to_bytes(2, "big")
-    assert commitment.record(seed, values) == sha256(b"\x11" + count + b"".join(hashes)).digest()
+    record = sha256(b"\x11" + count + b"".join(hashes)).digest()
+    assert commitment.record(seed, values) == record
+    assert commitment.commit(seed, values) == (record, encode([seed, values]))
     for i, value in enumerate(values):
         salt = commitment.salt_of(seed, i)
         assert commitment.leaf(salt, i, commitment.encode_field(value)) == hashes[i]
@@ -78,63 +79,6 @@ def test_bad_tables_are_refused_with_their_row(
     path.write_bytes(content)
     with pytest.raises(table.TableError, match=problem):
         _read(path)
-
-
-def _write(folder: Path, rows: list[list[str | None]]) -> vault.Version:
-    content = standard.draft("tax/x", "X", ("a", "b"), 2)
-    vault.write(folder, bytes(32), "tax/x", 1, content, iter(rows), MASTER)
-    return vault.Version(folder, MASTER)
-
-
-def test_vault_gives_back_every_record_with_its_proof(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(vault, "RUN_ENTRIES", 700)
-    rows: list[list[str | None]] = [[str(i), None if i % 3 else "x"] for i in range(2_500)]
-    version = _write(tmp_path / "v" / "1", rows)
-    version.verify()
-    for row in (1, 2, 1_024, 1_025, 2_500):
-        record = version.record(row)
-        assert list(record.values) == rows[row - 1]
-        leaf = merkle.leaf_hash(commitment.record(record.seed, record.values))
-        assert merkle.verify_inclusion(leaf, record.place, 2_500, record.path, version.head.root)
-    with pytest.raises(vault.VaultError, match="rows 1 to 2500"):
-        version.record(2_501)
-    with pytest.raises(vault.VaultError, match="vault key"):
-        vault.Version(tmp_path / "v" / "1", bytes(32))
-
-
-def test_plain_values_do_not_stand_in_the_vault(tmp_path: Path) -> None:
-    _write(tmp_path / "1", [["marker-4711", "x"]] * 10)
-    for file in (tmp_path / "1").iterdir():
-        assert b"marker-4711" not in file.read_bytes()
-
-
-@pytest.mark.parametrize("name", ["segments", "tree", "head", "standard"])
-def test_a_flipped_byte_is_found(tmp_path: Path, name: str) -> None:
-    version = _write(tmp_path / "1", [[str(i), "x"] for i in range(1_500)])
-    path = tmp_path / "1" / name
-    size = path.stat().st_size
-    for position in range(0, size, max(1, size // 40)):
-        data = bytearray(path.read_bytes())
-        data[position] ^= 1
-        path.write_bytes(data)
-        with pytest.raises(vault.VaultError):
-            vault.Version(tmp_path / "1", MASTER).verify()
-        data[position] ^= 1
-        path.write_bytes(data)
-    version.verify()
-
-
-def test_an_interrupted_write_leaves_nothing(tmp_path: Path) -> None:
-    def rows() -> object:
-        yield ["1", "2"]
-        raise KeyboardInterrupt
-
-    content = standard.draft("tax/x", "X", ("a", "b"), 2)
-    with pytest.raises(KeyboardInterrupt):
-        vault.write(tmp_path / "1", bytes(32), "tax/x", 1, content, rows(), MASTER)  # type: ignore[arg-type]
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_columns_are_matched_to_the_standard(tmp_path: Path) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from bench.detect import CHECKED, document_accuracy, score
+from bench.detect import CHECKED, document_accuracy, documents, findings_of, score
+from bench.letters import letters
 from bench.population import Population
 from node.data import identifiers
 from node.data.findings import look_at
-from node.data.jobs.read import open_source
 from node.data.kernels.classify import Classifier, Finding
 from node.data.recognise import AnalyzerEngine
 
@@ -36,7 +36,11 @@ def test_sentences_of_the_population_reach_the_frozen_thresholds() -> None:
 
 
 def test_documents_of_the_population_get_their_level() -> None:
-    assert document_accuracy(Population(99), 1_000) >= 0.85
+    assert document_accuracy(documents(99, 1_000))[0] >= 0.85
+
+
+def test_letters_get_the_level_of_what_they_tell() -> None:
+    assert document_accuracy(letters(99, 1_000))[0] >= 0.85
 
 
 @pytest.mark.parametrize(
@@ -135,13 +139,7 @@ def test_an_empty_column_is_graded_by_its_name() -> None:
 
 
 def _of_file(path: Path) -> dict[str, str]:
-    opened = open_source({"kind": "file", "path": str(path)}, None, None, {})
-    assert opened is not None
-    names, chunks, _ = opened
-    classifier = Classifier(names, TODAY)
-    for chunk in chunks:
-        classifier.add(chunk.batch)
-    return entities(classifier.findings())
+    return entities(findings_of(path))
 
 
 def test_every_personal_column_of_the_legislators_is_found() -> None:
@@ -169,11 +167,15 @@ def test_documents_of_each_kind_are_graded(tmp_path: Path) -> None:
     (tmp_path / "a.html").write_text(f"<p>{sentence}</p><script>x</script>", encoding="utf-8")
     _docx(tmp_path / "a.docx", f'<w:d xmlns:w="SPACE"><w:p><w:t>{sentence}</w:t></w:p></w:d>')
     for name in ("a.txt", "a.html", "a.docx"):
-        level, findings = look_at(tmp_path / name)
-        assert level == 4
-        assert {f.entity for f in findings} == {"PERSON", "CN_RESIDENT_ID"}
+        look = look_at(tmp_path / name)
+        assert look.level == 4
+        assert {f.entity for f in look.findings} >= {"PERSON", "CN_RESIDENT_ID"}
+    wide = "".join(chr(ord(c) + 0xFEE0) for c in "11010519491231002X")
+    (tmp_path / "wide.txt").write_text(f"证号{wide}。", encoding="utf-8")
+    assert "CN_RESIDENT_ID" in {f.entity for f in look_at(tmp_path / "wide.txt").findings}
     (tmp_path / "b.md").write_text("# 通知\n\n会议定于周五。", encoding="utf-8")
-    assert look_at(tmp_path / "b.md") == (1, [])
+    look = look_at(tmp_path / "b.md")
+    assert (look.level, look.findings) == (1, ())
 
 
 def test_what_cannot_be_read_is_graded_highest(tmp_path: Path) -> None:
@@ -184,6 +186,6 @@ def test_what_cannot_be_read_is_graded_highest(tmp_path: Path) -> None:
         archive.writestr("word/document.xml", bytes(600 << 20))
     (tmp_path / "cut.xlsx").write_bytes(b"PK\x03\x04" + bytes(40))
     for path in sorted(tmp_path.iterdir()):
-        level, findings = look_at(path)
-        assert level == 4, path
-        assert findings[0].entity == "UNKNOWN"
+        look = look_at(path)
+        assert look.level == 4, path
+        assert look.findings[0].entity == "UNKNOWN"

@@ -1,0 +1,283 @@
+"""Commands that look datasets up, compare their versions, and end them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from getpass import getuser
+from pathlib import Path
+from typing import Any
+
+import click
+
+from node.cli.common import (
+    Refused,
+    connect,
+    home_option,
+    json_option,
+    pairs,
+    passphrase_for,
+    passphrase_option,
+    query,
+    show,
+    submit,
+    table,
+    where,
+)
+from node.home import Home
+
+_version_option = click.option("--version", type=click.IntRange(1), help="By default the latest.")
+_plain_option = click.option("--plain", is_flag=True, help="Show values; needs --purpose.")
+_purpose_option = click.option("--purpose", default="", help="Why; enters the access log, sealed.")
+
+
+def _pages(home: Path, method: str, args: dict[str, Any], place: Any) -> Iterator[Any]:
+    """Yield every row of a question to the catalogue that answers in pages."""
+    with connect(home) as client:
+        while rows := client.call("state.query", contract="catalogue", method=method, args=args):
+            yield from rows
+            args = {**args, "after": place(rows[-1])}
+
+
+def registrations(home: Path, prefix: str = "") -> Iterator[dict[str, Any]]:
+    """Yield the latest registration of each active dataset."""
+    rows = list(_pages(home, "list", {"prefix": prefix}, lambda row: row[0]))
+    with connect(home) as client:
+        for name, _, status in rows:
+            if status == "active":
+                yield client.call(
+                    "state.query", contract="catalogue", method="get", args={"dataset": name}
+                )
+
+
+@click.command()
+@click.argument("words", nargs=-1)
+@click.option("--owner", default="", help="Only this member's.")
+@click.option("--level", type=click.IntRange(1, 4), help="Of at most this sharing level.")
+@home_option
+@json_option
+def search(
+    words: tuple[str, ...], owner: str, level: int | None, home: Path, as_json: bool
+) -> None:
+    """Find datasets of all members by words in their id, title, keywords or theme."""
+    found = []
+    for row in registrations(home, f"{owner}/" if owner else ""):
+        text = " ".join((row["dataset"], row["title"], *row["keywords"], row["theme"] or ""))
+        if row["level"] <= (level or 4) and all(word.lower() in text.lower() for word in words):
+            found.append(row)
+    names = ("dataset", "version", "title", "level", "rows")
+    rows = [(r["dataset"], r["version"], r["title"], f"L{r['level']}", r["rows"]) for r in found]
+    show(found, as_json, lambda _: table(names, rows))
+
+
+@click.command()
+@click.argument("name", metavar="DATASET")
+@home_option
+@json_option
+def versions(name: str, home: Path, as_json: bool) -> None:
+    """List a dataset's versions."""
+    found = list(_pages(home, "versions", {"dataset": name}, lambda row: row["version"]))
+    if not found:
+        raise Refused(f"{name} is not registered; list what is with: muniment dataset list")
+    names = ("version", "height", "rows", "level", "class", "commitment")
+    rows = [(r["version"], r["height"], r["rows"], f"L{r['level']}", r["class"],
+             r["commitment"][:16]) for r in found]  # fmt: skip
+    show(found, as_json, lambda _: table(names, rows))
+
+
+@click.command()
+@click.option("--format", "syntax", type=click.Choice(["turtle", "jsonld"]), default="turtle",
+              show_default=True)  # fmt: skip
+@click.option("--base", default="", help="What addresses begin with; by default a urn of the chain")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--prefix", default="", help="Only datasets whose id begins so.")
+@home_option
+def export(syntax: str, base: str, output: Path | None, prefix: str, home: Path) -> None:
+    """Write the catalogue of all members as DCAT-AP 3."""
+    from node.data import dcat
+    from node.home import atomic_write
+
+    with connect(home) as client:
+        status = client.call("status")
+    base = base or f"urn:muniment:{status['chain_id'][:16]}:"
+    found = dcat.statements(status["network"], base, registrations(home, prefix))
+    text = dcat.to_turtle(found) if syntax == "turtle" else dcat.to_jsonld(found)
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        atomic_write(output, text.encode(), 0o644)
+
+
+@click.command()
+@click.argument("name", metavar="DATASET")
+@_version_option
+@home_option
+@json_option
+def quality(name: str, version: int | None, home: Path, as_json: bool) -> None:
+    """Show the quality report and the findings that are kept with one of your versions."""
+    from node.data import vault
+    from node.data.register import Report
+
+    number = version or query(home, "catalogue", {"dataset": name})["latest"]
+    report = Report.load(vault.folder_of(Home(home).vault, name, number) / "report")
+    if report is None:
+        raise Refused(f"{name} version {number} has no report here")
+    shares = {each: f"{points / 100:.2f} %" for each, points in report.quality.items()}
+    counts = {"read": report.read, "accepted": report.accepted, "refused": report.refused,
+              "repeated": report.repeated}  # fmt: skip
+    findings = [(f.field, f.entity, f"L{f.level}", f.count, f.why) for f in report.findings]
+    data = {"quality": report.quality, **counts, "nulls": dict(report.nulls),
+            "findings": [list(row) for row in findings]}  # fmt: skip
+
+    def render(_: object) -> None:
+        pairs([*shares.items(), *counts.items()])
+        table(("field", "null"), [pair for pair in report.nulls if pair[1]])
+        table(("field", "entity", "level", "count", "why"), findings)
+
+    show(data, as_json, render)
+
+
+@click.command()
+@click.argument("name", metavar="DATASET")
+@_version_option
+@click.option("--rows", "count", type=click.IntRange(1, 1_000), default=10, show_default=True)
+@_plain_option
+@_purpose_option
+@home_option
+@passphrase_option
+@json_option
+def preview(
+    name: str,
+    version: int | None,
+    count: int,
+    plain: bool,
+    purpose: str,
+    home: Path,
+    passphrase_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Show the first records of one of your datasets, masked unless --plain is given."""
+    from node.cli.vault import custody_of
+    from node.data.preview import levels_of, veil
+
+    found = custody_of(home, passphrase_file)
+    number = version or query(home, "catalogue", {"dataset": name})["latest"]
+    opened = found.open(name, number)
+    levels = levels_of(found, name, number)
+    if plain:
+        _need_purpose(purpose)
+        found.log.note(getuser(), name, number, (1, min(count, opened.head.rows)), purpose)
+    rows = [
+        values if plain else [veil(v, level) for v, level in zip(values, levels, strict=True)]
+        for values in itertools.islice(opened.rows(), count)
+    ]
+    names = opened.head.columns
+    data = {"dataset": name, "version": number, "columns": list(names), "rows": rows}
+    shown = [["" if v is None else v for v in values] for values in rows]
+    show(data, as_json, lambda _: table(names, shown))
+
+
+def _need_purpose(purpose: str) -> None:
+    if not purpose:
+        raise click.UsageError("--plain needs --purpose: it enters the access log")
+
+
+@click.command()
+@click.argument("name", metavar="DATASET")
+@click.argument("old", type=click.IntRange(1))
+@click.argument("new", type=click.IntRange(1))
+@click.option("--limit", type=click.IntRange(0, 10_000), default=50, show_default=True)
+@_plain_option
+@_purpose_option
+@home_option
+@passphrase_option
+@json_option
+def diff(
+    name: str,
+    old: int,
+    new: int,
+    limit: int,
+    plain: bool,
+    purpose: str,
+    home: Path,
+    passphrase_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Say which records of your DATASET were added, removed, changed from version OLD to NEW."""
+    from node.cli.collect import chain_of
+    from node.cli.vault import custody_of
+    from node.data.preview import compare_versions
+
+    _, master = chain_of(home, passphrase_file)
+    found = custody_of(home, passphrase_file)
+    if plain:
+        _need_purpose(purpose)
+        found.log.note(getuser(), name, new, (1, limit), purpose)
+    result = compare_versions(Home(home), found, master, name, (old, new), limit, plain)
+    data = {**result.counts, "records": [list(each) for each in result.records]}
+
+    def render(_: object) -> None:
+        for kind, key, change in result.records:
+            click.echo(f"{kind:<8} {key}  {change}".rstrip())
+        counts = ", ".join(f"{count} {kind}" for kind, count in result.counts.items())
+        click.echo(counts)
+
+    show(data, as_json, render)
+
+
+@click.command()
+@click.argument("name", metavar="DATASET")
+@home_option
+@passphrase_option
+@json_option
+def retire(name: str, home: Path, passphrase_file: Path | None, as_json: bool) -> None:
+    """End a dataset: it takes no further versions; what is registered stays."""
+    place = Home(home)
+    state = submit(place, passphrase_for(place, passphrase_file), "catalogue", "retire",
+                   {"dataset": name})  # fmt: skip
+    show(where(state), as_json, lambda d: pairs([("retired", name), *d.items()]))
+
+
+@click.command()
+@click.argument("name", metavar="DATASET")
+@click.option("--version", type=click.IntRange(1), required=True)
+@click.option("--row", "rows", type=click.IntRange(1), multiple=True,
+              help="Only this record; may be repeated.")  # fmt: skip
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@home_option
+@passphrase_option
+@json_option
+def destroy(
+    name: str,
+    version: int,
+    rows: tuple[int, ...],
+    yes: bool,
+    home: Path,
+    passphrase_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Make a version, or single records of it, unreadable for good, and say so on the chain.
+
+    Its key is destroyed, so copies of the vault stay closed too. Backups of keys that can be
+    reached are rewritten; for others the day is told on which the last one expires.
+    """
+    from node.cli.vault import custody_of
+    from node.data import vault
+    from node.data.backup import day
+
+    what = f"{len(rows)} records of {name} version {version}" if rows else f"{name} v{version}"
+    if not yes:
+        click.confirm(f"Destroy {what}? Nothing can bring it back", abort=True, err=True)
+    found = custody_of(home, passphrase_file)
+    state = found.destroy(name, version, rows)
+    left = found.backups.holding(vault.name_of(name, version) + "|") if not rows else []
+    data = {"destroyed": what, **where(state), "key_backups": [
+        {"path": each.path, "expires": day(each.expires)} for each in left
+    ]}  # fmt: skip
+
+    def render(d: dict[str, Any]) -> None:
+        pairs([(key, d[key]) for key in ("destroyed", "txid", "height")])
+        for each in d["key_backups"]:
+            click.echo(f"still in the key backup {each['path']}, until {each['expires']}")
+
+    show(data, as_json, render)
