@@ -103,9 +103,16 @@ def _set_rule(ctx: Context, args: Args) -> None:
 
 
 def _plan_version(ctx: Context, args: Args) -> None:
-    """From now on the version is activated at the first boundary at which it can be."""
+    """From now on the version is activated at the first boundary at which it can be.
+
+    The version in force takes back what was planned.
+    """
     number = args["version"]
     current = members.parameters(ctx.overlay).version
+    if number == current and ctx.get(_VERSION) is not None:
+        ctx.delete(_VERSION)
+        ctx.emit("version-withdrawn", [number])
+        return
     if number <= current:
         fail(Code.WRONG_VERSION, current)
     ctx.put(_VERSION, [number, args.get("height", 0)])

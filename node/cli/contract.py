@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -339,7 +338,7 @@ def call(
 @click.argument("question", metavar="QUERY")
 @click.argument("arguments", metavar="[ARG=VALUE]...", nargs=-1)
 @home_option
-def query(name: str, question: str, arguments: tuple[str, ...], home: Path) -> None:
-    """Ask a QUERY of the contract NAME; the answer is JSON."""
-    data = ask(home, name, question, parse_arguments(arguments))
-    click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+@json_option
+def query(name: str, question: str, arguments: tuple[str, ...], home: Path, as_json: bool) -> None:
+    """Ask a QUERY of the contract NAME; the answer is JSON, with or without --json."""
+    show(ask(home, name, question, parse_arguments(arguments)), True, click.echo)

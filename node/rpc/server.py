@@ -22,6 +22,7 @@ from node.errors import MunimentError
 
 MAX_LINE_BYTES = 8 << 20
 MAX_SESSIONS = 64
+DRAIN_S = 1.0
 MAX_IN_FLIGHT = 4_096
 MAX_WAITING_BYTES = 32 << 20
 
@@ -161,6 +162,7 @@ class Server:
                     await self._take(bytes(line), session, nursery)
             if len(buffer) > MAX_LINE_BYTES:
                 session.send(_error(None, INVALID_REQUEST, "the line is too long", "too-long"))
+                await _drain(stream)
                 return
 
     async def _take(self, line: bytes, session: Session, nursery: trio.Nursery) -> None:
@@ -212,6 +214,16 @@ class Server:
             session.in_flight -= 1
         if identity is not None:
             session.send(answer)
+
+
+async def _drain(stream: trio.SocketStream) -> None:
+    """Hear a client out for a moment: closing on what it still says would lose its answer."""
+    with trio.move_on_after(DRAIN_S):
+        try:
+            while await stream.receive_some(65_536):
+                continue
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            return
 
 
 def _error(identity: str | int | None, code: int, message: str, name: str) -> dict[str, Any]:

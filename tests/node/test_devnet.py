@@ -14,6 +14,7 @@ import pytest
 
 from node.devnet import Devnet
 from node.rpc.client import Client, NodeError
+from node.rpc.server import MAX_LINE_BYTES
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +120,24 @@ def test_hostile_rpc_lines_get_an_error_and_the_session_lives(
         assert answer["error"]["data"]["code"]
         raw.sendall(b'{"jsonrpc":"2.0","id":2,"method":"status"}\n')
         assert json.loads(file.readline())["result"]["name"] == "tax"
+
+
+def test_an_endless_rpc_line_ends_its_session_and_nothing_else(net: Devnet) -> None:
+    with socket.socket(socket.AF_UNIX) as raw:
+        raw.settimeout(30)
+        raw.connect(str(net.home("tax").socket))
+        file = raw.makefile("rb")
+        piece = b"x" * (1 << 20)
+        try:
+            for _ in range(MAX_LINE_BYTES // len(piece) + 1):
+                raw.sendall(piece)
+        except BrokenPipeError:
+            pass  # it has heard enough
+        answer = json.loads(file.readline())
+        assert answer["error"]["data"]["code"] == "too-long"
+        assert file.readline() == b""
+    with Client(net.home("tax").socket) as client:
+        assert client.call("status")["name"] == "tax"
 
 
 def test_bytes_on_the_network_port_do_not_stop_the_node(net: Devnet) -> None:

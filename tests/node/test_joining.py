@@ -61,6 +61,23 @@ def test_a_newcomer_joins_by_a_snapshot_even_if_it_is_killed(net: Devnet) -> Non
     assert latest["height"] >= status["height"]
 
 
+def test_a_lost_journal_is_recovered_from_the_others(net: Devnet) -> None:
+    """It signs nothing until a finalization is above whatever it may have signed."""
+    for name in net.names:
+        if name not in net.processes():
+            net.start(name)
+    net.wait("civil", lambda s: s["peers"] == 3)
+    net.kill("civil")
+    home = net.home("civil")
+    home.journal.unlink()
+    net.start("civil")
+    status = net.wait("civil", lambda s: s["state"] == "in sync" and s["peers"] == 3)
+    net.wait("civil", lambda s: s["height"] > status["height"] + 2)
+    assert "the vote journal is missing" in (home.path / "node.log").read_text()
+    assert "every forgotten vote is below a finalization" in (home.path / "node.log").read_text()
+    assert answer("evidence", "--home", str(home.path)) == []
+
+
 def test_the_state_is_proved_offline_with_one_flipped_byte_refused(
     net: Devnet, tmp_path: Path
 ) -> None:

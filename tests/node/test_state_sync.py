@@ -13,8 +13,9 @@ import pytest
 from contracts.envelope import Transaction
 from contracts.trie import root_of
 from contracts.trie_proof import verify_proof
-from node import snapshot
+from node import receipt, snapshot, state_proof
 from node.core import Core, Keeping, Refusal
+from node.finality import NotHeldError
 from node.outbox import Outgoing
 from node.state_sync import Phase
 from p2p.wire import Chunks, FrameKind, SnapshotOffer, Status, Steps
@@ -183,6 +184,38 @@ def test_what_is_here_is_not_fetched_again(net: Net) -> None:
     assert asked
 
 
+def test_what_a_snapshot_does_not_bring_is_named(net: Net) -> None:
+    """Results from before it are an archive's to give; what follows is proved as ever."""
+    net.hosts["d"].start()
+    core = run_until_joined(net)
+    store = core.ledger.store
+    sent = net.submit("a", valid_for=11)
+    assert isinstance(sent, Transaction)
+    net.run(2_000)
+    assert receipt.verify(receipt.build(store, sent.txid), net.genesis).receipt.code == 0
+    place = store.place_of(sent.txid)
+    assert place is not None
+    with pytest.raises(receipt.ReceiptError, match="is not final here"):
+        receipt.build(store, bytes(32))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, "results_from", lambda: place.height + 1)
+        with pytest.raises(receipt.ReceiptError, match="ask the node of an archive"):
+            receipt.build(store, sent.txid)
+    key = b"members/member/a"
+    proof = core.ledger.prove_state(key)
+    height, value = core.ledger.tip.header.height, core.ledger.state().get(key)
+    with pytest.raises(NotHeldError, match="is not final yet"):
+        state_proof.build(store, height, key, value, proof)
+    net.submit("b", valid_for=11)
+    net.run(2_000)
+    data = state_proof.build(store, height, key, value, proof)
+    assert state_proof.verify(data, net.genesis).value == value
+    for place_ in range(0, len(data), 9):
+        flipped = data[:place_] + bytes((data[place_] ^ 1,)) + data[place_ + 1 :]
+        with pytest.raises(state_proof.StateProofError):
+            state_proof.verify(flipped, net.genesis)
+
+
 def run_until(net: Net, phase: Phase) -> Core:
     for _ in range(2_000):
         net.run(5)
@@ -328,4 +361,22 @@ def test_a_node_that_was_away_for_long_comes_back_by_a_snapshot(tmp_path: Path) 
     assert isinstance(core_of(net, "d").submit(waiting.raw, net.now), Transaction)
     check_whole(net, run_until_joined(net))
     assert [d.refusal.code for d in host.dropped] == ["skipped"]
+    # What it had of the old chain is forgotten too, but for block 0.
+    net.run(6_000)
+    store = core_of(net, "d").ledger.store
+    assert store.height_from(1) == store.kept_from() > 30
+    assert store.block_at(0) is not None
     net.close()
+
+
+def test_an_archive_says_that_nobody_has_the_blocks_it_needs(net: Net) -> None:
+    host = net.hosts["d"]
+    host.keeping = replace(KEEPING, is_archive=True)
+    host.start()
+    net.run(3_000)
+    core = core_of(net, "d")
+    assert core.ledger.tip.header.height == 0
+    assert not core.state_sync.is_active
+    ahead = core.peers.ahead_of(0)
+    assert len(ahead) == 3
+    assert not any(peer.keeps(1) for peer in ahead)

@@ -386,6 +386,13 @@ def test_a_version_waits_for_its_height_and_for_a_quorum(alliance: Chain) -> Non
     assert alliance.ask("governance", "version") is None
 
 
+def test_a_planned_version_is_taken_back_by_the_one_in_force(alliance: Chain) -> None:
+    decide(alliance, "version", version=9)
+    decide(alliance, "version", version=1)
+    assert alliance.ask("governance", "version") is None
+    assert alliance.end_epoch() is None
+
+
 # Hostile input
 
 

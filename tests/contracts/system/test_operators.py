@@ -13,6 +13,7 @@ from contracts.engine import check_admission
 from contracts.envelope import Call
 from contracts.system import operators
 from tests.contracts.conftest import NOW, Chain
+from tests.contracts.system.test_governance import decide
 
 DAY_MS = 86_400_000
 LATER = NOW + 30 * DAY_MS
@@ -270,3 +271,22 @@ def test_malformed_grants_name_the_argument(
     receipt = chain.run("land", "operators", "grant", args)
     assert receipt.code == Code.BAD_ARGUMENT
     assert word in str(receipt.details)
+
+
+def test_a_deployed_contract_sees_the_operator_and_the_member() -> None:
+    chain = Chain(("civil", "health", "works"))
+    source = '''"""Tells who calls."""
+
+def tell():
+    """Tell who calls."""
+    emit("told", [ctx.sender, ctx.operator])
+
+method(tell)
+'''
+    decide(chain, "deploy", name="teller", source=source)
+    for name, duty in (("li", "dispatcher"), ("zhao", "auditor")):
+        grant(chain, name, duty)
+    assert act(chain, "zhao", "teller", "tell", {})[0] == Code.NEEDS_DUTY
+    signed = chain.sign("land/li", Call("teller", "tell", {}), signer=key_of("li"))
+    assert chain.execute(signed).receipts[0].events[0].data == ["land", "li"]
+    assert chain.run("land", "teller", "tell", {}).events[0].data == ["land", None]
