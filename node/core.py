@@ -746,6 +746,7 @@ class Core:
         """Go on from a fetched snapshot, as a node that has just started there."""
         self.maker.stop()
         self.state_sync.adopt()
+        self.pruner.may_have_leftovers = True
         self.fetcher.reset()
         self.sync.reset()
         self._pinned, self._extra, self._final, self._missing = {}, {}, None, set()

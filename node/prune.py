@@ -23,6 +23,8 @@ class Pruner:
         self._ledger = ledger
         self._maker = maker
         self.is_archive = is_archive
+        self.may_have_leftovers = True
+        """Whether blocks may stand below what is kept: a snapshot leaves the old chain behind."""
         self._needed: tuple[int, int] = (0, 0)
 
     @property
@@ -52,22 +54,23 @@ class Pruner:
     @property
     def has_work(self) -> bool:
         floor = self.floor
-        return floor > 0 and self._ledger.store.kept_from() < floor
+        is_due = self.may_have_leftovers or self._ledger.store.kept_from() < floor
+        return floor > 0 and is_due
 
     def step(self) -> None:
         """Forget up to SLICE_BLOCKS blocks, in one batch with the note of what is kept."""
-        store, floor = self._ledger.store, self.floor
-        kept = store.kept_from()
+        store, floor = self._ledger.store, max(self.floor, self._ledger.store.kept_from())
         batch: list[Write] = []
+        lowest = 1 if self.may_have_leftovers else store.kept_from()
         for _ in range(SLICE_BLOCKS):
-            if kept >= floor:
-                break
-            found = store.height_from(kept)
+            found = store.height_from(lowest)
             if found is None or found >= floor:
-                kept = floor
+                lowest = floor
+                self.may_have_leftovers = False
                 break
             batch += self._forget(store, found)
-            kept = found + 1
+            lowest = found + 1
+        kept = max(lowest, store.kept_from())
         store.write_lazily([*batch, *Store.kept_writes(kept)])
 
     def _forget(self, store: Store, height: int) -> list[Write]:

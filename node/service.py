@@ -199,6 +199,10 @@ class Service:
             return "no quorum"
         if core.sync.is_active or core.state_sync.is_active:
             return "catching up"
+        height = core.ledger.tip.header.height
+        ahead = core.peers.ahead_of(height)
+        if ahead and not any(peer.keeps(height + 1) for peer in ahead):
+            return "no source"
         if now.wall - core.final_at_ms > validators.parameters.idle_ms + STALE_MS:
             return "stalled"
         return "in sync"

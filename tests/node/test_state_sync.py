@@ -361,4 +361,22 @@ def test_a_node_that_was_away_for_long_comes_back_by_a_snapshot(tmp_path: Path) 
     assert isinstance(core_of(net, "d").submit(waiting.raw, net.now), Transaction)
     check_whole(net, run_until_joined(net))
     assert [d.refusal.code for d in host.dropped] == ["skipped"]
+    # What it had of the old chain is forgotten too, but for block 0.
+    net.run(6_000)
+    store = core_of(net, "d").ledger.store
+    assert store.height_from(1) == store.kept_from() > 30
+    assert store.block_at(0) is not None
     net.close()
+
+
+def test_an_archive_says_that_nobody_has_the_blocks_it_needs(net: Net) -> None:
+    host = net.hosts["d"]
+    host.keeping = replace(KEEPING, is_archive=True)
+    host.start()
+    net.run(3_000)
+    core = core_of(net, "d")
+    assert core.ledger.tip.header.height == 0
+    assert not core.state_sync.is_active
+    ahead = core.peers.ahead_of(0)
+    assert len(ahead) == 3
+    assert not any(peer.keeps(1) for peer in ahead)

@@ -51,7 +51,7 @@ def test_memory_does_not_grow_with_the_table(tmp_path: Path, rows: int) -> None:
     found = commit(path)
     print(found)
     assert found["rows"] == rows
-    assert found["kib"] < 64 << 10
+    assert found["kib"] < 96 << 10
 
 
 def test_a_table_that_breaks_far_down_names_the_row(tmp_path: Path) -> None:
