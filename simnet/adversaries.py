@@ -31,11 +31,14 @@ from node.mempool import Mempool
 from p2p.transport import MAX_PAYLOAD_BYTES, Channel, Frame
 from p2p.wire import (
     Blocks,
+    Chunks,
     FrameKind,
     FullBlock,
     Range,
     RangeRequest,
+    SnapshotOffer,
     Status,
+    Steps,
     encode_transactions,
 )
 from simnet.clock import elapsed_ms, sleep_until_ms
@@ -381,7 +384,7 @@ class SlowLoris(Adversary):
 
 
 class SyncLiar(Adversary):
-    """Claims a chain that is far ahead and serves wrong blocks to those who ask for it."""
+    """Claims a chain that is far ahead, and serves wrong blocks and snapshots."""
 
     name = "sync-liar"
 
@@ -389,7 +392,9 @@ class SyncLiar(Adversary):
         if frame.kind == FrameKind.STATUS and self.random.randrange(2):
             self.fire()
             status = Status.decode(frame.payload)
-            lie = replace(status, height=status.height + self.random.randint(1, 50))
+            ahead = self.random.randint(1, 50)
+            snapshot = status.snapshot + ahead if status.snapshot else 0
+            lie = replace(status, height=status.height + ahead, snapshot=snapshot)
             return [replace(frame, payload=lie.encode())]
         if frame.kind == FrameKind.RANGE:
             self.fire()
@@ -399,7 +404,41 @@ class SyncLiar(Adversary):
             blocks = Blocks.decode(frame.payload).blocks
             wrong = tuple(_with_other_bytes(full) for full in blocks)
             return [replace(frame, payload=Blocks(wrong).encode())]
+        part = self._wrong_snapshot(frame)
+        if part is not None:
+            self.fire()
+            self.world.fired["wrong snapshot served"] += 1
+            return [replace(frame, payload=part)]
         return super().tamper(frame)
+
+    def _wrong_snapshot(self, frame: Frame) -> bytes | None:
+        """A part of a snapshot with something wrong in it; None if the frame is none."""
+        match frame.kind:
+            case FrameKind.STEPS:
+                steps = Steps.decode(frame.payload)
+                if not steps.steps:
+                    return None
+                last = steps.steps[-1]
+                last = replace(last, certificate=_short(last.certificate))
+                return replace(steps, steps=(*steps.steps[:-1], last)).encode()
+            case FrameKind.SNAPSHOT:
+                offer = SnapshotOffer.decode(frame.payload)
+                if not offer.manifest or offer.certificate is None:
+                    return None
+                if self.random.randrange(2):
+                    return replace(offer, certificate=_short(offer.certificate)).encode()
+                manifest = bytearray(offer.manifest)
+                manifest[self.random.randrange(len(manifest))] ^= 1
+                return replace(offer, manifest=bytes(manifest)).encode()
+            case FrameKind.CHUNKS:
+                chunks = Chunks.decode(frame.payload)
+                if not chunks.cells or not chunks.cells[0]:
+                    return None
+                (key, value), *rows = chunks.cells[0]
+                wrong = ((key, value + b"!"), *rows)
+                return replace(chunks, cells=(wrong, *chunks.cells[1:])).encode()
+            case _:
+                return None
 
     def _wrong_range(self, found: Range) -> bytes:
         certificate = found.certificate

@@ -6,7 +6,7 @@ import hashlib
 import json
 import multiprocessing
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from simnet.faults import FAULTS
 from simnet.scenario import Scenario, vary
 from simnet.world import Report, run
 
+CAMPAIGN_S = 6
+"""Virtual seconds of a seed under faults, unless told otherwise: many short runs find most."""
 PATHS = (
     "restart",
     "cut at an operation",
@@ -34,11 +36,18 @@ PATHS = (
     "frame block",
     "frame range_request",
     "frame range",
+    "frame steps",
+    "frame snapshot",
+    "frame chunks",
+    "joined by a snapshot",
+    "wrong snapshot served",
+    "blocks forgotten",
     "question for certificates",
     "question for views",
     "certificate nullify",
     "proposed again at the epoch's end",
     "epoch change",
+    "run across changing sets",
     "validators changed",
     "parameters changed",
     "no first validator left",
@@ -110,19 +119,43 @@ def load(path: Path, base: Scenario) -> Coverage:
     """Read results to go on from; none if there is no file. Raises SavedError."""
     if not path.exists():
         return Coverage()
+    code, scenario, coverage = _read(path)
+    if code != code_digest() or scenario != json.dumps(asdict(base)):
+        raise SavedError(f"{path} holds results of other code or options; choose another file")
+    return coverage
+
+
+def add_up(paths: Sequence[Path]) -> Coverage:
+    """Read saved results of the same code and options and add them. Raises SavedError."""
+    total = Coverage()
+    first: tuple[str, str] | None = None
+    for path in paths:
+        code, scenario, coverage = _read(path)
+        if (code, scenario) != (first := first or (code, scenario)):
+            raise SavedError(f"{path} holds results of other code or options than {paths[0]}")
+        twice = total.seeds & coverage.seeds
+        if twice:
+            raise SavedError(f"{path} holds seed {min(twice)} as another file does already")
+        total.seeds |= coverage.seeds
+        total.failed += coverage.failed
+        total.fired += coverage.fired
+        for name in ("blocks", "transactions", "virtual_s", "cpu_s", "wall_s"):
+            setattr(total, name, getattr(total, name) + getattr(coverage, name))
+        worst = (total.worst_recovery_views, coverage.worst_recovery_views)
+        total.worst_recovery_views = max(worst)
+    return total
+
+
+def _read(path: Path) -> tuple[str, str, Coverage]:
+    """Return (digest of the code, scenario as JSON, results) of a saved file."""
     try:
         content = json.loads(path.read_text())
-        same_code = content["code"] == code_digest()
-        same_scenario = content["scenario"] == json.loads(json.dumps(asdict(base)))
         values = content["coverage"]
         values["seeds"], values["fired"] = set(values["seeds"]), Counter(values["fired"])
-        coverage = Coverage(**values)
+        values["failed"] = [(seed, violation) for seed, violation in values["failed"]]
+        return content["code"], json.dumps(content["scenario"]), Coverage(**values)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise SavedError(f"{path} holds no results of a campaign: {error}") from error
-    if not same_code or not same_scenario:
-        what = "of other options" if same_code else "of other code"
-        raise SavedError(f"{path} holds results {what}; choose another file")
-    return coverage
 
 
 def code_digest() -> str:

@@ -16,7 +16,15 @@ import click
 
 from node.cli.common import json_option, pairs, table
 from simnet.adversaries import ADVERSARIES
-from simnet.campaign import Coverage, load, run_seeds, save
+from simnet.campaign import (
+    CAMPAIGN_S,
+    Coverage,
+    add_up,
+    all_faults,
+    load,
+    run_seeds,
+    save,
+)
 from simnet.faults import FAULTS
 from simnet.mutants import MUTANTS
 from simnet.report import percentile, summary, to_html, to_json
@@ -57,7 +65,7 @@ def scenario_options(function: Any) -> Any:
     """Add the options that make up a scenario."""
     for option in (
         click.option("--nodes", type=click.IntRange(1, 200), default=4, show_default=True),
-        click.option("--duration", type=click.IntRange(1), default=20, show_default=True,
+        click.option("--duration", type=click.IntRange(1), default=CAMPAIGN_S, show_default=True,
                      help="Virtual seconds under faults."),
         click.option("--faults", default="all", show_default=True, callback=_names(tuple(FAULTS)),
                      help="all, none, or names with commas."),
@@ -217,6 +225,32 @@ def campaign(
                 save(file, base, coverage)
     if file is not None and not coverage.failed:
         save(file, base, coverage)
+    _show_coverage(coverage, base, page, as_json)
+    for seed, violation in coverage.failed:
+        click.echo(f"seed {seed} failed: {violation}", err=True)
+        click.echo(f"  muniment simnet replay {seed}{_as_options(base)}", err=True)
+    if coverage.failed:
+        sys.exit(1)
+    _require_all(coverage, base)
+
+
+@simnet.command("coverage")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--html", "page", type=click.Path(path_type=Path), help="Write a page of results.")
+@json_option
+def coverage_command(files: tuple[Path, ...], page: Path | None, as_json: bool) -> None:
+    """Add up what campaigns saved in FILES, of the same code and options.
+
+    \b
+    Example:
+      muniment simnet coverage first.json second.json --html campaign.html
+    """
+    coverage, base = add_up(files), all_faults(Scenario())
+    _show_coverage(coverage, base, page, as_json)
+    _require_all(coverage, base)
+
+
+def _show_coverage(coverage: Coverage, base: Scenario, page: Path | None, as_json: bool) -> None:
     rows = coverage.rows(base)
     if page is not None:
         page.write_text(campaign_html(coverage, rows), encoding="utf-8")
@@ -225,12 +259,11 @@ def campaign(
     else:
         table(("group", "what", "times"), rows)
         pairs(campaign_summary(coverage))
-    for seed, violation in coverage.failed:
-        click.echo(f"seed {seed} failed: {violation}", err=True)
-        click.echo(f"  muniment simnet replay {seed}{_as_options(base)}", err=True)
-    if coverage.failed:
-        sys.exit(1)
-    never = [name for _, name, count in rows if not count]
+
+
+def _require_all(coverage: Coverage, base: Scenario) -> None:
+    """Exit with status 1 if many seeds left something out."""
+    never = [name for _, name, count in coverage.rows(base) if not count]
     if never and len(coverage.seeds) >= ENOUGH_SEEDS:
         click.echo(f"never happened: {', '.join(never)}", err=True)
         sys.exit(1)
@@ -241,7 +274,7 @@ def _as_options(scenario: Scenario) -> str:
     text = ""
     if scenario.nodes != 4:
         text += f" --nodes {scenario.nodes}"
-    if scenario.duration_s != 20:
+    if scenario.duration_s != CAMPAIGN_S:
         text += f" --duration {scenario.duration_s}"
     if scenario.faults != tuple(FAULTS):
         text += f" --faults {','.join(scenario.faults) or 'none'}"

@@ -84,11 +84,6 @@ class Disk:
         for content in self.files.values():
             content.sync()
 
-    def wipe(self) -> None:
-        """Lose everything."""
-        self.lose_database()
-        self.files.clear()
-
     def lose_database(self) -> None:
         """Lose the database and keep the files."""
         self.rows.clear()

@@ -135,7 +135,8 @@ async def wipe(world: World, ms: int, chosen: Sequence[Host]) -> None:
     host = world.take_faulty(chosen)
     if host is not None and host.is_running:
         await _end(host)
-        host.disk.wipe()
+        host.lose_database()
+        host.disk.files.clear()
         world.invariants.forget_reports(host)
         await _sleep(ms)
         await _bring_back(world, host)
@@ -159,7 +160,7 @@ async def lose_database(world: World, ms: int, chosen: Sequence[Host]) -> None:
     host = world.take_faulty(chosen)
     if host is not None and host.is_running:
         await _end(host)
-        host.disk.lose_database()
+        host.lose_database()
         world.invariants.forget_reports(host)
         await _sleep(ms)
         await _bring_back(world, host)
@@ -198,7 +199,7 @@ async def rot_database(world: World, ms: int, chosen: Sequence[Host]) -> None:
         await _sleep(ms)
         if not host.is_running and host.disk.met_rot:
             world.fired["damaged database refused"] += 1
-            host.disk.lose_database()
+            host.lose_database()
             world.invariants.forget_reports(host)
             await _bring_back(world, host)
         host.disk.mend_rows()

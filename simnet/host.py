@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -30,8 +30,6 @@ from simnet.network import Network
 
 JOURNAL = Path("/home/node/journal")
 MEMPOOL_COUNT = 2_000
-SNAPSHOT_BEHIND = 25
-"""Only where snapshots are made at all; see Scenario.retention."""
 MEMPOOL_BYTES = 4 << 20
 REWRITE_BYTES = 256 << 10
 """Journals are rewritten far sooner than in a real node, so that it happens in short runs."""
@@ -124,6 +122,7 @@ class Host:
         self.is_traitor = False
         self.is_excused = False
         self.versions: Versions = VERSIONS
+        self.keeping = Keeping()
         self.is_dying = False
         self.life = 0
         self.core: WatchedCore | None = None
@@ -186,6 +185,15 @@ class Host:
         self.clock.resume()
         self._scope.cancel()
 
+    def lose_database(self) -> None:
+        """Lose the database and keep the files; the process must be down.
+
+        An archive that has lost its blocks is none any more: others may have forgotten them.
+        """
+        self.disk.lose_database()
+        if self.keeping.is_archive:
+            self.keeping = replace(self.keeping, is_archive=False, makes_snapshots=True)
+
     # Life
 
     async def run(self) -> None:
@@ -242,10 +250,7 @@ class Host:
             forgetful=journal.is_forgetful,
             listeners=[lambda outcome: self.on_outcome(self, outcome)],
             cut_off=self.endpoint.cut_off,
-            keeping=Keeping(
-                makes_snapshots=self.genesis.parameters.retention > 0,
-                snapshot_behind=SNAPSHOT_BEHIND,
-            ),
+            keeping=self.keeping,
             clerk=Clerk(duty, self.genesis.chain_id, self.versions),
             admit=self.endpoint.admit,
         )

@@ -52,7 +52,8 @@ class Load:
         if driver is None or core is None or not core.is_started:
             return
         tip = core.ledger.tip.header.height
-        valid_until = tip + (30 if kind == 11 else self._random.choice((3, 10, 30)))
+        long = self._world.genesis.parameters.replay_window // 2
+        valid_until = tip + (long if kind == 11 else self._random.choice((3, 10, long)))
         name = self._random.randbytes(4).hex()
         if kind == 0:
             valid_until = max(0, tip - 1)

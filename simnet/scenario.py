@@ -43,8 +43,8 @@ class Scenario:
     traitors, forgetful and rotted nodes together at most `max_traitors` (f if negative). `script`
     says what happens for certain, and when. With `spare` members more than validators, members
     vote all the time, until none of the first validators is left; with `upgrade` also for a
-    protocol version that not all nodes have. With a `retention` (heights) nodes make snapshots,
-    forget older blocks, and start from a snapshot when they are far behind.
+    protocol version that not all nodes have. With `retention` most nodes forget blocks older than
+    so many heights, and who is far behind starts from a snapshot.
     """
 
     nodes: int = 4
@@ -171,7 +171,7 @@ def vary(base: Scenario, seed: int) -> Scenario:
     nodes = random.choice((4, 4, 4, 5, 7, 7, 10))
     is_crash = random.randrange(8) == 0
     count = random.randint(2, max(2, len(base.faults))) if base.faults else 0
-    governs = random.randrange(4) == 0
+    governs = random.randrange(5) < 2
     spare = random.choice((1, 2, nodes)) if governs and nodes < 7 and base.load_tps else 0
     return replace(
         base,
@@ -180,6 +180,7 @@ def vary(base: Scenario, seed: int) -> Scenario:
         faults=tuple(sorted(random.sample(base.faults, min(count, len(base.faults))))),
         spare=spare or base.spare,
         upgrade=base.upgrade or (spare > 0 and random.randrange(2) == 0),
+        retention=base.retention or random.choice((0, 0, 16)),
         epoch_length=random.choice((8, 12) if spare else (12, 25, 40, 100)),
         latency_ms=random.choice((1, 5, 20, 60)),
         jitter_ms=random.choice((0, 5, 30)),

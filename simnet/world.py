@@ -27,6 +27,7 @@ from consensus.messages import (
 from consensus.validators import Parameters
 from contracts.engine import query
 from contracts.system import members
+from node.core import Keeping
 from p2p.transport import Frame
 from p2p.wire import FrameKind
 from simnet.adversaries import ADVERSARIES, Coalition
@@ -47,6 +48,7 @@ from simnet.trace import Event, Trace
 CHECK_MS = 500
 KEPT_EVENTS = 4_000
 SETTLE_MS = 3_000
+SNAPSHOT_BEHIND = 16
 LIVENESS_VIEWS = 12
 """Views without a block, at most, until each honest node has committed new work."""
 LONGEST_VIEW = 3
@@ -147,7 +149,7 @@ class World:
             retry_ms=400,
             idle_ms=2_000,
             drift_ms=10_000,
-            replay_window=60,
+            replay_window=40 if scenario.retention else 60,
             retention=scenario.retention,
         )
         founders = tuple(
@@ -167,6 +169,10 @@ class World:
             )
             for i, identity in enumerate(identities)
         ]
+        if scenario.retention:
+            for host in self.hosts:
+                is_archive = host is self.hosts[0]
+                host.keeping = Keeping(is_archive, not is_archive, SNAPSHOT_BEHIND)
         self.coalition = Coalition(self, Random(f"traitors/{seed}"))
         self.coalition.recruit()
         self._faulty.update(host.label for host in self.hosts if host.is_traitor)
@@ -421,13 +427,17 @@ class World:
             self.fired["parameters changed"] += before.parameters != after.parameters
             changed = before.parameters.version != after.parameters.version
             self.fired["protocol version activated"] += changed
+        founders = sets[0].validators
+        self.fired["run across changing sets"] += any(s.validators != founders for s in sets)
         if best is not None and best.core is not None:
             state = best.core.ledger.state()
+            kept = [host.core.ledger.store.kept_from() for host in honest if host.core is not None]
+            self.fired["blocks forgotten"] += max(kept) > 1
             self.fired["member joined"] += len(members.list_all(state)) > len(self.genesis.members)
             cases: Any = query(state, 1, "evidence", "list", {})
             for case in cases:
                 self.fired[f"evidence {case['status']}"] += 1
-        first = set(sets[0].validators)
+        first = set(founders)
         if any(first.isdisjoint(each.validators) for each in sets):
             self.fired["no first validator left"] += 1
 

@@ -272,17 +272,14 @@ def log(before: int | None, limit: int, home: Path, as_json: bool) -> None:
     params = {"limit": limit} | ({} if before is None else {"before": before})
     with connect(home) as client:
         rows = client.call("log.get", **params)
-    cells = [
-        (
-            row["height"],
-            moment(row["time"])[:19],
-            row["sender"] or "the ledger",
-            f"{row['contract']}.{row['name']}",
-            _brief(row["data"]),
-        )
-        for row in rows
-    ]
-    show(rows, as_json, lambda _: table(("height", "time (UTC)", "by", "what", "data"), cells))
+
+    def render(found: list[dict[str, Any]]) -> None:
+        for row in found:
+            by, what = row["sender"] or "the ledger", f"{row['contract']}.{row['name']}"
+            line = f"{row['height']:>8}  {moment(row['time'])[:19]}  {by:<14}  {what}"
+            click.echo(f"{line}  {_brief(row['data'])}")
+
+    show(rows, as_json, render)
 
 
 def _brief(data: Any) -> str:
