@@ -27,6 +27,7 @@ from openpyxl import Workbook
 from bench.population import Population
 from node.data import source as sources
 from node.data import vault
+from node.data.infer import infer
 from node.data.keyring import Keyring
 from node.devnet import Devnet
 from node.keys import load_key
@@ -139,6 +140,27 @@ def test_every_format_gives_the_same_version(bench: Bench, suffix: str) -> None:
         1,
     )
     assert bench.rows(2) == expected(changed)
+
+
+@pytest.mark.parametrize("count", [500, pytest.param(100_000, marks=pytest.mark.campaign)])
+@pytest.mark.parametrize(("kind", "key"), [("people", "record_no"), ("enterprises", "credit_code")])
+def test_a_registry_goes_to_a_version_with_one_command(
+    bench: Bench, kind: str, key: str, count: int
+) -> None:
+    rows: Rows = list(getattr(Population(5), kind)(count))
+    path, name = bench.folder / "r.csv", f"{bench.member}/{bench.name}"
+    write_csv(path, rows)
+    bench.publish(**infer(name, "Registry", path))
+    bench.declare(path=str(path), key=[key])
+    first = bench.run()
+    assert (first["rows"], first["refused"]) == (count, 0)
+    assert first["level"] == (4 if kind == "people" else 3)
+    assert bench.run()["state"] == "unchanged"
+    rows[count // 2]["address"] = "北京市东城区长安街1号"
+    write_csv(path, rows)
+    assert bench.run()["changed"] == 1
+    told = bench.command("dataset", "diff", name, "1", "2")
+    assert [change.split(":")[0] for _, _, change in told["records"]] == ["address"]
 
 
 def test_a_file_touched_without_news_makes_no_version(bench: Bench) -> None:
