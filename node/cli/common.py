@@ -29,6 +29,12 @@ class Refused(MunimentError):
     code = "refused"
 
 
+class Pending(Refused):
+    """A transaction is on its way: it may become final, or expire."""
+
+    code = "pending"
+
+
 class Failed(Refused):
     """A transaction is final and its call failed: it never takes effect."""
 
@@ -143,7 +149,7 @@ def submit_calls(
     """Sign calls as one transaction, submit it, wait until it is final; returns its state.
 
     All calls take effect or none does. Signed with the member key, or with that of `operator`.
-    Raises Refused with the reason if it is refused, expires or fails.
+    Raises Refused with the reason if it is refused, expires, fails or is still on its way.
     """
     import config
     from contracts.envelope import Call, Transaction
@@ -169,9 +175,12 @@ def submit_calls(
         )
         client.call("tx.submit", tx=transaction.raw.hex())
         state = client.call("tx.wait", txid=transaction.txid.hex(), timeout_ms=60_000)
+    if state["state"] in ("pending", "unknown"):  # a node that restarted does not know it
+        raise Pending(
+            f"transaction {state['txid']} is not final yet; look again with muniment tx"
+        )
     if state["state"] != "final":
-        reason = state.get("reason", "it is not final after 60 s; look again with muniment tx")
-        raise Refused(f"transaction {state['txid']} is {state['state']}: {reason}")
+        raise Refused(f"transaction {state['txid']} is {state['state']}: {state['reason']}")
     if state["code"] != 0:
         contract, method, _ = calls[-1]
         raise Failed(f"{contract}.{method} failed: {state['sentence']} (tx {state['txid']})")

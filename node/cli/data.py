@@ -12,7 +12,9 @@ import click
 
 from node.cli.collect import chain_of
 from node.cli.common import (
-    Failed,
+    VALID_FOR_HEIGHTS,
+    Pending,
+    Refused,
     connect,
     home_option,
     json_option,
@@ -35,8 +37,11 @@ from node.cli.lookup import (
     search,
     versions,
 )
-from node.home import Home
+from node.home import Home, atomic_write
+from node.rpc.client import LOST, NodeError
 
+SLACK_HEIGHTS = 60
+"""The chain may grow so far between looking at its height and signing."""
 _Row = list[str | None]
 
 
@@ -102,9 +107,12 @@ def register(
         known = client.call(
             "state.query", contract="catalogue", method="get", args={"dataset": name}
         )
+        height = client.call("status")["height"]
     version = 1 if known is None else known["latest"] + 1
     folder = vault.folder_of(place.vault, name, version)
     keyring = Keyring(place.vault, master)
+    submitted = folder / "submitted"
+    _require_over(submitted, f"version {version} of {name}", height)
     vault.erase(place.vault, name, version, keyring)  # what a run that did not end left
     head = vault.write(
         folder,
@@ -139,11 +147,16 @@ def register(
         "derived_from": [],
         "custody": "own",
     }
+    atomic_write(submitted, str(height + VALID_FOR_HEIGHTS + SLACK_HEIGHTS).encode(), 0o600)
     try:
         state = submit(place, passphrase, "catalogue", "register", args)
-    except Failed:  # for good; anything else may yet become final
-        vault.erase(place.vault, name, version, keyring)
+    except Pending:
+        raise  # it may yet become final, so its records stay
+    except (Refused, NodeError) as error:
+        if error.code != LOST:
+            vault.erase(place.vault, name, version, keyring)
         raise
+    submitted.unlink()
     data = {
         "dataset": name,
         "version": version,
@@ -153,6 +166,19 @@ def register(
         **where(state),
     }
     show(data, as_json, lambda d: pairs(list(d.items())))
+
+
+def _require_over(submitted: Path, what: str, height: int) -> None:
+    """Refuse to replace records whose registration may still become final."""
+    try:
+        until = int(submitted.read_text())
+    except FileNotFoundError:
+        return
+    if height <= until:
+        raise Refused(
+            f"{what} was submitted and may still become final; look with `muniment dataset list`, "
+            f"or register it again above height {until} (the chain is at {height})"
+        )
 
 
 def _slug(name: str) -> str:

@@ -11,6 +11,9 @@ from typing import Any
 
 from node.errors import MunimentError
 
+LOST = "lost"
+"""The code of a connection that broke: what was asked may have been done."""
+
 
 class NodeError(MunimentError):
     """The node answered with an error, or cannot be reached."""
@@ -111,4 +114,4 @@ class Client:
 
 def _lost(error: OSError | None) -> NodeError:
     reason = f": {error}" if error else ""
-    return NodeError(f"the connection to the node was lost{reason}", "lost")
+    return NodeError(f"the connection to the node was lost{reason}", LOST)

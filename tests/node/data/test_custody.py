@@ -200,3 +200,20 @@ def test_versions_are_compared_by_record_and_datasets_found(steward: Steward) ->
     assert run("dataset", "search", "compared", "fees") == []
     path.write_text("number,holder,fee\n1,2,3", encoding="utf-8")
     assert "is retired" in run("collect", "run", "compared", fails=True)
+
+
+def test_records_whose_registration_may_yet_be_final_are_not_replaced(steward: Steward) -> None:
+    """As after a command that gave up waiting: its records stay until the chain has passed."""
+    name = steward.register("waiting", ROWS)
+    place = steward.place(name, 2)
+    place.mkdir()
+    (place / "submitted").write_text("1000000")
+    path = steward.folder / "waiting.csv"
+    again = ("dataset", "register", str(path), "--title", "Fees waiting", "--level", "3")
+    said = steward.command(*again, fails=True)
+    assert "may still become final" in said
+    assert "above height 1000000" in said
+    assert (place / "submitted").exists()
+    (place / "submitted").write_text("0")
+    assert steward.command(*again)["version"] == 2
+    assert not (place / "submitted").exists()
