@@ -18,11 +18,11 @@ LATE = replace(CALM, faults=("latency", "one-way"), fault_gap_ms=300)
 CRASHES = replace(CALM, faults=("crash", "power", "cut-at-operation"), fault_gap_ms=300)
 SLOW = replace(
     CALM,
-    duration_s=600,
+    duration_s=450,
     load_tps=1,
     script=(
-        Strike(1_000, "latency", 599_000, ALL, 60_000),
-        Strike(590_000, "loss", 10_000, ALL, 10_000),
+        Strike(1_000, "latency", 449_000, ALL, 45_000),
+        Strike(440_000, "loss", 10_000, ALL, 10_000),
     ),
 )
 WITHOUT_DATABASE = replace(
@@ -53,6 +53,7 @@ WHERE = {
     "timeouts-not-capped": SLOW,
     "rot-not-noticed": replace(CALM, faults=("rot-database",), fault_gap_ms=500),
     "journal-of-one-epoch": WITHOUT_DATABASE,
+    "stale-validator-set": replace(CALM, spare=2, epoch_length=8),
 }
 
 
