@@ -18,11 +18,11 @@ LATE = replace(CALM, faults=("latency", "one-way"), fault_gap_ms=300)
 CRASHES = replace(CALM, faults=("crash", "power", "cut-at-operation"), fault_gap_ms=300)
 SLOW = replace(
     CALM,
-    duration_s=450,
+    duration_s=600,
     load_tps=1,
     script=(
-        Strike(1_000, "latency", 449_000, ALL, 45_000),
-        Strike(440_000, "loss", 10_000, ALL, 10_000),
+        Strike(1_000, "latency", 599_000, ALL, 60_000),
+        Strike(590_000, "loss", 10_000, ALL, 10_000),
     ),
 )
 WITHOUT_DATABASE = replace(
