@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from node.cli.collect import chain_of
 from node.cli.common import (
     Failed,
     connect,
@@ -73,7 +74,8 @@ def register(
 
     The records stay encrypted in the home's vault; the chain holds one commitment. Without
     --standard, a first one is drafted from the columns and published. The next version of a
-    known dataset is counted by itself.
+    known dataset is counted by itself. The level is that of the standard, or a higher one that is
+    found in the first 20,000 records.
 
     \b
     Example: muniment dataset register permits.csv --home tax --title "Permits 2026"
@@ -82,15 +84,18 @@ def register(
     from node.data import standard as standards
     from node.data import table as tables
     from node.data import vault
+    from node.data.findings import Detectors, look_at
     from node.data.keyring import Keyring
-    from node.keys import load_key
-    from node.network import load_genesis
+    from node.data.register import raise_class
 
     place = Home(home)
     owner = config.load(place.settings).node.name
     name = f"{owner}/{slug or _slug(file.stem)}"
     shape = tables.inspect(file)
     passphrase = passphrase_for(place, passphrase_file)
+    chain, master = chain_of(home, passphrase_file)
+    detectors = Detectors.of(place, chain.query, master)
+    look = look_at(file, detectors)
     content = _find_standard(place, passphrase, standard_name, name, title, shape.columns, level)
     order = standards.order_columns(content, shape.columns)
     with connect(home) as client:
@@ -99,11 +104,11 @@ def register(
         )
     version = 1 if known is None else known["latest"] + 1
     folder = vault.folder_of(place.vault, name, version)
-    keyring = Keyring(place.vault, load_key(place.key("vault"), "vault", passphrase))
+    keyring = Keyring(place.vault, master)
     vault.erase(place.vault, name, version, keyring)  # what a run that did not end left
     head = vault.write(
         folder,
-        load_genesis(place.genesis).genesis.chain_id,
+        chain.chain_id,
         name,
         version,
         content,
@@ -111,6 +116,7 @@ def register(
         keyring,
     )
     least, data_class = standards.grade(content)
+    found = max(level or 1, least, look.level)
     args: dict[str, Any] = {
         "dataset": name,
         "version": version,
@@ -123,8 +129,8 @@ def register(
         "temporal": None,
         "media_type": "text/csv",
         "standard": [content["id"], content["version"], head.standard],
-        "level": max(level or 1, least),
-        "class": data_class,
+        "level": found,
+        "class": raise_class(data_class, found, head.rows, detectors.rules),
         "rows": head.rows,
         "bytes": file.stat().st_size,
         "suite": "sha256-v1",

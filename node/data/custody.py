@@ -50,10 +50,7 @@ class Custody:
 
     def held(self, dataset: str = "", version: int | None = None) -> Iterator[tuple[str, int]]:
         """Yield the versions in the vault, all of them or those asked for."""
-        for folder in sorted(self._vault.glob("*/*"), key=lambda f: (f.parent.name, f.name)):
-            if not folder.name.isdigit() or not folder.is_dir():
-                continue
-            name, number = folder.parent.name.replace("+", "/"), int(folder.name)
+        for name, number, _ in _versions(self._vault):
             if dataset in ("", name) and version in (None, number):
                 yield name, number
 
@@ -114,6 +111,11 @@ class Custody:
 
     def damages(self, dataset: str = "", version: int | None = None) -> Iterator[Damage]:
         """Compare the vault with the chain, byte for byte; yield what differs."""
+        keys = {tuple(name.split("|")[:2]) for name in self.keyring.all()}
+        held = {(name, str(number)) for name, number in self.held()}
+        for name, text in sorted(keys - held):
+            if dataset in ("", name) and version in (None, int(text)):
+                yield Damage(name, int(text), "is missing from the vault, though its key is here")
         for name, number in self.held(dataset, version):
             try:
                 opened = self.open(name, number)
@@ -160,10 +162,10 @@ class Custody:
             if _keys_of(target) != _keys_of(source):
                 _copy(source, target)
                 copied += 1
-        others = [f for f in out.glob("*/*") if f.is_dir() and f.relative_to(out) not in held]
-        for each in others:
+        gone = [f for name, number, f in _versions(out) if self.destroyed(name, number)[0]]
+        for each in gone:
             shutil.rmtree(each)
-        return copied, len(others)
+        return copied, len(gone)
 
     def restore(self, source: Path, key_backup: Path | None) -> tuple[list[str], list[str]]:
         """Bring back versions that are missing or damaged here; returns (restored, destroyed).
@@ -172,10 +174,7 @@ class Custody:
         """
         keys = {} if key_backup is None else self.backups.read(key_backup)
         restored, destroyed = [], []
-        for folder in sorted(source.glob("*/*")):
-            if not folder.name.isdigit():
-                continue
-            name, version = folder.parent.name.replace("+", "/"), int(folder.name)
+        for name, version, folder in _versions(source):
             title = f"{name} version {version}"
             if self.destroyed(name, version)[0]:
                 destroyed.append(title)
@@ -197,6 +196,14 @@ class Custody:
         _copy(source, self._folder(name, version))
         # A backup may be older than an erasure: the rows go again, and with them its key.
         self.open(name, version).erase(self.destroyed(name, version)[1], self.keyring)
+
+
+def _versions(folder: Path) -> Iterator[tuple[str, int, Path]]:
+    """Yield dataset, number and place of what looks like a version, and of nothing else."""
+    for place in sorted(folder.glob("*+*/*"), key=lambda p: (p.parent.name, len(p.name), p.name)):
+        is_version = any((place / name).is_file() for name in ("head", "keys", "tree"))
+        if is_version and place.name.isascii() and place.name.isdigit():
+            yield place.parent.name.replace("+", "/"), int(place.name), place
 
 
 def _keys_of(folder: Path) -> bytes | None:

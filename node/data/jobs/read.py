@@ -68,7 +68,7 @@ def open_source(
         case "sql":
             from node.data.readers.database import read_table
 
-            url = source["url"]
+            url = source.get("url", "")
             if source.get("url_file"):
                 url = Path(source["url_file"]).read_text(encoding="utf-8").strip()
             names, chunks = read_table(

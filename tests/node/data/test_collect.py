@@ -6,10 +6,12 @@ import csv
 import http.server
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,11 +21,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import sqlalchemy
 from openpyxl import Workbook
 
 from bench.population import Population
 from node.data import source as sources
 from node.data import vault
+from node.data.infer import infer
 from node.data.keyring import Keyring
 from node.devnet import Devnet
 from node.keys import load_key
@@ -138,6 +142,27 @@ def test_every_format_gives_the_same_version(bench: Bench, suffix: str) -> None:
     assert bench.rows(2) == expected(changed)
 
 
+@pytest.mark.parametrize("count", [500, pytest.param(100_000, marks=pytest.mark.campaign)])
+@pytest.mark.parametrize(("kind", "key"), [("people", "record_no"), ("enterprises", "credit_code")])
+def test_a_registry_goes_to_a_version_with_one_command(
+    bench: Bench, kind: str, key: str, count: int
+) -> None:
+    rows: Rows = list(getattr(Population(5), kind)(count))
+    path, name = bench.folder / "r.csv", f"{bench.member}/{bench.name}"
+    write_csv(path, rows)
+    bench.publish(**infer(name, "Registry", path))
+    bench.declare(path=str(path), key=[key])
+    first = bench.run()
+    assert (first["rows"], first["refused"]) == (count, 0)
+    assert first["level"] == (4 if kind == "people" else 3)
+    assert bench.run()["state"] == "unchanged"
+    rows[count // 2]["address"] = "北京市东城区长安街1号"
+    write_csv(path, rows)
+    assert bench.run()["changed"] == 1
+    told = bench.command("dataset", "diff", name, "1", "2")
+    assert [change.split(":")[0] for _, _, change in told["records"]] == ["address"]
+
+
 def test_a_file_touched_without_news_makes_no_version(bench: Bench) -> None:
     bench.publish()
     path = bench.folder / "p.csv"
@@ -170,6 +195,58 @@ def test_sql_incremental_reads_what_is_new_and_replaces_by_key(bench: Bench) -> 
     second = bench.run()
     assert (second["rows"], second["added"], second["changed"]) == (301, 1, 1)
     assert ("007", "新人", "7.5", "2024-03-01") in bench.rows(2)
+
+
+@pytest.fixture
+def postgres(tmp_path: Path) -> Iterator[str]:
+    """A PostgreSQL server of its own on a socket; skipped where none is installed."""
+    found = [shutil.which(name) for name in ("initdb", "postgres")]
+    if not all(found):
+        pytest.skip("no PostgreSQL server is installed")
+    # The server refuses to run as root, so root hands it to its own user.
+    who = {"user": "postgres"} if os.geteuid() == 0 else {}
+    with tempfile.TemporaryDirectory(prefix="pg") as folder:
+        if who:
+            shutil.chown(folder, "postgres")
+        data = f"{folder}/data"
+        subprocess.run([str(found[0]), "-D", data, "-U", "steward", "-A", "trust", "-N"],
+                       check=True, capture_output=True, **who)  # type: ignore[call-overload]  # fmt: skip
+        server = subprocess.Popen(
+            [str(found[1]), "-D", data, "-k", folder, "-c", "listen_addresses="],
+            stderr=subprocess.PIPE, text=True, **who,
+        )  # type: ignore[call-overload]  # fmt: skip
+        assert any("ready to accept" in line for line in server.stderr)
+        threading.Thread(target=server.stderr.read, daemon=True).start()
+        yield f"postgresql+psycopg://steward@/postgres?host={folder}"
+        server.send_signal(signal.SIGINT)
+        server.wait()
+
+
+def test_postgresql_gives_typed_rows_as_text_and_what_is_new(bench: Bench, postgres: str) -> None:
+    bench.publish()
+    engine = sqlalchemy.create_engine(postgres)
+    with engine.begin() as base:
+        base.exec_driver_sql(
+            "create table permits (number text primary key, holder text, fee numeric(10,2), "
+            "issued date, changed timestamptz default now())"
+        )
+        base.execute(
+            sqlalchemy.text("insert into permits values (:number, :holder, :fee, :issued)"), ROWS
+        )
+    secret = bench.folder / "url"
+    secret.write_text(postgres)
+    secret.chmod(0o600)
+    bench.declare(kind="sql", url_file=str(secret), table="permits", mode="incremental",
+                  key=["number"], order="number", stamp="changed", ignore=["changed"])  # fmt: skip
+    assert bench.run()["rows"] == 300
+    assert bench.rows(1) == expected(ROWS)
+    assert bench.run()["state"] == "unchanged"
+    with engine.begin() as base:
+        base.exec_driver_sql(
+            "update permits set fee = 9.99, changed = now() + interval '1 s' where number = '007'"
+        )
+    second = bench.run()
+    assert (second["version"], second["changed"], second["rows"]) == (2, 1, 300)
 
 
 @pytest.fixture

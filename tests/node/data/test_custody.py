@@ -55,6 +55,8 @@ def test_what_is_destroyed_stays_so_through_every_backup(steward: Steward) -> No
     name = steward.register("doomed", ROWS)
     steward.register("doomed", ROWS[:-1])
     copy, keys = folder / "copy", folder / "keys"
+    (copy / "something" / "1").mkdir(parents=True)
+    (copy / "some+thing" / "2").mkdir(parents=True)
     run("vault", "backup", str(copy))
     made = run("vault", "backup-keys", str(keys), "--days", "30")
     assert made["keys"] >= 2
@@ -88,6 +90,8 @@ def test_what_is_destroyed_stays_so_through_every_backup(steward: Steward) -> No
     assert not steward.place(name, 1).exists()
     copied = run("vault", "backup", str(copy))
     assert copied == {"copied": 1, "removed": 1}
+    assert (copy / "something" / "1").exists()
+    assert (copy / "some+thing" / "2").exists()
     assert "destroyed already" in run("dataset", "destroy", name, "--version", "1", "--yes",
                                       fails=True)  # fmt: skip
 
@@ -118,6 +122,11 @@ def test_damage_is_found_located_and_restored(steward: Steward) -> None:
     done = run("vault", "restore", str(steward.folder / "copy"))
     assert done["restored"] == [f"{name} version 1"]
     assert run("vault", "verify", name) == {"versions": 1, "damages": []}
+    shutil.rmtree(steward.place(name, 1))
+    assert "1 damages; restore" in run("vault", "verify", name, fails=True)
+    assert run("vault", "restore", str(steward.folder / "copy"))["restored"]
+    (steward.place(name, 1) / "head").unlink()
+    assert "1 damages; restore" in run("vault", "verify", name, fails=True)
 
 
 def test_plain_reads_are_logged_anchored_and_missed_if_taken_away(steward: Steward) -> None:

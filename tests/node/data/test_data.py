@@ -6,7 +6,7 @@ from hashlib import sha256, shake_256
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from consensus import merkle
@@ -16,6 +16,7 @@ from node.data import commitment, standard, table
 _FIELDS = st.lists(st.none() | st.text(max_size=300), min_size=1, max_size=8)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.binary(min_size=32, max_size=32), _FIELDS)
 def test_record_is_what_the_definition_says(seed: bytes, values: list[str | None]) -> None:
     salts = shake_256(seed).digest(16 * len(values))

@@ -133,6 +133,15 @@ def test_minors_and_combinations_raise_the_level() -> None:
     assert found[("", "PERSON+HEALTH")] == 4
 
 
+def test_a_column_of_texts_is_graded_by_what_they_tell() -> None:
+    told = ["患者住院后需要继续化疗，病历附后。", "她曾自杀未遂，长期服药治疗抑郁症。"]
+    rows = [{"编号": str(i), "内容": told[i % 2]} for i in range(20)]
+    assert ("内容", "SENSITIVE_TEXT", 4) in [(f.field, f.entity, f.level) for f in classify(rows)]
+    plain = ["市民可通过热线了解公园改造的进展情况。", "全市供水管网更新工程公示如下，欢迎监督。"]
+    rows = [{"编号": str(i), "内容": plain[i % 2]} for i in range(20)]
+    assert classify(rows) == []
+
+
 def test_an_empty_column_is_graded_by_its_name() -> None:
     rows = [{"护照号码": "", "备注": ""} for _ in range(5)]
     assert [(f.field, f.level) for f in classify(rows)] == [("护照号码", 4)]

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from node.data import corpus, rules, texts
-from node.data.findings import DecisionError, Detectors, TextDecisions, look_at
-from node.data.register import raise_class
+from node.data.findings import DecisionError, Detectors, Finding, TextDecisions, look_at
+from node.data.register import Report, lowered_fields, raise_class
 from node.home import Home
 
 MASTER = bytes(range(32))
@@ -78,6 +78,21 @@ def test_training_learns_what_stewards_decided(tmp_path: Path) -> None:
         assert "鲲鹏".encode() not in data
     with pytest.raises(DecisionError, match="cannot be decided on"):
         decisions.decide(tmp_path / "missing.txt", 1, "", detectors)
+
+
+def test_a_field_put_below_what_was_found_is_told_to_the_chain() -> None:
+    found = [
+        Finding("b", "HEALTH", 4, 9, ""), Finding("b", "PERSON", 3, 9, ""),
+        Finding("c", "PERSON", 3, 9, ""), Finding("", "PERSON+HEALTH", 4, 1, ""),
+    ]  # fmt: skip
+    report = Report.build({}, found, 0, 0, "1")
+    assert report.level({}) == 4
+    assert report.level({"b": 2}) == 4
+    assert report.level({"b": 2, "": 1}) == 3
+    decided = {"b": 2, "c": 3, "": 1}
+    assert lowered_fields(report, decided, ("a", "b", "c")) == [
+        {"field": 1, "found": 4, "level": 2}
+    ]
 
 
 def test_the_pack_that_was_voted_for_counts(tmp_path: Path) -> None:
