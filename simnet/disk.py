@@ -9,6 +9,7 @@ import errno
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from random import Random
 
@@ -17,6 +18,7 @@ from sortedcontainers import SortedDict
 from node.store import StoreError, Write
 
 SECTOR_BYTES = 4_096
+SCAN_PAGE = 32
 
 
 class PowerCut(BaseException):
@@ -201,11 +203,17 @@ class DiskView:
 def _scan(
     rows: SortedDict[bytes, bytes], prefix: bytes, after: bytes, check: Callable[[bytes], None]
 ) -> Iterator[tuple[bytes, bytes]]:
-    for key in rows.irange(prefix + after, inclusive=(not after, True)):
-        if not key.startswith(prefix):
-            return
-        check(key)
-        yield key[len(prefix) :], rows[key]
+    """A page at a time, since rows may be written while a scan is under way."""
+    start, inclusive = prefix + after, not after
+    while page := list(islice(rows.irange(start, inclusive=(inclusive, True)), SCAN_PAGE)):
+        for key in page:
+            if not key.startswith(prefix):
+                return
+            value = rows.get(key)
+            if value is not None:
+                check(key)
+                yield key[len(prefix) :], value
+        start, inclusive = page[-1], False
 
 
 class _Content:
