@@ -790,9 +790,9 @@ class Core:
         found: list[Transaction] = []
         for wid, raw in zip(full.block.body, full.raws, strict=True):
             held = self._get_transaction(wid)
+            if sha256(raw) != wid:  # also where it is held: these bytes are stored and served
+                raise DecodeError("a block carries another transaction than it names")
             if held is None:
-                if sha256(raw) != wid:
-                    raise DecodeError("a block carries another transaction than it names")
                 held = Transaction.decode(raw, parameters, self._chain_id)
             found.append(held)
         return found

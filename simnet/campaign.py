@@ -89,7 +89,7 @@ class Coverage:
         self.blocks += report.height
         self.transactions += report.final
         self.virtual_s += report.virtual_ms / 1_000
-        self.cpu_s += report.wall_s
+        self.cpu_s += report.cpu_s
         self.worst_recovery_views = max(self.worst_recovery_views, report.recovery_views)
         if report.violation is not None:
             self.failed.append((report.seed, report.violation))

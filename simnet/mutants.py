@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from consensus.block import Block
 from consensus.codec import encode
 from consensus.crypto import Kind
 from consensus.machine import Machine
@@ -22,6 +23,7 @@ from node import ledger as node_ledger
 from node import sync as node_sync
 from node.core import Core, _epoch_of
 from node.driver import Driver
+from node.ledger import Ledger
 from node.store import Store
 from simnet.disk import Disk, SimFile
 
@@ -189,6 +191,18 @@ def _journal_of_one_epoch() -> list[Patch]:
     return [(Core, "__init__", init)]
 
 
+def _stale_validator_set() -> list[Patch]:
+    original = Ledger._set_tip
+
+    def set_tip(self: Ledger, block: Block) -> None:
+        before: ValidatorSet | None = getattr(self, "validators", None)
+        original(self, block)
+        if before is not None and before.validators != self.validators.validators:
+            self.validators = before
+
+    return [(Ledger, "_set_tip", set_tip)]
+
+
 MUTANTS: dict[str, Callable[[], list[Patch]]] = {
     "quorum-off-by-one": _quorum_off_by_one,
     "finalize-after-nullify": _finalize_after_nullify,
@@ -209,6 +223,7 @@ MUTANTS: dict[str, Callable[[], list[Patch]]] = {
     "timeouts-not-capped": _timeouts_not_capped,
     "rot-not-noticed": _rot_not_noticed,
     "journal-of-one-epoch": _journal_of_one_epoch,
+    "stale-validator-set": _stale_validator_set,
 }
 
 

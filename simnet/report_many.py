@@ -73,11 +73,9 @@ def scale_html(rows: Sequence[Mapping[str, Any]], laws: Mapping[str, float]) -> 
         + log_plot([(row["nodes"], row[what]) for row in rows])
         for what, exponent in laws.items()
     )
-    latency = "".join(
-        f"<h2>Commit latency, {legend(['p50', 'p99'])} (ms)</h2>"
-        + log_plot(*([(row["nodes"], row[f"{q}_ms"]) for row in rows] for q in ("p50", "p99")))
-        for _ in (1,)
-    )
+    names_of = ("p50", "p99")
+    curves = [[(row["nodes"], row[f"{name}_ms"]) for row in rows] for name in names_of]
+    latency = f"<h2>Commit latency, {legend(names_of)} (ms)</h2>{log_plot(*curves)}"
     return page("Growth with validators", f"<table><tr>{head}</tr>{body}</table>{plots}{latency}")
 
 

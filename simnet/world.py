@@ -26,6 +26,7 @@ from consensus.messages import (
 )
 from consensus.validators import Parameters
 from contracts.engine import query
+from contracts.state import StateReader
 from contracts.system import members
 from node.core import Keeping
 from p2p.transport import Frame
@@ -68,7 +69,7 @@ class Sample:
 
 @dataclass(slots=True)
 class Report:
-    """What a run showed. Times are virtual and in ms, but for `wall_s`."""
+    """What a run showed. Times are virtual and in ms, but for `wall_s` and `cpu_s`."""
 
     scenario: Scenario
     seed: int
@@ -83,6 +84,7 @@ class Report:
     final: int = 0
     virtual_ms: int = 0
     wall_s: float = 0.0
+    cpu_s: float = 0.0
     recovery_views: int = 0
     recovery_ms: int = 0
     latencies_ms: list[int] = field(default_factory=list)
@@ -98,12 +100,13 @@ class Report:
 def run(scenario: Scenario, seed: int, *, keep: int = KEPT_EVENTS) -> Report:
     """Run one seed to its end or to the first violation, which the report names."""
     scenario.check(tuple(FAULTS), tuple(ADVERSARIES))
-    started = time.perf_counter()
+    started, started_cpu = time.perf_counter(), time.process_time()
     world = World(scenario, seed, keep)
     with _silent_logs(), remembered(), mutated(scenario.mutant):
         run_seeded(seed, world.run)
     report = world.report
     report.wall_s = time.perf_counter() - started
+    report.cpu_s = time.process_time() - started_cpu
     return report
 
 
@@ -429,17 +432,18 @@ class World:
             self.fired["protocol version activated"] += changed
         founders = sets[0].validators
         self.fired["run across changing sets"] += any(s.validators != founders for s in sets)
+        replaced = any(set(founders).isdisjoint(each.validators) for each in sets)
+        self.fired["no first validator left"] += replaced
+        cores = [host.core for host in honest if host.core is not None]
+        self.fired["blocks forgotten"] += any(c.ledger.store.kept_from() > 1 for c in cores)
         if best is not None and best.core is not None:
-            state = best.core.ledger.state()
-            kept = [host.core.ledger.store.kept_from() for host in honest if host.core is not None]
-            self.fired["blocks forgotten"] += max(kept) > 1
-            self.fired["member joined"] += len(members.list_all(state)) > len(self.genesis.members)
-            cases: Any = query(state, 1, "evidence", "list", {})
-            for case in cases:
-                self.fired[f"evidence {case['status']}"] += 1
-        first = set(founders)
-        if any(first.isdisjoint(each.validators) for each in sets):
-            self.fired["no first validator left"] += 1
+            self._count_decisions(best.core.ledger.state())
+
+    def _count_decisions(self, state: StateReader) -> None:
+        self.fired["member joined"] += len(members.list_all(state)) > len(self.genesis.members)
+        cases: Any = query(state, 1, "evidence", "list", {})
+        for case in cases:
+            self.fired[f"evidence {case['status']}"] += 1
 
 
 def _frame_name(kind: int) -> str:

@@ -53,6 +53,7 @@ WHERE = {
     "timeouts-not-capped": SLOW,
     "rot-not-noticed": replace(CALM, faults=("rot-database",), fault_gap_ms=500),
     "journal-of-one-epoch": WITHOUT_DATABASE,
+    "stale-validator-set": replace(CALM, spare=2, epoch_length=8),
 }
 
 
