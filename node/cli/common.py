@@ -176,9 +176,7 @@ def submit_calls(
         client.call("tx.submit", tx=transaction.raw.hex())
         state = client.call("tx.wait", txid=transaction.txid.hex(), timeout_ms=60_000)
     if state["state"] in ("pending", "unknown"):  # a node that restarted does not know it
-        raise Pending(
-            f"transaction {state['txid']} is not final yet; look again with muniment tx"
-        )
+        raise Pending(f"transaction {state['txid']} is not final yet; look again with muniment tx")
     if state["state"] != "final":
         raise Refused(f"transaction {state['txid']} is {state['state']}: {state['reason']}")
     if state["code"] != 0:
