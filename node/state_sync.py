@@ -93,7 +93,7 @@ class StateSync:
         self.phase = Phase.IDLE
         self._is_resuming = self._is_worth_resuming()
         self._retry_at_ms = 0
-        self._swept_ms = 0
+        self._swept_ms = self._rest_until_ms = 0
         self._sweep: Iterator[None] | None = None
         if not self._is_resuming:
             self._begin_sweep()
@@ -141,7 +141,7 @@ class StateSync:
 
     def consider(self, now_ms: int) -> None:
         """Begin if the own chain is far behind, or nobody has the next block any more."""
-        if self.is_active or self._is_archive:
+        if self.is_active or self._is_archive or now_ms < self._rest_until_ms:
             return
         height = self._ledger.tip.header.height
         known = [p.status for p in self._peers.ahead_of(height) if p.status is not None]
@@ -197,6 +197,7 @@ class StateSync:
         self._retry_at_ms = now_ms + RETRY_MS
         if self._failures > MAX_FAILURES:
             self._given_up += 1
+            self._rest_until_ms = now_ms + PATIENCE_MS  # whoever lies is not asked without end
             self._end()
 
     # Asking
