@@ -69,7 +69,7 @@ def test_everything_changes_under_load(alliance: Alliance) -> None:
                   f"longest stall {load.longest_stall_s * 1_000:.0f} ms")  # fmt: skip
             alliance.keep_receipt("health", load.txids[-1])
 
-        time.sleep(0.5)
+        alliance.net.wait("health", lambda s: bool(load.txids))
         step("before")
         admit(alliance, names)
         step("a fifth department validates")
