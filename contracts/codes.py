@@ -57,6 +57,19 @@ class Code(IntEnum):
     NOT_ACTIVE = 150
     NO_SUPERVISOR = 151
     NOT_PARTY = 152
+    GRANT_NOT_BEGUN = 160
+    GRANT_EXPIRED = 161
+    GRANT_ENDED = 162
+    GRANT_PAUSED = 163
+    OFF_HOURS = 164
+    QUOTA_EXCEEDED = 165
+    NO_PERMIT = 166
+    SANCTIONED = 167
+    NOT_REVIEWER = 168
+    NOT_RECIPIENT = 169
+    TOO_MANY_WAITING = 170
+    NEEDS_NEW_REQUEST = 171
+    NOT_SUPERVISOR = 172
 
 
 NAMES = {code: code.name.replace("_", "-").translate(_LOWER) for code in Code}

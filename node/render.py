@@ -53,6 +53,19 @@ _SENTENCES: dict[Code, str] = {
     Code.NOT_ACTIVE: "{} is not an active member",
     Code.NO_SUPERVISOR: "an envelope is sealed to a supervisor too, and none of the parties is one",
     Code.NOT_PARTY: "{} is not among the envelope's parties",
+    Code.GRANT_NOT_BEGUN: "grant {} is not in force yet",
+    Code.GRANT_EXPIRED: "grant {} has expired; ask anew with: muniment request clone",
+    Code.GRANT_ENDED: "grant {} is revoked or was given back",
+    Code.GRANT_PAUSED: "grant {} is paused: the dataset has changed its standard, level or class",
+    Code.OFF_HOURS: "grant {} may not be used at this hour",
+    Code.QUOTA_EXCEEDED: "the grant's quota has {} left",
+    Code.NO_PERMIT: "{} has no permit for this purpose, which a third party needs",
+    Code.SANCTIONED: "{} is under a sanction",
+    Code.NOT_REVIEWER: "{} is not who this request waits for",
+    Code.NOT_RECIPIENT: "{} is another member's",
+    Code.TOO_MANY_WAITING: "{} requests of this member wait for a review already",
+    Code.NEEDS_NEW_REQUEST: "the grant cannot go on as it is ({}); ask anew",
+    Code.NOT_SUPERVISOR: "{} is no supervisor",
 }
 
 
