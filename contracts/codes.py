@@ -57,6 +57,10 @@ class Code(IntEnum):
     NOT_ACTIVE = 150
     NO_SUPERVISOR = 151
     NOT_PARTY = 152
+    NOT_REGISTRAR = 190
+    NEEDS_ROLE = 191
+    NOT_IN_FORCE = 192
+    BAD_ENVELOPE = 193
 
 
 NAMES = {code: code.name.replace("_", "-").translate(_LOWER) for code in Code}

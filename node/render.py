@@ -53,6 +53,10 @@ _SENTENCES: dict[Code, str] = {
     Code.NOT_ACTIVE: "{} is not an active member",
     Code.NO_SUPERVISOR: "an envelope is sealed to a supervisor too, and none of the parties is one",
     Code.NOT_PARTY: "{} is not among the envelope's parties",
+    Code.NOT_REGISTRAR: "{} is no registrar here: one has that role and is not concerned itself",
+    Code.NEEDS_ROLE: "this needs a member with the role {} that is not concerned itself",
+    Code.NOT_IN_FORCE: "{} is not in force",
+    Code.BAD_ENVELOPE: "the envelope {} is not anchored by the sender to the member it is for",
 }
 
 

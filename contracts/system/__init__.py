@@ -16,6 +16,7 @@ from contracts.system import (
     operators,
     schedule,
     standards,
+    subjects,
 )
 
 _VERSION_1: Mapping[str, Contract] = {
@@ -31,6 +32,7 @@ _VERSION_1: Mapping[str, Contract] = {
         operators.CONTRACT,
         schedule.CONTRACT,
         standards.CONTRACT,
+        subjects.CONTRACT,
     )
 }
 Versions = Mapping[int, Mapping[str, Contract]]
