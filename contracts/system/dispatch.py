@@ -237,14 +237,18 @@ def _calm(ctx: Context, number: int, name: str, part: dict[str, Any]) -> None:
 # Escalating
 
 
+_TIMED = (ACKNOWLEDGE, COMPLETE)
+
+
 def _timer(number: int, what: str, step: int) -> bytes:
-    return f"{number}/{what}/{step}".encode("ascii")
+    """What the schedule names a deadline by: number (8 bytes), kind (1), step (2)."""
+    return checks.number_key(number) + bytes([_TIMED.index(what)]) + step.to_bytes(2, "big")
 
 
 def _on_due(ctx: Context, identity: bytes) -> None:
     """A deadline has passed: tell the next one up of each recipient that has not kept it."""
-    text, what, count = identity.decode("ascii").split("/")
-    number, step = int(text), int(count)
+    number, what = int.from_bytes(identity[:8], "big"), _TIMED[identity[8]]
+    step = int.from_bytes(identity[9:], "big")
     order = ctx.get(_order_key(number))
     if order["status"] != OPEN:
         return
