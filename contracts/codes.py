@@ -61,6 +61,9 @@ class Code(IntEnum):
     NEEDS_ROLE = 191
     NOT_IN_FORCE = 192
     BAD_ENVELOPE = 193
+    NOT_SUPERIOR = 260
+    NOT_RECIPIENT = 261
+    TOO_MANY_PLANS = 262
 
 
 NAMES = {code: code.name.replace("_", "-").translate(_LOWER) for code in Code}

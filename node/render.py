@@ -57,6 +57,9 @@ _SENTENCES: dict[Code, str] = {
     Code.NEEDS_ROLE: "this needs a member with the role {} that is not concerned itself",
     Code.NOT_IN_FORCE: "{} is not in force",
     Code.BAD_ENVELOPE: "the envelope {} is not anchored by the sender to the member it is for",
+    Code.NOT_SUPERIOR: "{} does not stand below the sender in the tree of members",
+    Code.NOT_RECIPIENT: "the order does not concern {}",
+    Code.TOO_MANY_PLANS: "a member may have {} emergency plans at most",
 }
 
 
