@@ -57,6 +57,9 @@ class Code(IntEnum):
     NOT_ACTIVE = 150
     NO_SUPERVISOR = 151
     NOT_PARTY = 152
+    NOT_SUPERIOR = 260
+    NOT_RECIPIENT = 261
+    TOO_MANY_PLANS = 262
 
 
 NAMES = {code: code.name.replace("_", "-").translate(_LOWER) for code in Code}

@@ -53,6 +53,9 @@ _SENTENCES: dict[Code, str] = {
     Code.NOT_ACTIVE: "{} is not an active member",
     Code.NO_SUPERVISOR: "an envelope is sealed to a supervisor too, and none of the parties is one",
     Code.NOT_PARTY: "{} is not among the envelope's parties",
+    Code.NOT_SUPERIOR: "{} does not stand below the sender in the tree of members",
+    Code.NOT_RECIPIENT: "the order does not concern {}",
+    Code.TOO_MANY_PLANS: "a member may have {} emergency plans at most",
 }
 
 
