@@ -154,12 +154,13 @@ class Member:
         return self.card.name
 
     def to_value(self) -> dict[str, Value]:
-        return {
+        value: dict[str, Value] = {
             "card": self.card.to_value(),
             "tier": self.tier,
             "parent": self.parent,
             "roles": list(self.roles),
-        } | {place: code for place, code in self.places.items() if code is not None}
+        }
+        return value | {place: code for place, code in self.places.items() if code is not None}
 
     @property
     def places(self) -> dict[str, str | None]:

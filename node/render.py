@@ -62,10 +62,20 @@ _SENTENCES: dict[Code, str] = {
     Code.NO_PERMIT: "{} has no permit for this purpose, which a third party needs",
     Code.SANCTIONED: "{} is under a sanction",
     Code.NOT_REVIEWER: "{} is not who this request waits for",
-    Code.NOT_RECIPIENT: "{} is another member's",
     Code.TOO_MANY_WAITING: "{} requests of this member wait for a review already",
     Code.NEEDS_NEW_REQUEST: "the grant cannot go on as it is ({}); ask anew",
-    Code.NOT_SUPERVISOR: "{} is no supervisor",
+    Code.NOT_REGISTRAR: "{} is no registrar here: one has that role and is not concerned itself",
+    Code.NEEDS_ROLE: "this needs a member with the role {} that is not concerned itself",
+    Code.NOT_IN_FORCE: "{} is not in force",
+    Code.BAD_ENVELOPE: "the envelope {} is not anchored by the sender to the member it is for",
+    Code.NOT_SUPERIOR: "{} does not stand below the sender in the tree of members",
+    Code.NOT_RECIPIENT: "the order does not concern {}",
+    Code.NOT_SUPERVISOR: "{} is not a supervisor",
+    Code.OWN_CASE: "{} cannot decide on, or rate, what is its own",
+    Code.NOT_PARTY_OF_CASE: "{} is no supervisor, has not opened the case, and is not its subject",
+    Code.TOO_MANY_STEPS: "a case has {} steps at most",
+    Code.APPEAL_OVER: "the time to appeal is over, or it was appealed already: {}",
+    Code.TOO_MANY_PLANS: "a member may have {} emergency plans at most",
 }
 
 

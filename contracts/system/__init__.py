@@ -6,31 +6,47 @@ from collections.abc import Mapping
 
 from contracts.api import Contract
 from contracts.system import (
+    access,
     anchors,
+    cases,
     catalogue,
     contracts,
+    dispatch,
+    emergency,
     envelopes,
     evidence,
+    feedback,
     governance,
     members,
     operators,
+    permits,
+    sanctions,
     schedule,
     standards,
+    subjects,
 )
 
 _VERSION_1: Mapping[str, Contract] = {
     contract.name: contract
     for contract in (
+        access.CONTRACT,
         anchors.CONTRACT,
+        cases.CONTRACT,
         catalogue.CONTRACT,
         contracts.CONTRACT,
+        dispatch.CONTRACT,
+        emergency.CONTRACT,
         envelopes.CONTRACT,
         evidence.CONTRACT,
+        feedback.CONTRACT,
         governance.CONTRACT,
         members.CONTRACT,
         operators.CONTRACT,
+        permits.CONTRACT,
+        sanctions.CONTRACT,
         schedule.CONTRACT,
         standards.CONTRACT,
+        subjects.CONTRACT,
     )
 }
 Versions = Mapping[int, Mapping[str, Contract]]

@@ -159,15 +159,14 @@ def _destroy(ctx: Context, args: Args) -> None:
 
 
 def get(state: StateReader, dataset: str, version: int | None = None) -> Any:
-    """Return a registration (a map), the latest without a version; None if there is none."""
+    """Return a registration as a map, the latest unless a version is named, or None."""
     reader = Reader(state, NAME)
     key = dataset.encode("ascii")
     head = reader.get(_HEAD + key)
     if head is None:
         return None
     latest, status = head
-    number = checks.number_key(latest if version is None else version)
-    row = reader.get(_VERSION + key + b"/" + number)
+    row = reader.get(_VERSION + key + b"/" + checks.number_key(version or latest))
     return None if row is None else {**_record(row), "latest": latest, "status": status}
 
 
@@ -178,7 +177,8 @@ def is_destroyed(state: StateReader, dataset: str, version: int) -> bool:
 
 
 def _query_get(state: StateReader, args: Args) -> Value:
-    return get(state, args["dataset"], args.get("version"))  # type: ignore[no-any-return]
+    found: Value = get(state, args["dataset"], args.get("version"))
+    return found
 
 
 def _record(row: list[Any]) -> dict[str, Value]:

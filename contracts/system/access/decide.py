@@ -8,7 +8,7 @@ of several reasons is named. Everything here is a function of its arguments.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
@@ -86,9 +86,7 @@ class Decision:
         return self.combined.rule
 
 
-def decide(
-    facts: Facts, more: Sequence[Verdict] = (), digests: Sequence[bytes] = ()
-) -> Decision:
+def decide(facts: Facts, more: Sequence[Verdict] = (), digests: Sequence[bytes] = ()) -> Decision:
     """Decide on a request. `more` are verdicts of the owner's policies, which have `digests`."""
     grade = grade_of(facts)
     verdicts = [verdict for rule in _RULES for verdict in rule(facts, grade)]
@@ -98,9 +96,7 @@ def decide(
     is_audited = combined.is_audited or facts.args["mode"] == "audited"
     listed: list[Value] = [*digests]
     policy = sha256(encode([facts.table_digest, listed]))
-    return Decision(
-        grade, tuple(verdicts), combined, "audited" if is_audited else "linked", policy
-    )
+    return Decision(grade, tuple(verdicts), combined, "audited" if is_audited else "linked", policy)
 
 
 def combine(verdicts: Iterable[Verdict]) -> Verdict:
@@ -179,7 +175,9 @@ def _standing(facts: Facts, grade: Grade) -> Iterator[Verdict]:
     if facts.owner["status"] != "active":
         yield _deny("owner-not-active", "wait")
     if facts.sanction is not None:
-        yield _deny("sanction", "wait", facts.sanction[0])
+        measure, _, until = facts.sanction
+        if measure == "suspend" or (measure == "restrict" and grade.level >= RESTRICTED):
+            yield _deny("sanction", "wait", until)
     if grade.level >= RESTRICTED and not facts.trained:
         yield _deny("untrained", "training")
 
@@ -232,9 +230,7 @@ def _basis(facts: Facts, grade: Grade) -> Iterator[Verdict]:
     if grade.level == AUTHORISED:
         if not (basis["subjects"] or basis["notice"]):
             yield _deny("subjects-not-asked", "basis")
-        yield Verdict(
-            "subjects", is_authorised=basis["subjects"], is_noticed=basis["notice"]
-        )
+        yield Verdict("subjects", is_authorised=basis["subjects"], is_noticed=basis["notice"])
 
 
 def _purpose(facts: Facts, grade: Grade) -> Iterator[Verdict]:
@@ -263,9 +259,7 @@ def _third_party(facts: Facts, grade: Grade) -> Iterator[Verdict]:
     if facts.permit is None or purpose not in facts.permit["scenarios"]:
         yield _deny("no-permit", "permit", purpose)
     change = ("fields", _above(facts, 1))
-    yield Verdict(
-        "third-party", Outcome.REVIEW, change, frozenset((SUPERVISOR,)), is_audited=True
-    )
+    yield Verdict("third-party", Outcome.REVIEW, change, frozenset((SUPERVISOR,)), is_audited=True)
 
 
 def _border(facts: Facts, grade: Grade) -> Iterator[Verdict]:

@@ -8,10 +8,10 @@ from typing import Any
 
 from consensus.codec import DecodeError, Value, expect_list
 from contracts import checks
-from contracts.api import Args, Checker, Reader, fail
+from contracts.api import Args, Checker, fail
 from contracts.codes import Code
 from contracts.state import StateReader
-from contracts.system import catalogue, members, permits, standards
+from contracts.system import catalogue, members, permits, sanctions, standards
 from contracts.system.access import rules
 from contracts.system.access.rules import DAY_MS
 from contracts.system.standards import FieldGrade
@@ -143,7 +143,7 @@ def gather(state: StateReader, recipient: str, args: Args, trained: bool, time: 
         table,
         digest,
         permits.permit_of(state, recipient, time),
-        sanction_of(state, recipient, time),
+        sanctions.in_force(state, recipient, time),
         trained,
     )
     _check(facts)
@@ -163,9 +163,3 @@ def _check(facts: Facts) -> None:
         fail(Code.BAD_ARGUMENT, "envelope: holds what a filter compares with, so it is needed")
     if args["until"] <= max(args["from"], facts.time):
         fail(Code.BAD_ARGUMENT, "until: must lie after the beginning, and in the future")
-
-
-def sanction_of(state: StateReader, member: str, time: int) -> Any:
-    """Return [until (ms UTC), reason] of what bars a member from data at `time`, or None."""
-    bar = Reader(state, "sanctions").peek(b"bar/" + member.encode("ascii"))
-    return None if bar is None or time > bar[0] else bar

@@ -12,12 +12,12 @@ from consensus.codec import Value
 from contracts.api import Args, Context, Reader, fail
 from contracts.codes import Code
 from contracts.state import StateReader
-from contracts.system import catalogue, members, permits, schedule
+from contracts.system import catalogue, members, permits, sanctions, schedule
 from contracts.system.access import rules
 from contracts.system.access.decide import Decision, plan_of
-from contracts.system.access.facts import Facts, sanction_of
-from contracts.system.access.store import get_request, grant_key
+from contracts.system.access.facts import Facts
 from contracts.system.access.rules import NAME
+from contracts.system.access.store import get_request, grant_key
 
 ACTIVE, PAUSED, REVOKED, EXPIRED, ENDED = "active", "paused", "revoked", "expired", "ended"
 _TERMS = (
@@ -76,8 +76,10 @@ def check_usable(state: StateReader, grant: Any, time: int) -> Code | None:
 
     Judged by the state as it is, whether or not scheduled work has tidied.
     """
-    return _own_fault(grant, time) or _fault_of_parties(state, grant, time) or (
-        Code.GRANT_PAUSED if is_reshaped(state, grant) else None
+    return (
+        _own_fault(grant, time)
+        or _fault_of_parties(state, grant, time)
+        or (Code.GRANT_PAUSED if is_reshaped(state, grant) else None)
     )
 
 
@@ -97,7 +99,8 @@ def _fault_of_parties(state: StateReader, grant: Any, time: int) -> Code | None:
     owner, recipient = (members.peek(state, grant[word]) for word in ("owner", "recipient"))
     if owner["status"] != members.ACTIVE or recipient["status"] != members.ACTIVE:
         return Code.NOT_ACTIVE
-    if sanction_of(state, grant["recipient"], time) is not None:
+    sanction = sanctions.in_force(state, grant["recipient"], time)
+    if sanction is not None and sanction[0] == "suspend":
         return Code.SANCTIONED
     if "third-party" in recipient["roles"] and grant["level"] > 1:
         permit = permits.permit_of(state, grant["recipient"], time)
@@ -123,7 +126,7 @@ def reserve(ctx: Context, number: int, rows: int) -> Any:
     """
     grant = require_grant(ctx, number)
     if grant["recipient"] != ctx.sender:
-        fail(Code.NOT_RECIPIENT, f"grant {number}")
+        fail(Code.NOT_OWNER, f"grant {number}")
     fault = check_usable(ctx.overlay, grant, ctx.block.timestamp)
     if fault is not None:
         fail(fault, grant["recipient"] if fault in _OF_PARTIES else number)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from consensus.codec import Value
 from contracts import checks
 from contracts.api import Context, fail
 from contracts.codes import Code

@@ -71,7 +71,7 @@ def withdraw(ctx: Context, args: Args) -> None:
 def _require_own(ctx: Context, number: int) -> Any:
     request = store.require_request(ctx, number)
     if request["recipient"] != ctx.sender:
-        fail(Code.NOT_RECIPIENT, f"request {number}")
+        fail(Code.NOT_OWNER, f"request {number}")
     return request
 
 

@@ -28,7 +28,7 @@ from contracts.system.access.process import (
     unlist,
 )
 from contracts.system.access.requests import brief_of
-from contracts.system.access.rules import CENTRAL, NAME, OWNER, SUPERVISOR
+from contracts.system.access.rules import CENTRAL, NAME, SUPERVISOR
 
 APPROVED, REFUSED = "approve", "deny"
 MAX_MASKS = 64
@@ -56,7 +56,7 @@ def review(ctx: Context, args: Args) -> None:
     stopped = stop_waiting(ctx, request)
     reviewed = {
         **stopped,
-        "reviews": {**request["reviews"], **{each: row for each in given}},
+        "reviews": {**request["reviews"], **dict.fromkeys(given, row)},
         "masks": _united(request["masks"], args.get("masks", [])),
     }
     ctx.emit("reviewed", [number, ctx.sender, args["outcome"], list(given)])
@@ -90,7 +90,9 @@ def parties_of(state: StateReader, member: str, time: int) -> list[str]:
         own.append(CENTRAL)
     prefix = _PRINCIPAL + member.encode("ascii") + b"/"
     rows = Reader(state, NAME).scan(prefix, limit=PAGE)
-    return own + [f"member/{key[len(prefix):].decode('ascii')}" for key, end in rows if time <= end]
+    return own + [
+        f"member/{key[len(prefix) :].decode('ascii')}" for key, end in rows if time <= end
+    ]
 
 
 def _above(state: StateReader, party: str) -> str:
@@ -112,7 +114,7 @@ def on_deadline(ctx: Context, key: bytes) -> None:
         deny(ctx, stop_waiting(ctx, request), "no-answer")
         return
     unlist(ctx, request)
-    above = [_above(ctx.overlay, party) for party in request["parties"]]
+    above: list[Value] = [_above(ctx.overlay, party) for party in request["parties"]]
     escalated = {
         **request,
         "parties": sorted({*request["parties"], *above}),
@@ -121,7 +123,7 @@ def on_deadline(ctx: Context, key: bytes) -> None:
     }
     list_waiting(ctx, escalated)
     store.write_request(ctx, escalated)
-    ctx.emit("escalated", [request["id"], sorted(set(above))])
+    ctx.emit("escalated", [request["id"], above])
 
 
 def set_deputy(ctx: Context, args: Args) -> None:

@@ -229,5 +229,5 @@ def adopt(ctx: Context, args: Args) -> None:
 
 def query_rules(state: StateReader, args: Args) -> Value:
     """The table in force."""
-    table: Value = Reader(state, NAME).get(_RULES)
-    return DEFAULT if table is None else table[1]  # type: ignore[index,return-value,call-overload]
+    found = Reader(state, NAME).get(_RULES)
+    return DEFAULT if found is None else found[1]
