@@ -129,15 +129,13 @@ def reserve(ctx: Context, number: int, rows: int) -> Any:
         fail(Code.NOT_OWNER, f"grant {number}")
     fault = check_usable(ctx.overlay, grant, ctx.block.timestamp)
     if fault is not None:
-        fail(fault, grant["recipient"] if fault in _OF_PARTIES else number)
+        is_recipients = fault in (Code.SANCTIONED, Code.NO_PERMIT)
+        fail(fault, grant["recipient"] if is_recipients else f"grant {number}")
     left = grant["rows"] - grant["used"] - grant["reserved"]
     if rows > left:
         fail(Code.QUOTA_EXCEEDED, left)
     _count(ctx, number, 0, rows)
     return grant
-
-
-_OF_PARTIES = (Code.NOT_ACTIVE, Code.SANCTIONED, Code.NO_PERMIT)
 
 
 def settle(ctx: Context, number: int, reserved: int, used: int) -> None:
@@ -197,4 +195,5 @@ def query_usable(state: StateReader, args: Args) -> Value:
     grant = get_grant(state, args["grant"])
     if grant is None:
         fail(Code.NOT_FOUND, f"grant {args['grant']}")
-    return int(check_usable(state, grant, args["time"]) or Code.OK)
+    code = check_usable(state, grant, args["time"]) or Code.OK
+    return int(code)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from consensus.codec import Value
 from contracts import checks
 from contracts.api import Context, fail
 from contracts.codes import Code
 from contracts.state import StateReader
-from contracts.system import schedule
+from contracts.system import envelopes, schedule
 from contracts.system.access import store
 from contracts.system.access.decide import (
     Decision,
@@ -27,6 +28,9 @@ MAX_WAITING = 256
 _OPEN = b"open/"
 WAIT = b"wait/"
 REVIEW = b"review/"
+NOT_WAITING: dict[str, Value] = {
+    "waits_for": [], "parties": [], "deadline": None, "is_escalated": False,
+}  # fmt: skip
 
 
 def judge(state: StateReader, request: dict[str, Any], time: int) -> tuple[Facts, Decision]:
@@ -71,6 +75,18 @@ def deny(ctx: Context, request: dict[str, Any], rule: str) -> None:
     ctx.emit("denied", [request["id"], rule])
 
 
+def check_envelope(ctx: Context, envelope: bytes | None, other: str) -> None:
+    """An envelope that a call names is anchored, and the sender and `other` can open it."""
+    if envelope is None:
+        return
+    found = envelopes.get(ctx.overlay, envelope)
+    if found is None:
+        fail(Code.NOT_FOUND, envelope.hex())
+    for party in (ctx.sender, other):
+        if party not in found["parties"]:
+            fail(Code.NOT_PARTY, party)
+
+
 # Waiting
 
 
@@ -112,7 +128,7 @@ def stop_waiting(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Take a request from all lists; returns it without what belongs to waiting."""
     unlist(ctx, request)
     _count_waiting(ctx, request["recipient"], -1)
-    return {**request, "waits_for": [], "parties": [], "deadline": None}
+    return {**request, **NOT_WAITING}
 
 
 def _due(request: dict[str, Any]) -> bytes:

@@ -21,6 +21,7 @@ from contracts.system.access.process import (
     REVIEW,
     WAIT,
     carry_out,
+    check_envelope,
     deny,
     list_waiting,
     party_of,
@@ -51,6 +52,8 @@ def review(ctx: Context, args: Args) -> None:
     given = [each for each in request["waits_for"] if _may_give(ctx, request, each)]
     if not given:
         fail(Code.NOT_REVIEWER, ctx.sender)
+    check_envelope(ctx, args.get("reason"), request["recipient"])
+    _check_masks(request, args.get("masks", []))
     person = "" if ctx.operator is None else ctx.operator.name
     row = [ctx.sender, person, args["outcome"], ctx.block.height, args.get("reason")]
     stopped = stop_waiting(ctx, request)
@@ -64,6 +67,14 @@ def review(ctx: Context, args: Args) -> None:
         deny(ctx, reviewed, "refused")
     else:
         carry_out(ctx, reviewed)
+
+
+def _check_masks(request: dict[str, Any], masks: list[Any]) -> None:
+    """A mask is for a field that is delivered, or filtered by, which ends in denial."""
+    asked = {*request["args"]["fields"], *(index for index, _ in request["args"]["filter"])}
+    for index, _ in masks:
+        if index not in asked:
+            fail(Code.BAD_ARGUMENT, f"masks: field {index} is not asked for")
 
 
 def _united(before: list[Value], more: list[Value]) -> list[Value]:
