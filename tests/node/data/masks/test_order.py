@@ -54,7 +54,7 @@ columns = st.sampled_from(FORMS).flatmap(
 BELOW = [(a, b) for a, b in itertools.permutations(SOME, 2) if is_as_strict(a, b)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(columns)
 def test_a_stricter_mask_tells_apart_nothing_that_the_other_does_not(column: list[str]) -> None:
     """Values that look alike under the weaker of two masks look alike under the stricter.
