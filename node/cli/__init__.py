@@ -37,6 +37,8 @@ _COMMANDS = {
     "contract": ("node.cli.contract", "Write, check, test, describe, call and ask contracts."),
     "envelope": ("node.cli.envelope", "Seal records to members, pass on, read and erase them."),
     "dispatch": ("node.cli.dispatch", "Orders and notices down the tiers, and emergency plans."),
+    "authorise": ("node.cli.authorise", "Authorise the use of one's data; see who authorised."),
+    "registrar": ("node.cli.registrar", "Know the persons behind authorisations."),
     "subject": ("node.cli.subject", "Keys of persons and firms: make one, sign for a contract."),
     "licence": ("node.cli.licence", "Show parts of a licence, and verify what is shown."),
     "poll": ("node.cli.poll", "Vote in a poll, and show the vote afterwards."),

@@ -10,6 +10,7 @@ import fcntl
 import hmac
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -102,17 +103,28 @@ class Publication:
 class Register:
     """Raises AuthoriseError where a rule says no, SealError where a file is damaged.
 
-    One process at a time: whoever opens it waits for the others.
+    Whoever changes it holds it `alone`.
     """
 
     def __init__(self, folder: Path, master: bytes) -> None:
         self._persons, self._batches = folder / "persons", folder / "batches"
         for each in (folder, self._persons, self._batches):
             each.mkdir(mode=0o700, exist_ok=True)
-        self._lock = (folder / "lock").open("w")
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self._lock = folder / "lock"
         self._sealer = Sealer(derive(master, "registrar"))
         self._names = derive(master, "registrar names")
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other processes out. Raises AuthoriseError if one is at work."""
+        with self._lock.open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise AuthoriseError(
+                    "another command is at work on the register; try again"
+                ) from None
+            yield
 
     # Persons
 

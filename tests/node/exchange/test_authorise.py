@@ -344,3 +344,11 @@ def test_files_of_the_register_tell_no_names(desk: Desk, tmp_path: Path) -> None
     for path in files:
         assert LI not in path.name
         assert LI.encode() not in path.read_bytes()
+
+
+def test_two_commands_do_not_change_the_register_at_once(desk: Desk, tmp_path: Path) -> None:
+    other = Register(tmp_path / "registrar", bytes(32))
+    with desk.register.alone(), pytest.raises(AuthoriseError, match="at work"), other.alone():
+        pass
+    with other.alone():
+        assert other.find(LI) is not None
