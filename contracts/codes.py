@@ -64,6 +64,11 @@ class Code(IntEnum):
     NOT_SUPERIOR = 260
     NOT_RECIPIENT = 261
     TOO_MANY_PLANS = 262
+    NOT_SUPERVISOR = 280
+    OWN_CASE = 281
+    NOT_PARTY_OF_CASE = 282
+    TOO_MANY_STEPS = 283
+    APPEAL_OVER = 284
 
 
 NAMES = {code: code.name.replace("_", "-").translate(_LOWER) for code in Code}

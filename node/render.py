@@ -59,6 +59,11 @@ _SENTENCES: dict[Code, str] = {
     Code.BAD_ENVELOPE: "the envelope {} is not anchored by the sender to the member it is for",
     Code.NOT_SUPERIOR: "{} does not stand below the sender in the tree of members",
     Code.NOT_RECIPIENT: "the order does not concern {}",
+    Code.NOT_SUPERVISOR: "{} is not a supervisor",
+    Code.OWN_CASE: "{} cannot decide on, or rate, what is its own",
+    Code.NOT_PARTY_OF_CASE: "{} is no supervisor, has not opened the case, and is not its subject",
+    Code.TOO_MANY_STEPS: "a case has {} steps at most",
+    Code.APPEAL_OVER: "the time to appeal is over, or it was appealed already: {}",
     Code.TOO_MANY_PLANS: "a member may have {} emergency plans at most",
 }
 

@@ -2,46 +2,23 @@
 
 from __future__ import annotations
 
-from itertools import count
 from typing import Any
 
 import pytest
 
-from consensus.codec import encode
 from contracts.codes import Code
-from tests.contracts.conftest import NOW, Chain
+from tests.contracts.conftest import NOW
+from tests.contracts.tree import Tree
 
 HOUR = 3_600_000
 
 
 @pytest.fixture
-def tree() -> Tree:
-    return Tree()
+def tree() -> Orders:
+    return Orders()
 
 
-class Tree(Chain):
-    """land (central, supervisor) over tax (provincial) over city and town (local); sea is apart."""
-
-    def __init__(self) -> None:
-        super().__init__(("sea", "town"))
-        self._numbers = count(1)
-        self.change("land", tier="central", parent=None, roles=["supervisor", "validator"])
-        self.change("tax", tier="provincial", parent="land")
-        self.change("city", tier="local", parent="tax")
-        self.change("town", tier="local", parent="tax")
-
-    def change(self, name: str, **changes: Any) -> None:
-        record = self.ask("members", "get", name=name)
-        self.state.values[b"members/member/" + name.encode()] = encode(record | changes)
-
-    def seal(self, sender: str, *to: str) -> bytes:
-        """Anchor an envelope; its body is no matter of the contract."""
-        envelope = next(self._numbers).to_bytes(32, "big")
-        parties = sorted({sender, "land", *to})
-        args = {"id": envelope, "commitment": bytes(32), "parties": parties}
-        assert self.run(sender, "envelopes", "anchor", args).code == Code.OK
-        return envelope
-
+class Orders(Tree):
     def issue(self, sender: str, *to: str, **changes: Any) -> Any:
         args = {
             "kind": "order",
@@ -57,18 +34,8 @@ class Tree(Chain):
     def do(self, sender: str, method: str, order: int = 1, **args: Any) -> Any:
         return self.run(sender, "dispatch", method, {"order": order, **args})
 
-    def pass_time(self, ms: int) -> Any:
-        """Let time pass, and execute a block; returns what it did by itself, or None."""
-        self.late_ms += ms
-        receipts = self.execute().receipts
-        return receipts[0].events if receipts else None
 
-    @property
-    def now(self) -> int:
-        return self.context().timestamp
-
-
-def test_an_order_is_acknowledged_reported_completed_and_confirmed(tree: Tree) -> None:
+def test_an_order_is_acknowledged_reported_completed_and_confirmed(tree: Orders) -> None:
     receipt = tree.issue("tax", "city", "town")
     assert [e.data for e in receipt.events] == [[1, "tax", "order", "urgent", ["city", "town"]]]
     assert [order["id"] for order, _ in tree.ask("dispatch", "due", member="city")] == [1]
@@ -124,19 +91,19 @@ def test_an_order_is_acknowledged_reported_completed_and_confirmed(tree: Tree) -
     ],
 )
 def test_who_may_send_what_to_whom(
-    tree: Tree, sender: str, to: str, changes: Any, code: Code
+    tree: Orders, sender: str, to: str, changes: Any, code: Code
 ) -> None:
     assert tree.issue(sender, to, **changes).code == code
 
 
-def test_a_suspended_member_gets_no_orders(tree: Tree) -> None:
+def test_a_suspended_member_gets_no_orders(tree: Orders) -> None:
     tree.change("city", status="suspended")
     tree.change("land", roles=["supervisor", "validator"])
     args = {"envelopes": [tree.seal("tax", "town")], "recipients": ["city"]}
     assert tree.issue("tax", "town", **args).code == Code.NOT_ACTIVE
 
 
-def test_a_missed_deadline_escalates_step_by_step_until_the_recipient_answers(tree: Tree) -> None:
+def test_a_missed_deadline_escalates_step_by_step_until_the_recipient_answers(tree: Orders) -> None:
     assert tree.issue("land", "city", "town").code == Code.OK
     assert tree.do("town", "acknowledge").code == Code.OK
     due = tree.ask("dispatch", "get", order=1)["acknowledge_by"]
@@ -158,7 +125,7 @@ def test_a_missed_deadline_escalates_step_by_step_until_the_recipient_answers(tr
     assert event.data == [1, "complete", 0, [["city", "tax"], ["town", "tax"]]]
 
 
-def test_an_order_that_is_done_or_cancelled_does_not_escalate(tree: Tree) -> None:
+def test_an_order_that_is_done_or_cancelled_does_not_escalate(tree: Orders) -> None:
     assert tree.issue("tax", "city").code == Code.OK
     assert tree.issue("tax", "town").code == Code.OK
     assert tree.do("city", "acknowledge").code == Code.OK
@@ -172,7 +139,7 @@ def test_an_order_that_is_done_or_cancelled_does_not_escalate(tree: Tree) -> Non
     assert tree.do("town", "acknowledge", 2).code == Code.WRONG_STATUS
 
 
-def test_an_order_is_passed_on_down_by_who_has_acknowledged_it(tree: Tree) -> None:
+def test_an_order_is_passed_on_down_by_who_has_acknowledged_it(tree: Orders) -> None:
     assert tree.issue("land", "tax").code == Code.OK
     assert tree.issue("tax", "city", origin=1).code == Code.WRONG_STATUS
     assert tree.do("tax", "acknowledge").code == Code.OK
@@ -183,7 +150,7 @@ def test_an_order_is_passed_on_down_by_who_has_acknowledged_it(tree: Tree) -> No
     assert tree.ask("dispatch", "get", order=3) is None
 
 
-def test_others_cannot_answer_or_decide(tree: Tree) -> None:
+def test_others_cannot_answer_or_decide(tree: Orders) -> None:
     assert tree.issue("tax", "city").code == Code.OK
     assert tree.do("town", "acknowledge").code == Code.NOT_RECIPIENT
     assert tree.do("city", "acknowledge", 7).code == Code.NOT_FOUND
@@ -196,7 +163,7 @@ def test_others_cannot_answer_or_decide(tree: Tree) -> None:
     assert tree.do("city", "complete", envelope=apart).code == Code.NOT_PARTY
 
 
-def test_a_part_stays_small_however_often_it_is_reported(tree: Tree) -> None:
+def test_a_part_stays_small_however_often_it_is_reported(tree: Orders) -> None:
     assert tree.issue("tax", "city").code == Code.OK
     assert tree.do("city", "acknowledge").code == Code.OK
     for progress in range(50):
@@ -208,7 +175,7 @@ def test_a_part_stays_small_however_often_it_is_reported(tree: Tree) -> None:
     ]
 
 
-def test_groups(tree: Tree) -> None:
+def test_groups(tree: Orders) -> None:
     args = {"group": "flood", "members": ["city", "town"], "envelope": bytes(32)}
     assert tree.run("tax", "dispatch", "set_group", args).code == Code.OK
     assert tree.ask("dispatch", "groups", owner="tax") == [["flood", ["city", "town"], bytes(32)]]
@@ -221,7 +188,7 @@ def test_groups(tree: Tree) -> None:
 # Emergency plans
 
 
-def prepare(tree: Tree, sender: str = "tax", *to: str, **changes: Any) -> Any:
+def prepare(tree: Orders, sender: str = "tax", *to: str, **changes: Any) -> Any:
     recipients = sorted(to or ("city", "town"))
     args = {
         "plan": "flood",
@@ -235,11 +202,11 @@ def prepare(tree: Tree, sender: str = "tax", *to: str, **changes: Any) -> Any:
     return tree.run(sender, "emergency", "prepare", args)
 
 
-def act(tree: Tree, method: str, sender: str = "tax") -> Any:
+def act(tree: Orders, method: str, sender: str = "tax") -> Any:
     return tree.run(sender, "emergency", method, {"plan": "flood"})
 
 
-def test_a_plan_is_prepared_drilled_activated_and_ended(tree: Tree) -> None:
+def test_a_plan_is_prepared_drilled_activated_and_ended(tree: Orders) -> None:
     assert prepare(tree).code == Code.OK
     assert [e.name for e in act(tree, "drill").events] == ["issued", "drilled"]
     assert tree.ask("dispatch", "get", order=1)["kind"] == "drill"
@@ -259,7 +226,7 @@ def test_a_plan_is_prepared_drilled_activated_and_ended(tree: Tree) -> None:
     assert tree.ask("emergency", "list", after="tax/flood") == []
 
 
-def test_what_a_plan_may_not_be(tree: Tree) -> None:
+def test_what_a_plan_may_not_be(tree: Orders) -> None:
     assert prepare(tree, "tax", "sea").code == Code.NOT_SUPERIOR
     assert prepare(tree, envelopes=[]).code == Code.NOT_PARTY
     assert prepare(tree, complete_ms=HOUR - 1).code == Code.BAD_ARGUMENT
@@ -271,7 +238,7 @@ def test_what_a_plan_may_not_be(tree: Tree) -> None:
     assert tree.ask("dispatch", "list") == []
 
 
-def test_a_member_has_a_bounded_number_of_plans(tree: Tree) -> None:
+def test_a_member_has_a_bounded_number_of_plans(tree: Orders) -> None:
     for number in range(64):
         assert prepare(tree, plan=f"p{number}").code == Code.OK
     receipt = prepare(tree, plan="one-more")
