@@ -45,7 +45,7 @@ def fit(made: list[Row], decided: list[Row]) -> Model:
     learner = LogisticRegression(C=STRENGTH / len(rows), max_iter=300)
     sparse = vstack([row for row, _ in rows], format="csr")
     learner.fit(sparse, [level for _, level in rows], weights)
-    return Model(learner.coef_.T.astype(np.float32), learner.intercept_.astype(np.float32))
+    return Model.of(learner.coef_.T, learner.intercept_)
 
 
 def _right(model: Model, rows: list[Row]) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bench.letters import letters
 from node.data import corpus, rules, texts
 from node.data.findings import DecisionError, Detectors, Finding, TextDecisions, look_at
 from node.data.register import Report, lowered_fields, raise_class
@@ -53,6 +54,16 @@ def test_the_worst_sentence_decides_and_short_ones_say_nothing() -> None:
     told = plain + "患者张女士被诊断患有抑郁症，长期服药治疗。" + plain
     assert model.level(told)[0] == 4
     assert model.level("住院")[0] == 1
+
+
+def test_many_texts_together_come_out_as_one_by_one() -> None:
+    model = texts.shipped()
+    told = [text for text, _ in letters(5, 300)]
+    given = ["", *told, "住", "\ud800", "", "İstanbul. " * 9, "".join(told), told[0].upper(), ""]
+    together = list(model.levels(given))
+    assert together == [model.level(text) for text in given]
+    assert {level for level, _ in together} == set(texts.LEVELS)
+    assert model.level(told[0].upper()) == model.level(told[0])
 
 
 def test_training_learns_what_stewards_decided(tmp_path: Path) -> None:
