@@ -4,6 +4,8 @@ PYTHON ?= $(shell $(ROOT)docs/tools/find-python)
 VENV := $(ROOT).venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
+# Test processes; each test file runs within one of them.
+WORKERS ?= 2
 
 .PHONY: demo test check bench campaign clean setup
 .DEFAULT_GOAL := demo
@@ -23,7 +25,7 @@ demo: $(STAMP)
 	$(BIN)/muniment demo $(ARGS)
 
 test: $(STAMP)
-	cd $(ROOT) && $(BIN)/python -m pytest -m "not campaign" $(ARGS)
+	cd $(ROOT) && $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not campaign" $(ARGS)
 
 campaign: $(STAMP)
 	cd $(ROOT) && $(BIN)/python -m pytest -m campaign $(ARGS)

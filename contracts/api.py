@@ -19,7 +19,7 @@ from contracts.state import Overlay, StateReader
 MAX_DETAIL = 256
 DUTIES = ("admin", "approver", "auditor", "dispatcher", "steward")
 """What an operator may be trusted with."""
-ADMIN, APPROVER, STEWARD = "admin", "approver", "steward"
+ADMIN, APPROVER, AUDITOR, STEWARD = "admin", "approver", "auditor", "steward"
 NODE = "node"
 """Stands for the member's node, as an operator's name and as a duty."""
 ACTING = ("approver", "dispatcher", "steward")

@@ -57,6 +57,18 @@ class Code(IntEnum):
     NOT_ACTIVE = 150
     NO_SUPERVISOR = 151
     NOT_PARTY = 152
+    NOT_REGISTRAR = 190
+    NEEDS_ROLE = 191
+    NOT_IN_FORCE = 192
+    BAD_ENVELOPE = 193
+    NOT_SUPERIOR = 260
+    NOT_RECIPIENT = 261
+    TOO_MANY_PLANS = 262
+    NOT_SUPERVISOR = 280
+    OWN_CASE = 281
+    NOT_PARTY_OF_CASE = 282
+    TOO_MANY_STEPS = 283
+    APPEAL_OVER = 284
 
 
 NAMES = {code: code.name.replace("_", "-").translate(_LOWER) for code in Code}

@@ -20,3 +20,19 @@ HIDDEN = frozenset(
 A fixed list, since `str.isprintable` follows the interpreter's edition of Unicode and members run
 several.
 """
+
+
+def utc(ms: int) -> str:
+    """Return a time (ms UTC, from 1970 on) as `2027-01-31 09:05 UTC`; days by Hinnant's method."""
+    minutes = ms // 60_000
+    days, minute = divmod(minutes, 24 * 60)
+    era, day_of_era = divmod(days + 719_468, 146_097)
+    year_of_era = (
+        day_of_era - day_of_era // 1_460 + day_of_era // 36_524 - day_of_era // 146_096
+    ) // 365
+    day_of_year = day_of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
+    shifted = (5 * day_of_year + 2) // 153
+    day = day_of_year - (153 * shifted + 2) // 5 + 1
+    month = shifted + 3 if shifted < 10 else shifted - 9
+    year = year_of_era + 400 * era + (1 if month <= 2 else 0)
+    return f"{year:04}-{month:02}-{day:02} {minute // 60:02}:{minute % 60:02} UTC"

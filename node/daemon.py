@@ -26,6 +26,7 @@ from node.core import Core, Keeping
 from node.driver import Driver
 from node.envelopes.store import EnvelopeStore
 from node.errors import MunimentError
+from node.exchange.relay import Relay
 from node.home import Home
 from node.journal_file import JournalFile
 from node.keys import find_keys, load_key
@@ -133,7 +134,8 @@ async def _run(
     if settings.log.votes:
         core.votes_seen = _vote_recorder(home.path / settings.log.votes)
     clock = MachineClock()
-    driver = Driver(core, transport, journal, clock, voting_keys[0])
+    relay = Relay(home.data_socket, transport, peers)
+    driver = Driver(core, transport, journal, clock, voting_keys[0], relay)
     service = Service(
         core, driver, transport, genesis, clock, lambda: [str(a) for a in transport.addresses]
     )
@@ -145,6 +147,7 @@ async def _run(
             # The driver's start sets up the machine that the RPC answers speak of.
             await nursery.start(driver.run)
             await nursery.start(server.run)
+            await nursery.start(relay.run)
             _tame_collector()
             log.info("started", name=name, height=ledger.tip.header.height, pid=os.getpid())
     except* ListenError as group:

@@ -15,8 +15,10 @@ import trio
 from consensus.events import Now
 from contracts.envelope import Transaction
 from node.core import Core, Refusal
+from node.exchange.relay import Relay
 from node.journal_file import JournalFile
-from p2p.transport import Frame, PeerDown, PeerUp, Transport
+from p2p.transport import Channel, Frame, PeerDown, PeerUp, Transport
+from p2p.wire import FrameKind
 
 MAX_SUBMISSIONS = 20_000
 SUBMISSIONS_PER_TURN = 256
@@ -44,8 +46,10 @@ class Driver:
         journal: JournalFile,
         clock: Clock,
         voting_key: bytes,
+        relay: Relay | None = None,
     ) -> None:
         self.core = core
+        self._relay = relay
         self._transport = transport
         self._journal = journal
         self._clock = clock
@@ -100,12 +104,17 @@ class Driver:
         core, now = self.core, self._clock()
         while self._inbound:
             match self._inbound.popleft():
+                case Frame(peer=peer, channel=Channel.DATA, kind=FrameKind.STREAM, payload=payload):
+                    if self._relay is not None:
+                        self._relay.take(peer, payload)
                 case Frame(peer=peer, kind=kind, payload=payload):
                     core.receive(peer, kind, payload, now)
                 case PeerUp(peer=peer):
                     core.peer_up(peer, now)
                 case PeerDown(peer=peer):
                     core.peer_down(peer, now)
+                    if self._relay is not None:
+                        self._relay.peer_down(peer)
         self._drained.set()
         for _ in range(min(len(self._submissions), SUBMISSIONS_PER_TURN)):
             raw, answer = self._submissions.popleft()

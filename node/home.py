@@ -73,6 +73,11 @@ class Home:
         return self.path / "rpc.sock"
 
     @property
+    def data_socket(self) -> Path:
+        """Where local processes exchange streams with other members."""
+        return self.path / "data.sock"
+
+    @property
     def passphrase(self) -> Path:
         """Present in trial networks only; elsewhere the passphrase is not kept in the home."""
         return self.path / "passphrase"

@@ -12,7 +12,7 @@ from pathlib import Path
 import config
 from consensus.codec import DecodeError
 from consensus.crypto import SEED_BYTES, Signer
-from consensus.genesis import PURPOSES, Card, Genesis, Member, expect_name
+from consensus.genesis import PURPOSES, TIERS, Card, Genesis, Member, expect_name
 from consensus.validators import Parameters
 from node.errors import MunimentError
 from node.home import Home, atomic_write
@@ -85,7 +85,8 @@ def newest_signer(home: Home, purpose: str, passphrase: str) -> Signer:
 def make_network(folder: Path, names: Sequence[str], parameters: Parameters) -> SignedGenesis:
     """Make a trial network: a home for each name below `folder`, genesis signed by all.
 
-    The first of them is supervisor, the last registrar, and all are validators.
+    The first of them is central and supervisor, the second a province below it, the others local
+    below that one, the last also registrar; all are validators.
     Passphrases are random and kept in each home, so this is for trials only.
     """
     if len(set(names)) != len(names) or not names:
@@ -101,7 +102,11 @@ def make_network(folder: Path, names: Sequence[str], parameters: Parameters) -> 
     duties.setdefault(names[-1], set()).add("registrar")
     members = sorted(
         (
-            Member(card, roles=tuple(sorted({"validator"} | duties.get(card.name, set()))))
+            Member(
+                card,
+                *_place(names, card.name),
+                tuple(sorted({"validator"} | duties.get(card.name, set()))),
+            )
             for _, card, _ in homes
         ),
         key=lambda member: member.name,
@@ -113,6 +118,12 @@ def make_network(folder: Path, names: Sequence[str], parameters: Parameters) -> 
         save_genesis(home.genesis, signed)
     save_genesis(folder / "genesis.json", signed)
     return signed
+
+
+def _place(names: Sequence[str], name: str) -> tuple[str, str | None]:
+    """A member's tier and the member above it."""
+    level = min(names.index(name), len(TIERS) - 1)
+    return TIERS[level], names[level - 1] if level else None
 
 
 def free_ports(count: int) -> list[int]:

@@ -53,6 +53,18 @@ _SENTENCES: dict[Code, str] = {
     Code.NOT_ACTIVE: "{} is not an active member",
     Code.NO_SUPERVISOR: "an envelope is sealed to a supervisor too, and none of the parties is one",
     Code.NOT_PARTY: "{} is not among the envelope's parties",
+    Code.NOT_REGISTRAR: "{} is no registrar here: one has that role and is not concerned itself",
+    Code.NEEDS_ROLE: "this needs a member with the role {} that is not concerned itself",
+    Code.NOT_IN_FORCE: "{} is not in force",
+    Code.BAD_ENVELOPE: "the envelope {} is not anchored by the sender to the member it is for",
+    Code.NOT_SUPERIOR: "{} does not stand below the sender in the tree of members",
+    Code.NOT_RECIPIENT: "the order does not concern {}",
+    Code.NOT_SUPERVISOR: "{} is not a supervisor",
+    Code.OWN_CASE: "{} cannot decide on, or rate, what is its own",
+    Code.NOT_PARTY_OF_CASE: "{} is no supervisor, has not opened the case, and is not its subject",
+    Code.TOO_MANY_STEPS: "a case has {} steps at most",
+    Code.APPEAL_OVER: "the time to appeal is over, or it was appealed already: {}",
+    Code.TOO_MANY_PLANS: "a member may have {} emergency plans at most",
 }
 
 

@@ -51,6 +51,7 @@ class FrameKind(IntEnum):
     CHUNKS = 28
     ENVELOPE_REQUEST = 40
     ENVELOPE = 41
+    STREAM = 48
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,30 +7,42 @@ from collections.abc import Mapping
 from contracts.api import Contract
 from contracts.system import (
     anchors,
+    cases,
     catalogue,
     contracts,
+    dispatch,
+    emergency,
     envelopes,
     evidence,
+    feedback,
     governance,
     members,
     operators,
+    sanctions,
     schedule,
     standards,
+    subjects,
 )
 
 _VERSION_1: Mapping[str, Contract] = {
     contract.name: contract
     for contract in (
         anchors.CONTRACT,
+        cases.CONTRACT,
         catalogue.CONTRACT,
         contracts.CONTRACT,
+        dispatch.CONTRACT,
+        emergency.CONTRACT,
         envelopes.CONTRACT,
         evidence.CONTRACT,
+        feedback.CONTRACT,
         governance.CONTRACT,
         members.CONTRACT,
         operators.CONTRACT,
+        sanctions.CONTRACT,
         schedule.CONTRACT,
         standards.CONTRACT,
+        subjects.CONTRACT,
     )
 }
 Versions = Mapping[int, Mapping[str, Contract]]

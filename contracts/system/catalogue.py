@@ -139,16 +139,21 @@ def _destroy(ctx: Context, args: Args) -> None:
     ctx.emit("destroyed", [dataset, version, args["rows"]])
 
 
-def _query_get(state: StateReader, args: Args) -> Value:
+def get(state: StateReader, dataset: str, version: int | None = None) -> Any:
+    """Return a registration as a map, the latest unless a version is named, or None."""
     reader = Reader(state, NAME)
-    key = args["dataset"].encode("ascii")
+    key = dataset.encode("ascii")
     head = reader.get(_HEAD + key)
     if head is None:
         return None
     latest, status = head
-    number = args.get("version", latest)
-    row = reader.get(_VERSION + key + b"/" + checks.number_key(number))
+    row = reader.get(_VERSION + key + b"/" + checks.number_key(version or latest))
     return None if row is None else {**_record(row), "latest": latest, "status": status}
+
+
+def _query_get(state: StateReader, args: Args) -> Value:
+    found: Value = get(state, args["dataset"], args.get("version"))
+    return found
 
 
 def _record(row: list[Any]) -> dict[str, Value]:

@@ -98,6 +98,13 @@ def addressed(state: StateReader, member: str, after: int, limit: int = PAGE) ->
     return [[int.from_bytes(key[-8:], "big"), envelope] for key, envelope in rows]
 
 
+def require_sent(ctx: Context, envelope: bytes, reader: str) -> None:
+    """Fail unless the sender has anchored an envelope that `reader` is a party to."""
+    found = get(ctx.overlay, envelope)
+    if found is None or found["sender"] != ctx.sender or reader not in found["parties"]:
+        fail(Code.BAD_ENVELOPE, envelope.hex())
+
+
 def _query_get(state: StateReader, args: Args) -> Value:
     return get(state, args["id"])  # type: ignore[no-any-return]
 

@@ -34,7 +34,7 @@ from contracts.codes import Code
 from contracts.receipts import MAX_EVENTS
 from contracts.starlark.thread import MAX_SOURCE_BYTES
 from contracts.state import StateReader
-from contracts.system import contracts, members, membership, packs, schedule
+from contracts.system import contracts, members, membership, packs, sanctions, schedule, statutes
 
 NAME = "governance"
 YES, NO = "yes", "no"
@@ -202,6 +202,8 @@ KINDS: Mapping[str, Kind] = {
         frozenset(("height",)),
     ),
     "pack": Kind(packs.activate, packs.ARGUMENTS),
+    "ladder": Kind(sanctions.set_ladder, sanctions.LADDER_ARGUMENTS),
+    "statute": Kind(statutes.enact, statutes.ARGUMENTS),
     "rule": Kind(
         _set_rule,
         # The kinds are those of this map, which is not there yet.
@@ -464,6 +466,7 @@ CONTRACT = Contract(
         "rules": QuerySignature(_query_rules, {}),
         "version": QuerySignature(_query_version, {}),
         "pack": packs.query(NAME),
+        "statute": statutes.QUERY,
     },
     on_boundary=_on_boundary,
     on_due=_on_due,

@@ -47,19 +47,18 @@ def run(ctx: Context) -> None:
     first = mine.get(_NEXT)
     if first is None or first > ctx.block.timestamp:
         return
-    rows = mine.scan(_ITEM, limit=MAX_WORK + 1)
-    following = None
-    for place, (key, _) in enumerate(rows):
+    for key, _ in mine.scan(_ITEM, limit=MAX_WORK):
         due, name, identity = _parts(key)
-        if due > ctx.block.timestamp or place == MAX_WORK:
-            following = due
+        if due > ctx.block.timestamp:
             break
         mine.delete(key)
         _do(ctx, name, identity)
-    if following is None:
-        mine.delete(_NEXT)
+    # Read anew: what was done may have put something else on the schedule.
+    rest = mine.scan(_ITEM, limit=1)
+    if rest:
+        mine.put(_NEXT, _parts(rest[0][0])[0])
     else:
-        mine.put(_NEXT, following)
+        mine.delete(_NEXT)
 
 
 def _do(ctx: Context, name: str, identity: bytes) -> None:

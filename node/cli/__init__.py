@@ -36,6 +36,7 @@ _COMMANDS = {
     "gov": ("node.cli.gov", "Propose changes, vote, see what was decided."),
     "contract": ("node.cli.contract", "Write, check, test, describe, call and ask contracts."),
     "envelope": ("node.cli.envelope", "Seal records to members, pass on, read and erase them."),
+    "dispatch": ("node.cli.dispatch", "Orders and notices down the tiers, and emergency plans."),
     "subject": ("node.cli.subject", "Keys of persons and firms: make one, sign for a contract."),
     "licence": ("node.cli.licence", "Show parts of a licence, and verify what is shown."),
     "poll": ("node.cli.poll", "Vote in a poll, and show the vote afterwards."),

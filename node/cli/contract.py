@@ -329,7 +329,7 @@ def call(
             _, content = open_here(place, id_from(place, forward or ""), own)
         args[word], anchor = seal_to(place, content, to)
         calls = [anchor, (name, method, args)]
-        state = submit_sealed(place, passphrase, args[word], calls, operator)
+        state = submit_sealed(place, passphrase, [args[word]], calls, operator)
     show(state, as_json, lambda d: pairs([("txid", d["txid"]), ("height", d["height"])]))
 
 

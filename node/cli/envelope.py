@@ -93,7 +93,7 @@ def _post(
     from node.cli.sealing import seal_to, submit_sealed
 
     found, anchor = seal_to(place, content, to)
-    state = submit_sealed(place, passphrase, found, [anchor], operator)
+    state = submit_sealed(place, passphrase, [found], [anchor], operator)
     args = anchor[2]
     data = {
         "id": found.hex(),

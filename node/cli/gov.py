@@ -37,6 +37,8 @@ KIND and its arguments:
   retire      name=CONTRACT
   version     version=N [height=N]
   pack        name=classification version=N digest=hex:DIGEST
+  ladder      rungs='[["notice",MS],["suspend",MS]]' window_ms=N appeal_ms=N
+  statute     statute=NAME digest=hex:DIGEST until=MS notice_days=N
 """
 _number = click.argument("number", metavar="ID", type=click.IntRange(1))
 _vote_option = click.option("--vote", is_flag=True, help="Vote yes on it at once.")

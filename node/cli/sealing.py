@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from node.cli.common import Failed, Refused, ask, submit_calls
+import click
+
+from node.cli.common import Failed, Refused, ask, passphrase_for, submit_calls
 from node.errors import MunimentError
 from node.home import Home
 
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from node.envelopes.sealed import Envelope
 
 Anchor = tuple[str, str, dict[str, Any]]
+RECIPIENTS_EACH = 12
+"""Recipients of one envelope; the sender and supervisors are parties of it too."""
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 
 def read_record(file: Path, kind: str) -> Content:
@@ -63,16 +68,28 @@ def seal_to(home: Home, content: Content, to: Sequence[str]) -> tuple[bytes, Anc
     return found, ("envelopes", "anchor", args)
 
 
+def seal_text(home: Home, kind: str, text: str, to: Sequence[str]) -> tuple[bytes, Anchor]:
+    """Seal a record whose only field is a text; see `seal_to`."""
+    from node.envelopes.content import Content
+
+    return seal_to(home, Content.create(kind, {"text": text}), to)
+
+
 def submit_sealed(
-    home: Home, passphrase: str, envelope: bytes, calls: Sequence[Anchor], operator: str | None
+    home: Home,
+    passphrase: str,
+    envelopes: Sequence[bytes],
+    calls: Sequence[Anchor],
+    operator: str | None,
 ) -> dict[str, Any]:
-    """Submit calls of which one anchors `envelope`, which is kept only if they take effect."""
+    """Submit calls of which some anchor `envelopes`, which are kept only if they take effect."""
     from node.envelopes.store import EnvelopeStore
 
     try:
         return submit_calls(home, passphrase, calls, operator)
     except Failed:
-        EnvelopeStore(home.envelopes).discard(envelope)
+        for envelope in envelopes:
+            EnvelopeStore(home.envelopes).discard(envelope)
         raise
 
 
@@ -115,3 +132,51 @@ def id_from(home: Home, text: str) -> bytes:
     if len(found) > 1:
         raise Refused(f"{len(found)} envelopes begin with {text!r}; give more digits")
     return found[0]
+
+
+# Texts
+
+
+def text_options(function: _F) -> _F:
+    """Add --text and --file, of which `read_text` takes one."""
+    function = click.option("--text", help="What it says; travels sealed, never on the chain.")(
+        function
+    )
+    return click.option("--file", type=click.Path(path_type=Path), help="A UTF-8 file instead.")(
+        function
+    )
+
+
+def read_text(text: str | None, file: Path | None, is_needed: bool = True) -> str | None:
+    """Return the text given by one of the options."""
+    if text is not None and file is not None:
+        raise click.UsageError("give --text or --file, not both")
+    if file is not None:
+        try:
+            return file.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise Refused(f"{file} cannot be read as UTF-8 text: {error}") from error
+    if text is None and is_needed:
+        raise click.UsageError("say what it is about with --text or --file")
+    return text
+
+
+def seal_for(
+    home: Home, kind: str, text: str, to: Sequence[str]
+) -> tuple[list[bytes], list[Anchor]]:
+    """Seal `text` to members, in as many envelopes as they need; returns ids and anchors."""
+    starts = range(0, len(to), RECIPIENTS_EACH)
+    sealed = [seal_text(home, kind, text, to[at : at + RECIPIENTS_EACH]) for at in starts]
+    return [envelope for envelope, _ in sealed], [anchor for _, anchor in sealed]
+
+
+def open_text(place: Home, passphrase_file: Path | None, envelopes: Sequence[str]) -> str | None:
+    """The text of the first of the envelopes that is here; None if this member is no party."""
+    from node.envelopes.store import EnvelopeStore
+
+    store = EnvelopeStore(place.envelopes)
+    for envelope in map(bytes.fromhex, envelopes):
+        if store.get(envelope) is not None:
+            _, content = open_here(place, envelope, passphrase_for(place, passphrase_file))
+            return dict(zip(content.names, content.values, strict=True)).get("text")
+    return None

@@ -7,10 +7,7 @@ reader. A wrong line gets an error answer; the session and the node live on.
 from __future__ import annotations
 
 import json
-import os
 import secrets
-import socket
-import struct
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +16,7 @@ import structlog
 import trio
 
 from node.errors import MunimentError
+from node.rpc.unix import serve_unix
 
 MAX_LINE_BYTES = 8 << 20
 MAX_SESSIONS = 64
@@ -97,34 +95,10 @@ class Server:
 
     async def run(self, *, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
         """Serve until cancelled. The caller holds the home's lock: an old socket is stale."""
-        self._path.unlink(missing_ok=True)
-        server = trio.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        before = os.umask(0o177)
-        try:
-            await server.bind(str(self._path))
-        except OSError as error:
-            raise MunimentError(
-                f"the socket {self._path} cannot be made ({error.strerror}); "
-                "its path may be longer than 107 bytes"
-            ) from error
-        finally:
-            os.umask(before)
-        server.listen(MAX_SESSIONS)
-        try:
-            async with trio.open_nursery() as nursery:
-                task_status.started()
-                while True:
-                    connection, _ = await server.accept()
-                    nursery.start_soon(self._serve, connection)
-        finally:
-            server.close()
-            self._path.unlink(missing_ok=True)
+        await serve_unix(self._path, MAX_SESSIONS, self._serve, task_status=task_status)
 
     async def _serve(self, connection: trio.socket.SocketType) -> None:
         stream = trio.SocketStream(connection)
-        if not is_allowed(_peer_uid(connection)) or len(self._sessions) >= MAX_SESSIONS:
-            await trio.aclose_forcefully(stream)
-            return
         session = Session(stream)
         self._sessions.add(session)
         try:
@@ -229,14 +203,3 @@ async def _drain(stream: trio.SocketStream) -> None:
 def _error(identity: str | int | None, code: int, message: str, name: str) -> dict[str, Any]:
     error = {"code": code, "message": message, "data": {"code": name}}
     return {"jsonrpc": "2.0", "id": identity, "error": error}
-
-
-def _peer_uid(connection: trio.socket.SocketType) -> int:
-    """Return the user id of the process at the other end (SO_PEERCRED, unix(7))."""
-    data = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-    return int(struct.unpack("3i", data)[1])
-
-
-def is_allowed(uid: int) -> bool:
-    """The node's own user, and root, may talk to it."""
-    return uid in (0, os.getuid())

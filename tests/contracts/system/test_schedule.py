@@ -27,6 +27,8 @@ def _drop(ctx: Context, args: Args) -> None:
 def _on_due(ctx: Context, identity: bytes) -> None:
     ctx.put(identity, True)
     ctx.emit("done", identity.decode("ascii"))
+    if identity.startswith(b"again"):
+        schedule.add(ctx, ctx.block.timestamp + 5, b"once")
     if identity.startswith(b"bad"):
         fail(Code.NOT_FOUND)
 
@@ -95,4 +97,13 @@ def test_work_of_a_contract_that_a_later_version_lacks_is_given_up() -> None:
     chain.block(plan(10, "i"))
     chain.late_ms = 100
     assert chain.execute().receipts == ()
+    assert chain.ask("schedule", "list") == []
+
+
+def test_work_may_put_more_work_on_the_schedule() -> None:
+    chain = Probed()
+    chain.block(plan(2, "again"))
+    assert chain.block() == [("done", "again")]
+    chain.late_ms += 4
+    assert chain.block() == [("done", "once")]
     assert chain.ask("schedule", "list") == []

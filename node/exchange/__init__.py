@@ -1,0 +1,1 @@
+"""Deliveries of data between departments."""

@@ -1,0 +1,86 @@
+"""Orders down three tiers of real nodes, one of them unreachable, told by commands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from consensus.validators import Parameters
+from node.rpc.client import Client
+from tests.node.alliance import Alliance, command
+
+SECRET = "Close the locks at marker-9317"
+
+
+def run(home: Path, *args: object) -> Any:
+    return json.loads(command("dispatch", *args, "--home", home, "--json"))
+
+
+@pytest.fixture
+def alliance(tmp_path: Path) -> Any:
+    """tax is central, health a province below it, civil and land local below health."""
+    made = Alliance(tmp_path / "net", Parameters(idle_ms=100))
+    made.start()
+    yield made
+    made.net.down()
+
+
+def until(client: Client, wanted: str) -> dict[str, Any]:
+    """Wait for an event of the contract."""
+    for _, told in client.subscribe(("events",)):
+        if (told["contract"], told["name"]) == ("dispatch", wanted):
+            return dict(told)
+    raise AssertionError("the node has stopped")
+
+
+def test_an_order_reaches_three_tiers_and_escalates_past_who_is_gone(
+    alliance: Alliance,
+) -> None:
+    tax, health, civil, land = map(alliance.home, ("tax", "health", "civil", "land"))
+    alliance.net.stop("land")
+    order = run(tax, "issue", "--to", "health", "--severity", "urgent", "--text", SECRET)["order"]
+    command("dispatch", "acknowledge", order, "--home", health)
+    assert SECRET in command("dispatch", "show", order, "--home", health)
+    assert SECRET not in command("dispatch", "show", order, "--home", civil)
+
+    # The province passes it on; nobody is at work in land, so the deadline goes by.
+    watcher = Client(alliance.net.home("tax").socket)
+    watcher.call("subscribe", topics=["events"])
+    passed = run(
+        health, "issue", "--to", "civil", "--to", "land", "--origin", order, "--text", SECRET,
+        "--acknowledge", "4s", "--escalate", "1h",
+    )["order"]  # fmt: skip
+    command("dispatch", "acknowledge", passed, "--home", civil)
+    due = run(civil, "due")["due"]
+    assert [each["id"] for each, _ in due] == [passed]
+    run(civil, "report", passed, "--progress", 60, "--text", "half way")
+    assert run(civil, "complete", passed)["order"] == passed
+    with watcher:
+        told = until(watcher, "escalated")
+    assert told["data"][:3] == [passed, "acknowledge", 0]
+    assert ["land", "health"] in told["data"][3]
+    assert run(health, "due")["raised"] == [[passed, "land", "acknowledge"]]
+    assert "land" in command("dispatch", "due", "--home", health)
+
+    # To the block: the event stands in the first block whose time is past the deadline.
+    deadline = run(tax, "show", passed)["acknowledge_by"]
+    at = told["height"]
+    before, block = (alliance.ask("tax", "block.get", height=h) for h in (at - 1, at))
+    assert before["timestamp"] <= deadline < block["timestamp"]
+
+    alliance.net.start("land")
+    alliance.net.wait("land", lambda status: status["state"] == "in sync")
+    assert [each["id"] for each, _ in run(land, "due")["due"]] == [passed]
+    assert run(land, "acknowledge", passed)["late"] is True
+    assert run(land, "complete", passed, "--text", "done, we were cut off")["late"] is False
+    assert run(health, "due")["raised"] == []
+    for name in ("civil", "land"):
+        command("dispatch", "confirm", passed, name, "--home", health)
+    assert run(tax, "show", passed)["status"] == "closed"
+    run(health, "complete", order)
+    listed = command("dispatch", "list", "--home", land)
+    assert "closed" in listed
+    assert SECRET not in listed
