@@ -107,26 +107,23 @@ def _runs(codes: Codes) -> Places:
     return found.view(np.int32)
 
 
-def features(sentence: str) -> Numbers:
-    """Return the BUCKETS features of a sentence: counts of runs by the root of their number."""
+def features(sentence: str) -> tuple[Places, Numbers]:
+    """Return buckets and their values: counts of runs by the root of the number of all runs."""
     runs = _runs(_codes(_shorten(sentence))).ravel()
-    counts = np.bincount(runs, minlength=BUCKETS).astype(np.float32)
-    return counts / np.float32(max(1.0, len(runs) ** 0.5))
+    places, counts = np.unique(runs, return_counts=True)
+    return places, counts.astype(np.float32) / np.float32(max(1.0, len(runs) ** 0.5))
 
 
 def pack(text: str) -> bytes:
     """Return a text's features, places and values in 32 bits: the text itself does not follow."""
-    found = features(text)
-    places = np.flatnonzero(found)
-    return np.concatenate([places.astype("<u4"), found[places].astype("<f4").view("<u4")]).tobytes()
+    places, values = features(text)
+    return np.concatenate([places.astype("<u4"), values.astype("<f4").view("<u4")]).tobytes()
 
 
-def unpack(data: bytes) -> Numbers:
+def unpack(data: bytes) -> tuple[Places, Numbers]:
     """Undo `pack`."""
     places, values = np.frombuffer(data, "<u4").reshape(2, -1)
-    found = np.zeros(BUCKETS, np.float32)
-    found[places] = values.view("<f4")
-    return found
+    return places.astype(np.int32), values.view("<f4")
 
 
 def _ends(codes: Codes) -> npt.NDArray[np.bool_]:
