@@ -87,6 +87,13 @@ def passphrase_for(home: Home, file: Path | None, operator: str | None = None) -
     return read_passphrase(file)
 
 
+def own_name(home: Home) -> str:
+    """The member whose home it is."""
+    import config
+
+    return config.load(home.settings).node.name
+
+
 def connect(home: Path) -> Client:
     return Client(Home(home).socket)
 

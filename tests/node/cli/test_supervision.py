@@ -1,4 +1,4 @@
-"""Orders down three tiers of real nodes, one of them unreachable, told by commands."""
+"""Supervision on real nodes of three tiers, told by commands: cases, sanctions, orders."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ from typing import Any
 import pytest
 
 from consensus.validators import Parameters
+from node.cli.common import ask
 from node.rpc.client import Client
 from tests.node.alliance import Alliance, command
 
 SECRET = "Close the locks at marker-9317"
 
 
-def run(home: Path, *args: object) -> Any:
-    return json.loads(command("dispatch", *args, "--home", home, "--json"))
+def run(home: Path, *args: object, group: str = "dispatch") -> Any:
+    return json.loads(command(group, *args, "--home", home, "--json"))
 
 
-@pytest.fixture
-def alliance(tmp_path: Path) -> Any:
+@pytest.fixture(scope="module")
+def alliance(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """tax is central, health a province below it, civil and land local below health."""
-    made = Alliance(tmp_path / "net", Parameters(idle_ms=100))
+    parameters = Parameters(epoch_length=16, idle_ms=100)
+    made = Alliance(tmp_path_factory.mktemp("net") / "net", parameters)
     made.start()
     yield made
     made.net.down()
@@ -34,6 +36,46 @@ def until(client: Client, wanted: str) -> dict[str, Any]:
         if (told["contract"], told["name"]) == ("dispatch", wanted):
             return dict(told)
     raise AssertionError("the node has stopped")
+
+
+def test_a_case_leads_to_a_sanction_that_an_appeal_takes_back(alliance: Alliance) -> None:
+    tax, health, civil, land = map(alliance.home, ("tax", "health", "civil", "land"))
+    number = run(
+        civil, "open", "--kind", "leak", "--member", "land", "--severity", 3, "--text", SECRET,
+        group="case",
+    )["case"]  # fmt: skip
+    refused = command("case", "dispose", number, "confirmed", "--home", health, fails=True)
+    assert "the status does not allow it: reported" in refused
+    assert run(tax, "assign", number, "tax", "--operator", "li", group="case")["case"] == number
+    command("case", "attach", number, Path(__file__), "--kind", "leak", "--home", tax)
+    command("case", "dispose", number, "confirmed", "--text", "It was theirs.", "--home", tax)
+    shown = command("case", "show", number, "--home", land)
+    assert SECRET in shown
+    assert "It was theirs." in shown
+    # The province is no party: it sees the steps, and none of the words.
+    shown = command("case", "show", number, "--home", health)
+    assert "disposed" in shown
+    assert SECRET not in shown
+
+    found = run(tax, "find", "land", "leak", "--gravity", 4, "--case", number, group="sanction")
+    imposed = run(tax, "impose", found["violation"], group="sanction")
+    assert (imposed["status"], imposed["measure"]) == ("imposed", "suspend")
+    now = alliance.ask("health", "block.get", height=imposed["height"])["timestamp"]
+    args = {"member": "land", "time": now}
+    assert ask(health, "sanctions", "in_force", args)[:2] == ["suspend", 1]
+    run(land, "appeal", 1, "--text", "Another copy, see the watermark.", group="sanction")
+    refused = command("sanction", "decide", 1, "granted", "--home", tax, fails=True)
+    assert "cannot decide" in refused
+    # Somebody without a part in it decides, once a vote has given the province that role.
+    assert "is not a supervisor" in command(
+        "sanction", "decide", 1, "granted", "--home", health, fails=True
+    )
+    alliance.decide(["tax", "health", "civil"], "change", "member=health",
+                    "roles=supervisor,validator")  # fmt: skip
+    decided = run(health, "decide", 1, "granted", "--text", "Agreed.", group="sanction")
+    assert decided["status"] == "overturned"
+    assert ask(civil, "sanctions", "in_force", args) is None
+    assert "overturned" in command("sanction", "list", "--home", civil)
 
 
 def test_an_order_reaches_three_tiers_and_escalates_past_who_is_gone(
