@@ -9,7 +9,7 @@ from __future__ import annotations
 from contracts import checks
 from contracts.api import ACTING, APPROVER, Context, Contract, QuerySignature, Signature
 from contracts.system.access import grants, requests, reviews, series
-from contracts.system.access.facts import REQUEST, boolean
+from contracts.system.access.facts import REQUEST
 from contracts.system.access.grants import check_usable, get_grant, reserve, settle
 from contracts.system.access.process import REVIEW
 from contracts.system.access.rules import NAME, query_rules
@@ -68,7 +68,7 @@ CONTRACT = Contract(
         ),
         "preview": QuerySignature(
             requests.query_preview,
-            {"recipient": checks.slug, "time": _TIME, "trained": boolean, **REQUEST},
+            {"recipient": checks.slug, "time": _TIME, "trained": checks.boolean, **REQUEST},
         ),
         "explain": QuerySignature(requests.query_explain, {**_BY_REQUEST, "time": _TIME}),
         "grant": QuerySignature(grants.query_grant, _BY_GRANT),
