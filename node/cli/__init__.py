@@ -37,6 +37,7 @@ _COMMANDS = {
     "contract": ("node.cli.contract", "Write, check, test, describe, call and ask contracts."),
     "envelope": ("node.cli.envelope", "Seal records to members, pass on, read and erase them."),
     "dispatch": ("node.cli.dispatch", "Orders and notices down the tiers, and emergency plans."),
+    "trace": ("node.cli.trace", "Tell the life of a dataset, grant, member; draw lineage."),
     "case": ("node.cli.case", "What supervisors look into: open, follow and decide cases."),
     "sanction": ("node.cli.sanction", "Violations, the ladder of measures, and appeals."),
     "feedback": ("node.cli.feedback", "Rate datasets, and answer what others think."),
