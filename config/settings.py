@@ -52,13 +52,15 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """What is kept. `archive`: all blocks for ever, whatever the network agreed to forget.
+    """What is kept. `cache_mib`: memory for the state's trie; half a million keys take 50.
+
+    `archive`: all blocks for ever, whatever the network agreed to forget.
 
     `snapshots`: make a snapshot at each epoch's end, for newcomers. `snapshot_behind`: so many
     heights behind, a snapshot is fetched instead of all blocks (never by an archive).
     """
 
-    cache_mib: int = 32
+    cache_mib: int = 96
     archive: bool = False
     snapshots: bool = True
     snapshot_behind: int = 5_000

@@ -207,9 +207,13 @@ def _query_batch(state: StateReader, args: Args) -> Value:
 
 
 def _query_batches(state: StateReader, args: Args) -> Value:
-    """Batches of a scope that are not over, by number above `after`, PAGE at most."""
+    """Batches of a scope that are not over, by number above `after`, PAGE at most.
+
+    Each with `usable`: whether it may be relied on at the time `at` (ms UTC).
+    """
     scope = (args["dataset"], args["recipient"], args["purpose"])
-    return [get_batch(state, number) for number in of_scope(state, *scope, args.get("after", 0))]
+    found = [get_batch(state, number) for number in of_scope(state, *scope, args.get("after", 0))]
+    return [{**batch, "usable": is_usable(state, batch, args["at"])} for batch in found]
 
 
 def _query_text(state: StateReader, args: Args) -> Value:
@@ -257,7 +261,9 @@ METHODS = {
 }
 QUERIES = {
     "batch": QuerySignature(_query_batch, BATCH),
-    "batches": QuerySignature(_query_batches, {**SCOPE, "after": _AFTER}, frozenset(("after",))),
+    "batches": QuerySignature(
+        _query_batches, {**SCOPE, "at": _TIME, "after": _AFTER}, frozenset(("after",))
+    ),
     "text": QuerySignature(_query_text, {**BATCH, "reference": _HASH}),
     "withdrawal": QuerySignature(_query_withdrawal, {**BATCH, "reference": _HASH}),
 }
