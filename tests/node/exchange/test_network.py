@@ -1,8 +1,9 @@
-"""Three subjects of whom one refuses and one withdraws, on a network of real processes."""
+"""On real processes: three subjects of whom one refuses and one withdraws; custody of a version."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -151,3 +152,57 @@ def test_three_subjects_one_refuses_and_one_withdraws(town: Town) -> None:
         for stored in town.net.home(member).path.rglob("*"):
             content = stored.read_bytes() if stored.is_file() else b""
             assert not any(secret in content for secret in secrets), stored
+
+
+def test_a_version_in_escrow_and_with_a_delegate(town: Town) -> None:
+    table = town.folder / "shops.csv"
+    table.write_text("Shop,Kind\n" + "".join(f"s{n},bakery\n" for n in range(200)))
+    town.at(OWNER, "dataset", "register", table, "--title", "Shops", "--level", 2)
+    until = ("--until", "2099-01-31")
+    with pytest.raises(MunimentError, match="country"):
+        town.at(OWNER, "custody", "offer", "health/visits", "--to", RECIPIENT, "--mode", "escrow",
+                *until)  # fmt: skip
+    for number, (keeper, mode) in enumerate(((RECIPIENT, "escrow"), (REGISTRAR, "delegate")), 1):
+        town.at(OWNER, "custody", "offer", "health/shops", "--to", keeper, "--mode", mode, *until)
+        town.at(keeper, "custody", "accept", number)
+        out = town.folder / f"handover-{number}"
+        town.at(OWNER, "custody", "place", number, "--version", 1, "-o", out)
+        assert not (out / "report").exists()
+        [row] = town.at(OWNER, "custody", "list")[number - 1]["placements"]
+        if row["envelope"]:
+            town.arrive(keeper, row["envelope"])
+        damaged = town.folder / f"damaged-{number}"
+        shutil.copytree(out, damaged)
+        with (damaged / "segments").open("r+b") as file:
+            file.write(b"\0\0\0\0")
+        with pytest.raises(MunimentError, match="not what the owner"):
+            town.at(keeper, "custody", "take", number, "--version", 1, damaged)
+        town.at(keeper, "custody", "take", number, "--version", 1, out)
+
+    # The delegate reads it as its own; whoever holds it in escrow cannot.
+    assert town.at(REGISTRAR, "dataset", "preview", "health/shops", "--rows", 1, "--plain",
+                   "--purpose", "trial")["rows"] == [["s0", "bakery"]]  # fmt: skip
+    with pytest.raises(MunimentError):
+        town.at(RECIPIENT, "dataset", "preview", "health/shops", "--plain", "--purpose", "trial")
+
+    # A challenge is answered; one whose data are damaged fails, and silence is told.
+    answers = town.folder / "answers"
+    town.at(SUPERVISOR, "custody", "challenge", 1, "--version", 1)
+    town.at(RECIPIENT, "custody", "answer", "-o", answers)
+    done = town.at(SUPERVISOR, "custody", "check", 1, answers / "1.answer")
+    assert done["passed"]
+    with pytest.raises(MunimentError, match="whose digest"):
+        town.at(OWNER, "custody", "check", 1, table)
+    kept = town.net.home(RECIPIENT).path / "escrow" / "health+shops" / "1" / "segments"
+    kept.write_bytes(kept.read_bytes()[:-1])
+    asked = town.at(OWNER, "custody", "challenge", 1, "--version", 1, "--blocks", 4)
+    with pytest.raises(MunimentError, match="not any more"):
+        town.at(RECIPIENT, "custody", "answer", "-o", answers)
+    for name in town.net.names:
+        town.net.wait(name, lambda status: status["height"] > asked["deadline"] + 2)
+    query = ("contract", "query", "custody", "challenge", "challenge=2")
+    assert json.loads(town.at(OWNER, *query, plain=True))["status"] == "silent"
+
+    town.at(OWNER, "custody", "end", 2)
+    town.at(REGISTRAR, "custody", "erase", 2, "--yes")
+    assert town.at(REGISTRAR, "vault", "list") == []
