@@ -73,7 +73,9 @@ class Town:
 
 @pytest.fixture(scope="module")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
-    net = Devnet.create(tmp_path_factory.mktemp("town") / "net", 4, Parameters(idle_ms=100))
+    net = Devnet.create(
+        tmp_path_factory.mktemp("town") / "net", 4, Parameters(epoch_length=8, idle_ms=100)
+    )
     net.start(*net.names)
     for name in net.names:
         net.wait(name, lambda s: s["peers"] == 3)
@@ -206,3 +208,21 @@ def test_a_version_in_escrow_and_with_a_delegate(town: Town) -> None:
     town.at(OWNER, "custody", "end", 2)
     town.at(REGISTRAR, "custody", "erase", 2, "--yes")
     assert town.at(REGISTRAR, "vault", "list") == []
+
+
+def test_a_use_by_law_is_enacted_allowed_and_notified(town: Town) -> None:
+    proposed = town.at(SUPERVISOR, "gov", "propose", "statute", "statute=visits-act-7",
+                       f"digest=hex:{'07' * 32}", "until=4102444800000", "notice_days=3650",
+                       "--vote")["proposal"]  # fmt: skip
+    for member in (OWNER, RECIPIENT):
+        town.at(member, "gov", "vote", proposed, "yes")
+    town.at(SUPERVISOR, "gov", "wait", proposed)
+    use = town.at(RECIPIENT, "authorise", "law", "invoke", "visits-act-7", "health/visits",
+                  "--purpose", "enforcement", "--registrar", REGISTRAR, "--until",
+                  "2028-01-31")["use"]  # fmt: skip
+    with pytest.raises(MunimentError, match="role supervisor"):
+        town.at(OWNER, "authorise", "law", "allow", use, "--notice", "2027-12-31")
+    town.at(SUPERVISOR, "authorise", "law", "allow", use, "--notice", "2027-12-31")
+    town.at(REGISTRAR, "registrar", "notified", use)
+    [row] = town.at(OWNER, "authorise", "law", "list")
+    assert (row["status"], row["reviewer"], row["overdue"]) == ("notified", SUPERVISOR, False)
