@@ -107,6 +107,9 @@ def test_three_subjects_one_refuses_and_one_withdraws(town: Town) -> None:
     with pytest.raises(MunimentError, match="registered key"):
         town.at(REGISTRAR, "registrar", "take", path)
     assert town.at(REGISTRAR, "registrar", "post", 1)["authorisations"] == 2
+    with pytest.raises(MunimentError, match="is posted"):
+        town.at(REGISTRAR, "registrar", "take", town.sign("sign", ZHAO, form))
+    assert town.at(REGISTRAR, "registrar", "prune", "--days", 0) == {"pruned": []}
     batch = town.batch()
     assert batch["count"] == 16
     for envelope in (*batch["parts"], batch["envelope"]):
