@@ -73,6 +73,7 @@ class Code(IntEnum):
     NEEDS_ROLE = 191
     NOT_IN_FORCE = 192
     BAD_ENVELOPE = 193
+    NO_USE_BY_LAW = 194
     NO_AGREEMENT = 200
     FOREIGN_CUSTODY = 201
     TOO_LATE = 202

@@ -68,6 +68,7 @@ _SENTENCES: dict[Code, str] = {
     Code.NOT_REGISTRAR: "{} is no registrar here: one has that role and is not concerned itself",
     Code.NEEDS_ROLE: "this needs a member with the role {} that is not concerned itself",
     Code.NOT_IN_FORCE: "{} is not in force",
+    Code.NO_USE_BY_LAW: "no use by law that a supervisor allowed covers this, or notice is overdue",
     Code.NO_AGREEMENT: "no agreement on custody as {} is in force",
     Code.FOREIGN_CUSTODY: "{} may not keep this: such data stays in its owner's country",
     Code.TOO_MANY_CUSTODIANS: "a dataset may have had {} custodians at most",

@@ -39,6 +39,7 @@ _COMMANDS = {
     "contract": ("node.cli.contract", "Write, check, test, describe, call and ask contracts."),
     "envelope": ("node.cli.envelope", "Seal records to members, pass on, read and erase them."),
     "dispatch": ("node.cli.dispatch", "Orders and notices down the tiers, and emergency plans."),
+    "trace": ("node.cli.trace", "Tell the life of a dataset, grant, member; draw lineage."),
     "authorise": ("node.cli.authorise", "Authorise the use of one's data; see who authorised."),
     "registrar": ("node.cli.registrar", "Know the persons behind authorisations."),
     "case": ("node.cli.case", "What supervisors look into: open, follow and decide cases."),

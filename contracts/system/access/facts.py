@@ -113,16 +113,11 @@ class Facts:
 
     @property
     def is_crossing(self) -> bool:
-        home = country_of(self.owner["jurisdiction"])
+        home = members.country_of(self.owner["jurisdiction"])
         places = (self.recipient["jurisdiction"], self.recipient["storage"])
-        return any(country_of(place) != home for place in places if place is not None) or (
+        return any(members.country_of(place) != home for place in places if place is not None) or (
             home is not None and self.recipient["jurisdiction"] is None
         )
-
-
-def country_of(place: str | None) -> str | None:
-    """The country of a code such as cn-31: what stands before the first hyphen."""
-    return None if place is None else place.partition("-")[0]
 
 
 def gather(state: StateReader, recipient: str, args: Args, trained: bool, time: int) -> Facts:

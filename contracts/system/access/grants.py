@@ -12,7 +12,7 @@ from consensus.codec import Value
 from contracts.api import Args, Context, fail
 from contracts.codes import Code
 from contracts.state import StateReader
-from contracts.system import catalogue, members, permits, sanctions, schedule
+from contracts.system import catalogue, members, permits, sanctions, schedule, subjects
 from contracts.system.access import rules
 from contracts.system.access.decide import Decision, plan_of
 from contracts.system.access.facts import Facts
@@ -105,6 +105,9 @@ def _fault_of_parties(state: StateReader, grant: Any, time: int) -> Code | None:
         permit = permits.permit_of(state, grant["recipient"], time)
         if permit is None or grant["purpose"] not in permit["scenarios"]:
             return Code.NO_PERMIT
+    scope = (grant["dataset"], grant["recipient"], grant["purpose"])
+    if grant["notice"] and subjects.find_use(state, *scope, time) is None:
+        return Code.NO_USE_BY_LAW
     return None
 
 
