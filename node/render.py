@@ -63,6 +63,7 @@ _SENTENCES: dict[Code, str] = {
     Code.SANCTIONED: "{} is under a sanction",
     Code.NOT_REVIEWER: "{} is not who this request waits for",
     Code.TOO_MANY_WAITING: "{} requests of this member wait for a review already",
+    Code.TOO_MANY_POLICIES: "a member may have {} policies at most",
     Code.NEEDS_NEW_REQUEST: "the grant cannot go on as it is ({}); ask anew",
     Code.NOT_REGISTRAR: "{} is no registrar here: one has that role and is not concerned itself",
     Code.NEEDS_ROLE: "this needs a member with the role {} that is not concerned itself",
