@@ -143,6 +143,9 @@ def test_three_subjects_one_refuses_and_one_withdraws(town: Town) -> None:
     delivered.write_text("[[1, 2]]")
     town.at(OWNER, "authorise", "tell", duty["id"], "--rows", delivered)
     [duty] = town.at(RECIPIENT, "authorise", "due")
+    [waits] = town.at(RECIPIENT, "inbox")
+    assert (waits["kind"], waits["number"], waits["by"]) == ("withdrawal", duty["id"], duty["due"])
+    assert not waits["overdue"]
     town.arrive(RECIPIENT, duty["envelope"])
     assert town.at(RECIPIENT, "authorise", "rows", duty["id"]) == [[1, 2]]
     town.at(RECIPIENT, "authorise", "erased", duty["id"], "--yes")
