@@ -40,16 +40,11 @@ def require_domestic(ctx: Context, dataset: str, custodian: str, level: int, gra
     """Fail if data of this sharing level and class would leave its owner's country."""
     if level < PERSONAL_LEVEL and grade == "general":
         return
-    home = country_of(members.require(ctx, dataset.partition("/")[0])["jurisdiction"])
+    home = members.country_of(members.require(ctx, dataset.partition("/")[0])["jurisdiction"])
     keeper = members.require(ctx, custodian)
-    places = [country_of(keeper[name]) for name in ("jurisdiction", "storage")]
+    places = [members.country_of(keeper[name]) for name in ("jurisdiction", "storage")]
     if home is None or places != [home, home]:
         fail(Code.FOREIGN_CUSTODY, custodian)
-
-
-def country_of(place: str | None) -> str | None:
-    """Return the country of a code such as cn-31."""
-    return None if place is None else place.partition("-")[0]
 
 
 def require_mode(ctx: Context, args: Args) -> None:

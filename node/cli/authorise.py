@@ -43,7 +43,7 @@ def authorise() -> None:
 
     \b
     A subject:    muniment authorise sign li.key form.json --identity 11010119900307123X -o li.json
-    An owner:     muniment authorise coverage land/permits --for tax --purpose loan --home land
+    An owner:     muniment authorise coverage land/permits --for tax --purpose audit --home land
     A recipient:  muniment authorise due --home tax
     """
 

@@ -77,7 +77,7 @@ def registrar() -> None:
 
     \b
     muniment registrar person 11010119900307123X --key HEX --home civil
-    muniment registrar open land/permits --for tax --purpose loan --field number \\
+    muniment registrar open land/permits --for tax --purpose public-service --field number \\
         --until 2027-01-31 -o form.json --home civil
     muniment registrar take li.json wang.json --home civil
     muniment registrar post 1 --home civil

@@ -225,13 +225,16 @@ class Register:
                 "guardian, or dead"
             )
         declaration.check(draft.form, self.require(declaration.signer).key)
+        known = [e for e in draft.entries if _same(e.identity, declaration.identity)]
         if declaration.kind == WITHDRAW:
-            if not self.withdraw(declaration.identity, draft.scope.batch, SIGNED):
+            # One that was carried out is not taken again: the person may have signed anew since.
+            if not any(not entry.withdrawn for entry in known):
                 raise AuthoriseError("there is nothing to withdraw")
+            self.withdraw(declaration.identity, draft.scope.batch, SIGNED)
             return
         if draft.revision:
             raise AuthoriseError(f"batch {draft.scope.batch} is posted; sign for another one")
-        if any(_same(entry.identity, declaration.identity) for entry in draft.entries):
+        if known:
             raise AuthoriseError(f"batch {draft.scope.batch} has this person's word already")
         if len(draft.entries) >= MAX_COUNT:
             raise AuthoriseError(f"a batch has {MAX_COUNT} authorisations at most; open another")

@@ -308,6 +308,18 @@ def test_a_withdrawal_reaches_every_batch_of_its_purpose(desk: Desk) -> None:
     assert desk.register.withdraw(LI, None, "on request") == 1
 
 
+def test_a_withdrawal_is_not_taken_twice(desk: Desk) -> None:
+    first, second = desk.open(), desk.open()
+    desk.sign(first, LI)
+    desk.publish(1)
+    desk.sign(first, LI, kind=WITHDRAW)
+    desk.sign(second, LI)
+    with pytest.raises(AuthoriseError, match="nothing to withdraw"):
+        desk.sign(first, LI, kind=WITHDRAW)
+    desk.publish(2)
+    assert desk.load().batches[-1].allows(LI)
+
+
 def test_an_interrupted_posting_is_taken_up_with_the_same_leaves(desk: Desk) -> None:
     form = desk.open()
     desk.sign(form, LI, WANG)
