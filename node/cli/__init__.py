@@ -39,6 +39,8 @@ _COMMANDS = {
     "contract": ("node.cli.contract", "Write, check, test, describe, call and ask contracts."),
     "envelope": ("node.cli.envelope", "Seal records to members, pass on, read and erase them."),
     "dispatch": ("node.cli.dispatch", "Orders and notices down the tiers, and emergency plans."),
+    "situation": ("node.cli.situation", "Show how things stand, once or live."),
+    "metrics": ("node.cli.situation", "The same for Prometheus."),
     "trace": ("node.cli.trace", "Tell the life of a dataset, grant, member; draw lineage."),
     "authorise": ("node.cli.authorise", "Authorise the use of one's data; see who authorised."),
     "registrar": ("node.cli.registrar", "Know the persons behind authorisations."),
