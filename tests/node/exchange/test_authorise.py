@@ -343,6 +343,15 @@ def test_a_batch_of_several_envelopes(desk: Desk) -> None:
     batch.prove("P7").check(CHAIN, desk.rows[1])
 
 
+def test_a_batch_is_forgotten(desk: Desk) -> None:
+    desk.sign(desk.open(), LI)
+    assert len(list(desk.register.entries_of(LI))) == 1
+    desk.register.forget(1)
+    assert list(desk.register.entries_of(LI)) == []
+    with pytest.raises(AuthoriseError, match="not opened here"):
+        desk.register.load(1)
+
+
 def test_counts_and_identities() -> None:
     assert [count_of(n) for n in (0, 1, 16, 17, 16_384)] == [16, 16, 16, 32, 16_384]
     assert normalise(" 1101 01-199\u3000003０7123x\t") == "11010119900307123X"

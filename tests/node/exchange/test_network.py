@@ -73,7 +73,9 @@ class Town:
 
 @pytest.fixture(scope="module")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
-    net = Devnet.create(tmp_path_factory.mktemp("town") / "net", 4, Parameters(idle_ms=100))
+    net = Devnet.create(
+        tmp_path_factory.mktemp("town") / "net", 4, Parameters(epoch_length=8, idle_ms=100)
+    )
     net.start(*net.names)
     for name in net.names:
         net.wait(name, lambda s: s["peers"] == 3)
@@ -105,6 +107,9 @@ def test_three_subjects_one_refuses_and_one_withdraws(town: Town) -> None:
     with pytest.raises(MunimentError, match="registered key"):
         town.at(REGISTRAR, "registrar", "take", path)
     assert town.at(REGISTRAR, "registrar", "post", 1)["authorisations"] == 2
+    with pytest.raises(MunimentError, match="is posted"):
+        town.at(REGISTRAR, "registrar", "take", town.sign("sign", ZHAO, form))
+    assert town.at(REGISTRAR, "registrar", "prune", "--days", 0) == {"pruned": []}
     batch = town.batch()
     assert batch["count"] == 16
     for envelope in (*batch["parts"], batch["envelope"]):
@@ -138,6 +143,9 @@ def test_three_subjects_one_refuses_and_one_withdraws(town: Town) -> None:
     delivered.write_text("[[1, 2]]")
     town.at(OWNER, "authorise", "tell", duty["id"], "--rows", delivered)
     [duty] = town.at(RECIPIENT, "authorise", "due")
+    [waits] = town.at(RECIPIENT, "inbox")
+    assert (waits["kind"], waits["number"], waits["by"]) == ("withdrawal", duty["id"], duty["due"])
+    assert not waits["overdue"]
     town.arrive(RECIPIENT, duty["envelope"])
     assert town.at(RECIPIENT, "authorise", "rows", duty["id"]) == [[1, 2]]
     town.at(RECIPIENT, "authorise", "erased", duty["id"], "--yes")
@@ -206,3 +214,21 @@ def test_a_version_in_escrow_and_with_a_delegate(town: Town) -> None:
     town.at(OWNER, "custody", "end", 2)
     town.at(REGISTRAR, "custody", "erase", 2, "--yes")
     assert town.at(REGISTRAR, "vault", "list") == []
+
+
+def test_a_use_by_law_is_enacted_allowed_and_notified(town: Town) -> None:
+    proposed = town.at(SUPERVISOR, "gov", "propose", "statute", "statute=visits-act-7",
+                       f"digest=hex:{'07' * 32}", "until=4102444800000", "notice_days=3650",
+                       "--vote")["proposal"]  # fmt: skip
+    for member in (OWNER, RECIPIENT):
+        town.at(member, "gov", "vote", proposed, "yes")
+    town.at(SUPERVISOR, "gov", "wait", proposed)
+    use = town.at(RECIPIENT, "authorise", "law", "invoke", "visits-act-7", "health/visits",
+                  "--purpose", "enforcement", "--registrar", REGISTRAR, "--until",
+                  "2028-01-31")["use"]  # fmt: skip
+    with pytest.raises(MunimentError, match="role supervisor"):
+        town.at(OWNER, "authorise", "law", "allow", use, "--notice", "2027-12-31")
+    town.at(SUPERVISOR, "authorise", "law", "allow", use, "--notice", "2027-12-31")
+    town.at(REGISTRAR, "registrar", "notified", use)
+    [row] = town.at(OWNER, "authorise", "law", "list")
+    assert (row["status"], row["reviewer"], row["overdue"]) == ("notified", SUPERVISOR, False)
