@@ -12,6 +12,7 @@ import click
 
 from node.cli.common import (
     Refused,
+    acting_option,
     ask,
     connect,
     home_option,
@@ -68,6 +69,7 @@ def custody() -> None:
 @click.option("--until", type=DAY, required=True)
 @home_option
 @passphrase_option
+@acting_option
 @json_option
 def offer(
     dataset: str,
@@ -76,11 +78,12 @@ def offer(
     until: int,
     home: Path,
     passphrase_file: Path | None,
+    operator: str | None,
     as_json: bool,
 ) -> None:
     """Offer a member custody of the versions of your DATASET."""
     args = {"dataset": dataset, "custodian": custodian, "mode": mode, "until": until}
-    state = _submit(home, passphrase_file, "offer", args)
+    state = _submit(home, passphrase_file, "offer", args, operator)
     number = next(data[0] for _, name, data in state["events"] if name == "offered")
     _show({"agreement": number, **where(state)}, as_json)
 
@@ -89,20 +92,37 @@ def offer(
 @_AGREEMENT
 @home_option
 @passphrase_option
+@acting_option
 @json_option
-def accept(agreement: int, home: Path, passphrase_file: Path | None, as_json: bool) -> None:
+def accept(
+    agreement: int,
+    home: Path,
+    passphrase_file: Path | None,
+    operator: str | None,
+    as_json: bool,
+) -> None:
     """Accept what was offered to you."""
-    _show(where(_submit(home, passphrase_file, "accept", {"agreement": agreement})), as_json)
+    _show(
+        where(_submit(home, passphrase_file, "accept", {"agreement": agreement}, operator)), as_json
+    )
 
 
 @custody.command()
 @_AGREEMENT
 @home_option
 @passphrase_option
+@acting_option
 @json_option
-def end(agreement: int, home: Path, passphrase_file: Path | None, as_json: bool) -> None:
+def end(
+    agreement: int,
+    home: Path,
+    passphrase_file: Path | None,
+    operator: str | None,
+    as_json: bool,
+) -> None:
     """End an agreement, from either side, or refuse an offer; the custodian has to erase."""
-    _show(where(_submit(home, passphrase_file, "end", {"agreement": agreement})), as_json)
+    state = _submit(home, passphrase_file, "end", {"agreement": agreement}, operator)
+    _show(where(state), as_json)
 
 
 @custody.command()
@@ -333,14 +353,20 @@ def _version_key(home: Path, row: dict[str, Any], passphrase_file: Path | None) 
               help="Within how many blocks the answer is due.")  # fmt: skip
 @home_option
 @passphrase_option
+@acting_option
 @json_option
 def challenge(
-    agreement: int, version: int, blocks: int, home: Path, passphrase_file: Path | None,
+    agreement: int,
+    version: int,
+    blocks: int,
+    home: Path,
+    passphrase_file: Path | None,
+    operator: str | None,
     as_json: bool,
-) -> None:  # fmt: skip
+) -> None:
     """Ask the custodian to show chunks that the next block's hash draws; owner or supervisor."""
     args = {"agreement": agreement, "version": version, "blocks": blocks}
-    state = _submit(home, passphrase_file, "challenge", args)
+    state = _submit(home, passphrase_file, "challenge", args, operator)
     number, *_, deadline = next(d for _, name, d in state["events"] if name == "challenged")
     _show({"challenge": number, "deadline": deadline, **where(state)}, as_json)
 
@@ -444,10 +470,12 @@ def _seed_of(home: Path, challenge: dict[str, Any]) -> bytes:
 
 
 def _submit(
-    home: Path, passphrase_file: Path | None, method: str, args: dict[str, Any]
-) -> dict[str, Any]:
+    home: Path, passphrase_file: Path | None, method: str, args: dict[str, Any],
+    operator: str | None = None,
+) -> dict[str, Any]:  # fmt: skip
     place = Home(home)
-    return submit(place, passphrase_for(place, passphrase_file), "custody", method, args)
+    passphrase = passphrase_for(place, passphrase_file, operator)
+    return submit(place, passphrase, "custody", method, args, operator)
 
 
 def _show(data: dict[str, Any], as_json: bool) -> None:

@@ -211,6 +211,12 @@ def test_a_version_in_escrow_and_with_a_delegate(town: Town) -> None:
         kept = Path(town.at(RECIPIENT, "custody", "take", 1, "--version", 1)["kept"])
         assert not list((kept.parents[1] / "incoming").iterdir())
 
+    # An owner that has lost its copy gets it back from escrow.
+    shutil.rmtree(town.net.home(OWNER).vault / "health+shops" / "1")
+    assert town.at(OWNER, "vault", "restore", kept.parents[1])["restored"] == [
+        "health/shops version 1"
+    ]
+
     # The delegate reads it as its own; whoever holds it in escrow cannot.
     assert town.at(REGISTRAR, "dataset", "preview", "health/shops", "--rows", 1, "--plain",
                    "--purpose", "trial")["rows"] == [["s0", "bakery"]]  # fmt: skip
