@@ -36,11 +36,15 @@ MAX_MEMBERS = 1_024
 MAX_ADDRESSES = 8
 MAX_ADDRESS_BYTES = 128
 TIERS = ("central", "provincial", "local")
-ROLES = ("archive", "data-centre", "observer", "registrar", "supervisor", "validator")
+ROLES = (
+    "archive", "data-centre", "observer", "registrar", "supervisor", "third-party", "validator",
+)  # fmt: skip
+PLACES = ("jurisdiction", "storage")
 PURPOSES = ("member", "node", "sealing", "voting")
 """Each member's four keys: for its own acts, for its node (the peer id), for what others seal to
 it, for its votes. All are Ed25519; the sealing key signs its possession only, and is used in its
 Montgomery form (X25519, RFC 7748)."""
+MAX_PLACE_BYTES = 128
 _NAME_FIRST = frozenset("abcdefghijklmnopqrstuvwxyz")
 _NAME_REST = _NAME_FIRST | frozenset("0123456789-")
 
@@ -132,28 +136,41 @@ class Card:
 
 @dataclass(frozen=True)
 class Member:
-    """A founding organisation: its card, its tier, the member above it, its sorted roles."""
+    """A founding organisation: its card, its tier, the member above it, its sorted roles.
+
+    `jurisdiction` and `storage`, where it keeps data, are codes such as cn-31 (ISO 3166-2), lower
+    case; None where nobody has attested them.
+    """
 
     card: Card
     tier: str = "local"
     parent: str | None = None
     roles: tuple[str, ...] = ("validator",)
+    jurisdiction: str | None = None
+    storage: str | None = None
 
     @property
     def name(self) -> str:
         return self.card.name
 
     def to_value(self) -> dict[str, Value]:
-        return {
+        value: dict[str, Value] = {
             "card": self.card.to_value(),
             "tier": self.tier,
             "parent": self.parent,
             "roles": list(self.roles),
         }
+        return value | {place: code for place, code in self.places.items() if code is not None}
+
+    @property
+    def places(self) -> dict[str, str | None]:
+        """Jurisdiction and storage site by name."""
+        return {"jurisdiction": self.jurisdiction, "storage": self.storage}
 
     @classmethod
     def from_value(cls, value: Value) -> Member:
-        items = expect_map(value, "member", frozenset(("card", "tier", "parent", "roles")))
+        given = [place for place in PLACES if type(value) is dict and place in value]
+        items = expect_map(value, "member", frozenset(("card", "tier", "parent", "roles", *given)))
         card = Card.from_value(items["card"])
         tier = items["tier"]
         if tier not in TIERS:
@@ -170,7 +187,16 @@ class Member:
             str(tier),
             None if parent is None else expect_name(parent, f"parent of {card.name}"),
             roles,
+            **{place: _expect_place(items[place], f"{place} of {card.name}") for place in given},
         )
+
+
+def _expect_place(value: Value, what: str) -> str:
+    """Lower-case letters, digits and hyphens, as `contracts.checks.slug` takes them."""
+    place = expect_text(value, what, MAX_PLACE_BYTES)
+    if not _NAME_REST.issuperset(place):
+        raise DecodeError(f"{what} must be of lower-case letters, digits and hyphens")
+    return place
 
 
 @dataclass(frozen=True, slots=True)

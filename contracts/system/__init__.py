@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from contracts.api import Contract
 from contracts.system import (
+    access,
     anchors,
     cases,
     catalogue,
@@ -18,6 +19,7 @@ from contracts.system import (
     governance,
     members,
     operators,
+    permits,
     sanctions,
     schedule,
     standards,
@@ -27,6 +29,7 @@ from contracts.system import (
 _VERSION_1: Mapping[str, Contract] = {
     contract.name: contract
     for contract in (
+        access.CONTRACT,
         anchors.CONTRACT,
         cases.CONTRACT,
         catalogue.CONTRACT,
@@ -39,6 +42,7 @@ _VERSION_1: Mapping[str, Contract] = {
         governance.CONTRACT,
         members.CONTRACT,
         operators.CONTRACT,
+        permits.CONTRACT,
         sanctions.CONTRACT,
         schedule.CONTRACT,
         standards.CONTRACT,

@@ -34,6 +34,7 @@ _HEAD = b"head/"
 _VERSION = b"version/"
 _OWNER = b"owner/"
 _GONE = b"gone/"
+_WATCH = b"watch/"
 
 
 def _register(ctx: Context, args: Args) -> None:
@@ -61,6 +62,24 @@ def _register(ctx: Context, args: Args) -> None:
     ctx.emit("registered", [dataset, version, args["commitment"]])
     if args.get("lowered"):
         ctx.emit("lowered", [dataset, version, args["lowered"]])
+    if latest and ctx.get(_WATCH + key) is not None:
+        _tell_reshaped(ctx, key, latest, args)
+
+
+def watch(ctx: Context, dataset: str) -> None:
+    """Have versions of `dataset` announced from now on that are shaped otherwise than the last."""
+    ctx.as_contract(CONTRACT).put(_WATCH + dataset.encode("ascii"), True)
+
+
+def shape_of(registration: dict[str, Any]) -> list[Any]:
+    """What a grant of a series relies on: [standard, level, class]; it pauses if that changes."""
+    return [list(registration["standard"]), registration["level"], registration["class"]]
+
+
+def _tell_reshaped(ctx: Context, key: bytes, latest: int, args: Args) -> None:
+    before = ctx.get(_VERSION + key + b"/" + checks.number_key(latest))[3]
+    if shape_of(before) != shape_of(args):
+        ctx.emit("reshaped", [args["dataset"], args["version"]])
 
 
 def _history_key(owner: str, height: int, dataset: bytes, number: bytes) -> bytes:
@@ -149,6 +168,12 @@ def get(state: StateReader, dataset: str, version: int | None = None) -> Any:
     latest, status = head
     row = reader.get(_VERSION + key + b"/" + checks.number_key(version or latest))
     return None if row is None else {**_record(row), "latest": latest, "status": status}
+
+
+def is_destroyed(state: StateReader, dataset: str, version: int) -> bool:
+    """Whether the owner has said that a whole version cannot be read any more."""
+    place = _GONE + dataset.encode("ascii") + b"/" + checks.number_key(version)
+    return state.get(NAME.encode("ascii") + b"/" + place) is not None
 
 
 def _query_get(state: StateReader, args: Args) -> Value:

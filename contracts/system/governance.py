@@ -35,6 +35,7 @@ from contracts.receipts import MAX_EVENTS
 from contracts.starlark.thread import MAX_SOURCE_BYTES
 from contracts.state import StateReader
 from contracts.system import contracts, members, membership, packs, sanctions, schedule, statutes
+from contracts.system.access import rules
 
 NAME = "governance"
 YES, NO = "yes", "no"
@@ -202,6 +203,7 @@ KINDS: Mapping[str, Kind] = {
         frozenset(("height",)),
     ),
     "pack": Kind(packs.activate, packs.ARGUMENTS),
+    "access": Kind(rules.adopt, rules.ARGUMENTS),
     "ladder": Kind(sanctions.set_ladder, sanctions.LADDER_ARGUMENTS),
     "statute": Kind(statutes.enact, statutes.ARGUMENTS),
     "rule": Kind(

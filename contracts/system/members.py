@@ -47,6 +47,7 @@ def genesis_changes(genesis: Genesis) -> dict[bytes, bytes]:
     prefix = NAME.encode("ascii") + b"/"
     for member in genesis.members:
         record = record_of(member.card, member.tier, member.parent, list(member.roles))
+        record |= member.places
         if VALIDATOR in member.roles:
             record["ready"] = [genesis.parameters.version]
         changes[prefix + _MEMBER + member.name.encode("ascii")] = encode(record)

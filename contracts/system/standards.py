@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import cbor2
 
 from consensus.codec import DecodeError, Value, encode
 from consensus.crypto import sha256
@@ -117,6 +120,34 @@ def get_brief(reader: Reader, identity: str, version: int) -> Any:
     """Return [digest, highest level, highest class index, fields] of a version, or None."""
     key = identity.encode("utf-8")
     return reader.peek(_VERSION + key + b"/" + checks.number_key(version))
+
+
+class FieldGrade(NamedTuple):
+    """What a decision looks at in a field: `grade` is its class, as an index into CLASSES."""
+
+    name: str
+    type: str
+    level: int
+    grade: int
+    mask: str | None
+
+
+def get_fields(state: StateReader, identity: str, version: int) -> tuple[FieldGrade, ...]:
+    """Return the fields of a published version, in order."""
+    place = _BODY + identity.encode("ascii") + b"/" + checks.number_key(version)
+    data = state.get(NAME.encode("ascii") + b"/" + place)
+    return () if data is None else _fields_of(data)
+
+
+@lru_cache(maxsize=256)
+def _fields_of(body: bytes) -> tuple[FieldGrade, ...]:
+    return tuple(
+        FieldGrade(
+            field["name"], field["type"], field["level"], CLASSES.index(field["class"]),
+            field["mask"],
+        )
+        for field in cbor2.loads(body)["fields"]
+    )  # fmt: skip
 
 
 def _query_get(state: StateReader, args: Args) -> Value:

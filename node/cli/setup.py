@@ -84,6 +84,8 @@ def network() -> None:
 @click.option("--tier", multiple=True, metavar="NAME=TIER", help=f"One of {', '.join(TIERS)}.")
 @click.option("--parent", multiple=True, metavar="NAME=PARENT", help="The member above NAME.")
 @click.option("--roles", multiple=True, metavar="NAME=ROLE,...", help=f"Of {', '.join(ROLES)}.")
+@click.option("--jurisdiction", multiple=True, metavar="NAME=CODE", help="For example tax=cn-31.")
+@click.option("--storage", multiple=True, metavar="NAME=CODE", help="Where NAME keeps its data.")
 @click.option("--fault-model", type=click.Choice(FAULT_MODELS), default="byzantine")
 @click.option(
     "--retention",
@@ -98,6 +100,8 @@ def assemble(
     tier: tuple[str, ...],
     parent: tuple[str, ...],
     roles: tuple[str, ...],
+    jurisdiction: tuple[str, ...],
+    storage: tuple[str, ...],
     fault_model: str,
     retention: int,
 ) -> None:
@@ -108,10 +112,18 @@ def assemble(
     """
     found = {c.name: c for c in map(load_card, cards)}
     tiers, parents, duties = (_assignments(o, found) for o in (tier, parent, roles))
-    members = []
-    for member, its_card in sorted(found.items()):
-        its_roles = tuple(sorted(duties.get(member, "validator").split(",")))
-        members.append(Member(its_card, tiers.get(member, "local"), parents.get(member), its_roles))
+    places, sites = (_assignments(o, found) for o in (jurisdiction, storage))
+    members = [
+        Member(
+            its_card,
+            tiers.get(member, "local"),
+            parents.get(member),
+            tuple(sorted(duties.get(member, "validator").split(","))),
+            places.get(member),
+            sites.get(member),
+        )
+        for member, its_card in sorted(found.items())
+    ]
     parameters = Parameters(fault_model=fault_model, retention=retention)
     genesis = Genesis(name, time.time_ns() // 1_000_000, tuple(members), parameters)
     try:
