@@ -53,7 +53,7 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What a chunk holds: hashes of records by place, delivered columns, the proof if there is one."""
+    """What a chunk holds: record hashes by place, delivered columns, the proof if there is one."""
 
     records: dict[int, bytes]
     columns: tuple[list[Field], ...]

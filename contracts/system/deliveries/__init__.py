@@ -59,9 +59,7 @@ def get(state: StateReader, delivery: int) -> Any:
 
 def _open(ctx: Context, args: Args) -> None:
     """The recipient asks the server to begin; reserves quota."""
-    grant = _usable(ctx, args["grant"])
-    if grant["recipient"] != ctx.sender:
-        fail(Code.NOT_RECIPIENT, args["grant"])
+    grant = access.reserve(ctx, args["grant"], args["rows"])
     server = members.get(ctx.overlay, args["server"])
     if args["server"] != grant["owner"] or server is None or server["status"] != members.ACTIVE:
         fail(Code.NOT_SERVER, args["server"])
@@ -69,7 +67,6 @@ def _open(ctx: Context, args: Args) -> None:
     nonce = _NONCE + checks.number_key(grant["id"]) + args["nonce"]
     if ctx.get(nonce) is not None:
         fail(Code.EXISTS, args["nonce"].hex())
-    access.reserve(ctx, grant["id"], args["rows"])
     number = (ctx.get(_COUNT) or 0) + 1
     now, rules = ctx.block.timestamp, limits.current(ctx.overlay)
     delivery = {
@@ -90,16 +87,6 @@ def _open(ctx: Context, args: Args) -> None:
     _await_erasure(ctx, grant, rules)
     ctx.emit("opened", [number, grant["id"], ctx.sender, args["server"], args["version"],
                         args["rows"]])  # fmt: skip
-
-
-def _usable(ctx: Context, number: int) -> Any:
-    grant = access.get_grant(ctx.overlay, number)
-    if grant is None:
-        fail(Code.NOT_FOUND, f"grant {number}")
-    fault = access.check_usable(ctx.overlay, grant, ctx.block.timestamp)
-    if fault is not None:
-        fail(fault, f"grant {number}")
-    return grant
 
 
 def _check_version(ctx: Context, grant: Any, version: int) -> None:
@@ -148,7 +135,7 @@ def _lapse(ctx: Context, args: Args) -> None:
         header = _header(args)
         _check_header(delivery, header)
         other = "key" if ctx.sender == delivery["server"] else "server_key"
-        _check_signature(ctx, delivery[other], args["header"], args["signature"])
+        _check_signature(ctx, delivery[other], args["header"], args.get("signature", b""))
     known = None if delivery["header"] is None else Header.decode(delivery["header"])
     if header is not None and (known is None or _rank(header) > _rank(known)):
         delivery["header"] = args["header"]
@@ -245,7 +232,7 @@ def _attest(ctx: Context, args: Args) -> None:
     if grant is None or known is None:
         fail(Code.NOT_FOUND, f"deliveries under grant {args['grant']}")
     if grant["recipient"] != ctx.sender:
-        fail(Code.NOT_RECIPIENT, args["grant"])
+        fail(Code.NOT_OWNER, f"grant {args['grant']}")
     ctx.put(key, [known[0], ctx.block.timestamp])
     ctx.emit("erased", [args["grant"], ctx.sender, ctx.block.timestamp > known[0]])
 
@@ -296,7 +283,7 @@ def _require(ctx: Context, number: int) -> Any:
 def _own(ctx: Context, number: int) -> Any:
     delivery = _require(ctx, number)
     if ctx.sender not in (delivery["recipient"], delivery["server"]):
-        fail(Code.NOT_RECIPIENT, delivery["grant"])
+        fail(Code.NOT_OWNER, f"delivery {number}")
     return delivery
 
 
