@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from consensus.crypto import Signer
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+MAX_TABLE_WIDTH = 1_000
 VALID_FOR_HEIGHTS = 300
 """Or half of the governed window, if that is less."""
 
@@ -87,6 +88,13 @@ def passphrase_for(home: Home, file: Path | None, operator: str | None = None) -
     return read_passphrase(file)
 
 
+def own_name(home: Home) -> str:
+    """The member whose home it is."""
+    import config
+
+    return config.load(home.settings).node.name
+
+
 def connect(home: Path) -> Client:
     return Client(Home(home).socket)
 
@@ -100,15 +108,20 @@ def show(data: Any, as_json: bool, render: Callable[[Any], None]) -> None:
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table that fits the terminal."""
+    """Print a table that fits the terminal; what is read by another program is not folded."""
+    import sys
+
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    made = Table(*titles, box=box.SIMPLE_HEAD, pad_edge=False)
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for title in titles:
+        made.add_column(title, overflow="fold")
     for row in rows:
         made.add_row(*(str(cell) for cell in row))
-    Console(soft_wrap=False).print(made)
+    width = None if sys.stdout.isatty() else MAX_TABLE_WIDTH
+    Console(soft_wrap=False, width=width).print(made)
 
 
 def pairs(rows: Sequence[tuple[str, object]]) -> None:

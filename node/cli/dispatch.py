@@ -16,6 +16,7 @@ from node.cli.common import (
     home_option,
     json_option,
     moment,
+    own_name,
     pairs,
     passphrase_for,
     passphrase_option,
@@ -31,8 +32,8 @@ from node.cli.sealing import (
     open_text,
     read_text,
     seal_for,
-    seal_text,
     submit_sealed,
+    submit_worded,
     text_options,
 )
 from node.cli.spans import SPAN
@@ -113,18 +114,12 @@ def _members_of(place: Home, groups: Sequence[str]) -> list[str]:
     if not groups:
         return []
     known = {
-        row[0]: row[1] for row in ask(place.path, "dispatch", "groups", {"owner": _own(place)})
+        row[0]: row[1] for row in ask(place.path, "dispatch", "groups", {"owner": own_name(place)})
     }
     missing = [group for group in groups if group not in known]
     if missing:
         raise Refused(f"there is no group {missing[0]}; groups are {', '.join(known) or 'none'}")
     return [name for group in groups for name in known[group]]
-
-
-def _own(place: Home) -> str:
-    import config
-
-    return config.load(place.settings).node.name
 
 
 # Answers
@@ -139,17 +134,14 @@ def _answer(method: str, help_text: str, *, has_words: bool, is_by_member: bool 
     ) -> None:  # fmt: skip
         place = Home(home)
         passphrase = passphrase_for(place, passphrase_file, operator)
-        args: dict[str, Any] = {"order": order, **more}
-        words = read_text(text, file, is_needed=False) if has_words else None
-        if words is None:
-            if has_words:
-                args["envelope"] = None
-            state = submit(place, passphrase, "dispatch", method, args, operator)
+        args = {"order": order, **more}
+        if has_words:
+            words = read_text(text, file, is_needed=False)
+            to = [more.get("member") or _find(home, order)["issuer"]]
+            call = ("dispatch", method, args)
+            state = submit_worded(place, passphrase, call, words, to, operator)
         else:
-            to = more.get("member") or _find(home, order)["issuer"]
-            args["envelope"], anchor = seal_text(place, method, words, [to])
-            calls = [anchor, ("dispatch", method, args)]
-            state = submit_sealed(place, passphrase, [args["envelope"]], calls, operator)
+            state = submit(place, passphrase, "dispatch", method, args, operator)
         is_late = any(e[1] != "closed" and e[2][2:3] == [True] for e in state["events"])
         data = {"order": order, "late": is_late, **where(state)}
         show(data, as_json, lambda d: pairs(list(d.items())))
@@ -212,7 +204,7 @@ def _until(ms: int | None) -> str:
 @json_option
 def list_due(home: Path, as_json: bool) -> None:
     """List what this member owes, and what was escalated to it."""
-    name = _own(Home(home))
+    name = own_name(Home(home))
     data = {
         "due": ask(home, "dispatch", "due", {"member": name}),
         "raised": ask(home, "dispatch", "raised", {"member": name}),
@@ -310,6 +302,6 @@ def set_group(
 @json_option
 def list_groups(owner: str | None, home: Path, as_json: bool) -> None:
     """List a member's groups."""
-    found = ask(home, "dispatch", "groups", {"owner": owner or _own(Home(home))})
+    found = ask(home, "dispatch", "groups", {"owner": owner or own_name(Home(home))})
     rows = [(name, ", ".join(members), (envelope or "")[:16]) for name, members, envelope in found]
     show(found, as_json, lambda _: table(("group", "members", "contacts"), rows))

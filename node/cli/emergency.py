@@ -14,6 +14,7 @@ from node.cli.common import (
     home_option,
     json_option,
     moment,
+    own_name,
     pairs,
     passphrase_for,
     passphrase_option,
@@ -136,10 +137,8 @@ def show_plan(
     name: str, owner: str | None, home: Path, passphrase_file: Path | None, as_json: bool
 ) -> None:
     """Show PLAN, and what it says if this member is a party."""
-    import config
-
     place = Home(home)
-    owner = owner or config.load(place.settings).node.name
+    owner = owner or own_name(place)
     found = ask(home, "emergency", "get", {"owner": owner, "plan": name})
     if found is None:
         raise Refused(f"{owner} has no plan {name}; see: muniment dispatch plan list")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ from node.cli.common import (
     table,
     where,
 )
+from node.cli.spans import DAY
 from node.errors import MunimentError
 from node.home import Home, atomic_write
 
@@ -100,22 +100,11 @@ def _load(file: Path) -> dict[str, Any]:
         raise MunimentError(f"{file} is not what muniment operator new wrote: {error}") from error
 
 
-def _day(text: str | None) -> int:
-    """The last millisecond of a day in UTC; 0 for none."""
-    if text is None:
-        return 0
-    try:
-        parsed = time.strptime(text + " UTC", "%Y-%m-%d %Z")
-    except ValueError:
-        raise click.UsageError(f"{text!r} is not a day such as 2027-06-30") from None
-    import calendar
-
-    return (calendar.timegm(parsed) + 86_400) * 1_000 - 1
-
-
-_trained = click.option("--trained-until", metavar="DAY", help="Training holds to this day (UTC).")
+_trained = click.option(
+    "--trained-until", type=DAY, default=0, help="Training holds to this day (UTC)."
+)
 _confidential = click.option(
-    "--confidential-until", metavar="DAY", help="The term of confidentiality ends then (UTC)."
+    "--confidential-until", type=DAY, default=0, help="The term of confidentiality ends then (UTC)."
 )
 
 
@@ -129,7 +118,7 @@ _confidential = click.option(
 @acting_option
 @json_option
 def grant(
-    file: Path, duties: tuple[str, ...], trained_until: str | None, confidential_until: str | None,
+    file: Path, duties: tuple[str, ...], trained_until: int, confidential_until: int,
     home: Path, passphrase_file: Path | None, operator: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Give an operator duties; FILE.json is what `operator new` wrote.
@@ -139,8 +128,8 @@ def grant(
     args = {
         **_load(file),
         "duties": list(duties),
-        "trained_until": _day(trained_until),
-        "confidential_until": _day(confidential_until),
+        "trained_until": trained_until,
+        "confidential_until": confidential_until,
     }
     _send(home, passphrase_file, operator, "grant", args, as_json, prepared=operator is not None)
 
@@ -167,14 +156,14 @@ def revoke(
 @acting_option
 @json_option
 def train(
-    name: str, trained_until: str | None, confidential_until: str | None, home: Path,
+    name: str, trained_until: int, confidential_until: int, home: Path,
     passphrase_file: Path | None, operator: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Record until when the operator NAME is trained and bound to confidentiality."""
     args = {
         "operator": name,
-        "trained_until": _day(trained_until),
-        "confidential_until": _day(confidential_until),
+        "trained_until": trained_until,
+        "confidential_until": confidential_until,
     }
     _send(home, passphrase_file, operator, "train", args, as_json)
 

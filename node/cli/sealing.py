@@ -93,6 +93,24 @@ def submit_sealed(
         raise
 
 
+def submit_worded(
+    home: Home,
+    passphrase: str,
+    call: Anchor,
+    words: str | None,
+    to: Sequence[str],
+    operator: str | None,
+) -> dict[str, Any]:
+    """Submit a call whose argument `envelope` is `words` sealed to members, or null."""
+    contract, method, args = call
+    if words is None:
+        return submit_calls(home, passphrase, [(contract, method, {**args, "envelope": None})],
+                            operator)  # fmt: skip
+    envelope, anchor = seal_text(home, method.replace("_", "-"), words, to)
+    calls = [anchor, (contract, method, {**args, "envelope": envelope})]
+    return submit_sealed(home, passphrase, [envelope], calls, operator)
+
+
 def open_here(home: Home, envelope: bytes, passphrase: str) -> tuple[Envelope, Content]:
     """Return an envelope of this home and its record, checked against its commitment."""
     import config

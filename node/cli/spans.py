@@ -1,8 +1,10 @@
-"""Spans of time on the command line: 90s, 15m, 2h, 3d."""
+"""Times on the command line: spans (90s, 15m, 2h, 3d) and days (2027-06-30)."""
 
 from __future__ import annotations
 
+import calendar
 import re
+import time
 
 import click
 
@@ -26,4 +28,21 @@ class Span(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         return int(found[1]) * _UNITS[found[2]]
 
 
-SPAN = Span()
+class Day(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """A day in UTC, to its last millisecond; in ms."""
+
+    name = "DAY"
+
+    def convert(
+        self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        if isinstance(value, int):
+            return value
+        try:
+            parsed = time.strptime(value + " UTC", "%Y-%m-%d %Z")
+        except ValueError:
+            self.fail(f"{value!r} is not a day such as 2027-06-30", param, ctx)
+        return (calendar.timegm(parsed) + 86_400) * 1_000 - 1
+
+
+SPAN, DAY = Span(), Day()

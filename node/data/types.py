@@ -58,7 +58,7 @@ _TABLE = (
                  "CREDIT_CARD"),
     SemanticType("iban", "text", "国际银行账号", "international bank account number", 4,
                  "bank-card", "IBAN_CODE"),
-    SemanticType("phone", "text", "电话号码", "telephone number", 3, "mobile", "PHONE_NUMBER"),
+    SemanticType("phone", "text", "电话号码", "telephone number", 3, "phone", "PHONE_NUMBER"),
     SemanticType("email", "text", "电子邮箱", "e-mail address", 3, "email", "EMAIL_ADDRESS"),
     SemanticType("address", "text", "地址", "postal address", 3, "address", "ADDRESS"),
     SemanticType("plate", "text", "车牌号", "licence plate", 3, "plate", "CN_LICENSE_PLATE"),

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
+from consensus.codec import Value
 from contracts import checks
 from contracts.api import Context, fail
 from contracts.codes import Code
+from contracts.starlark.thread import Thread
 from contracts.state import StateReader
-from contracts.system import schedule
+from contracts.system import envelopes, schedule
 from contracts.system.access import store
 from contracts.system.access.decide import (
     Decision,
     Outcome,
     Verdict,
     decide,
+    grade_of,
     mask_of,
     reasons_of,
 )
 from contracts.system.access.facts import Facts, gather
 from contracts.system.access.grants import open_grant
+from contracts.system.access.policies import ask_policies
 from contracts.system.access.rules import OWNER
 
 MAX_WAITING = 256
@@ -27,19 +31,30 @@ MAX_WAITING = 256
 _OPEN = b"open/"
 WAIT = b"wait/"
 REVIEW = b"review/"
+NOT_WAITING: dict[str, Value] = {
+    "waits_for": [], "parties": [], "deadline": None, "is_escalated": False,
+}  # fmt: skip
 
 
-def judge(state: StateReader, request: dict[str, Any], time: int) -> tuple[Facts, Decision]:
-    """Decide on a request as things stand at `time`, with the masks that reviewers have added."""
+def judge(
+    state: StateReader, request: dict[str, Any], time: int, thread: Thread
+) -> tuple[Facts, Decision]:
+    """Decide on a request as things stand at `time`, with the masks that reviewers have added.
+
+    `thread` pays for the owner's policies.
+    """
     facts = gather(state, request["recipient"], request["args"], request["trained"], time)
+    grade = grade_of(facts)
+    said, digests = ask_policies(state, facts, grade, thread)
     masks = frozenset((index, mask_of(mask)) for index, mask in request["masks"])
-    more = [Verdict("reviewers", masks=masks)] if masks else []
-    return facts, decide(facts, more)
+    if masks:
+        said.append(Verdict("reviewers", masks=masks))
+    return facts, decide(facts, grade, said, digests)
 
 
 def carry_out(ctx: Context, request: dict[str, Any]) -> None:
     """Decide on a request with the reviews that it has, and grant, deny or let it wait."""
-    facts, decision = judge(ctx.overlay, request, ctx.block.timestamp)
+    facts, decision = judge(ctx.overlay, request, ctx.block.timestamp, ctx.thread)
     number, outcome = request["id"], decision.outcome
     missing = sorted(decision.combined.reviewers - request["reviews"].keys())
     if outcome is Outcome.REVIEW and not missing:
@@ -69,6 +84,18 @@ def deny(ctx: Context, request: dict[str, Any], rule: str) -> None:
     """End a request that does not wait (any more)."""
     store.write_request(ctx, {**request, "rule": rule, "status": store.DENIED})
     ctx.emit("denied", [request["id"], rule])
+
+
+def check_envelope(ctx: Context, envelope: bytes | None, other: str) -> None:
+    """An envelope that a call names is anchored, and the sender and `other` can open it."""
+    if envelope is None:
+        return
+    found = envelopes.get(ctx.overlay, envelope)
+    if found is None:
+        fail(Code.NOT_FOUND, envelope.hex())
+    for party in (ctx.sender, other):
+        if party not in found["parties"]:
+            fail(Code.NOT_PARTY, party)
 
 
 # Waiting
@@ -112,7 +139,7 @@ def stop_waiting(ctx: Context, request: dict[str, Any]) -> dict[str, Any]:
     """Take a request from all lists; returns it without what belongs to waiting."""
     unlist(ctx, request)
     _count_waiting(ctx, request["recipient"], -1)
-    return {**request, "waits_for": [], "parties": [], "deadline": None}
+    return {**request, **NOT_WAITING}
 
 
 def _due(request: dict[str, Any]) -> bytes:

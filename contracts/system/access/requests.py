@@ -7,12 +7,19 @@ from typing import Any
 from consensus.codec import DecodeError, Value
 from contracts.api import Args, Context, check_arguments, fail
 from contracts.codes import Code
+from contracts.starlark.runtime import QUERY_GAS
+from contracts.starlark.thread import Thread
 from contracts.state import StateReader
-from contracts.system import envelopes
 from contracts.system.access import grants, store
 from contracts.system.access.decide import Decision, plan_of, reasons_of
 from contracts.system.access.facts import REQUEST, Facts
-from contracts.system.access.process import carry_out, judge, stop_waiting
+from contracts.system.access.process import (
+    NOT_WAITING,
+    carry_out,
+    check_envelope,
+    judge,
+    stop_waiting,
+)
 
 PAGE = 50
 _COUNT = b"count"
@@ -77,7 +84,7 @@ def _require_own(ctx: Context, number: int) -> Any:
 
 def _ask(ctx: Context, base: dict[str, Any], args: Args) -> None:
     """Put terms to the decision, in the name of whoever signs."""
-    _check_envelope(ctx, args)
+    check_envelope(ctx, args["envelope"], args["dataset"].partition("/")[0])
     operator = ctx.operator
     request = {
         **base,
@@ -86,20 +93,9 @@ def _ask(ctx: Context, base: dict[str, Any], args: Args) -> None:
         "trained": operator is None or not _TRAINED.isdisjoint(operator.duties),
         "masks": [],
         "reviews": {},
+        **NOT_WAITING,
     }
     carry_out(ctx, request)
-
-
-def _check_envelope(ctx: Context, args: Args) -> None:
-    """An envelope is there, and both sides can open it."""
-    if args["envelope"] is None:
-        return
-    found = envelopes.get(ctx.overlay, args["envelope"])
-    if found is None:
-        fail(Code.NOT_FOUND, args["envelope"].hex())
-    for party in (ctx.sender, args["dataset"].partition("/")[0]):
-        if party not in found["parties"]:
-            fail(Code.NOT_PARTY, party)
 
 
 def changes(value: Value, what: str) -> object:
@@ -128,7 +124,7 @@ def brief_of(state: StateReader, number: int) -> dict[str, Value]:
     request = store.get_request(state, number)
     terms = {name: request["args"][name] for name in ("dataset", "purpose", "basis", "until")}
     names = ("id", "recipient", "owner", "status", "level", "rule", "time", "waits_for", "deadline")
-    return {**{name: request.get(name) for name in names}, **terms}
+    return {**{name: request[name] for name in names}, **terms}
 
 
 def query_preview(state: StateReader, args: Args) -> Value:
@@ -136,7 +132,7 @@ def query_preview(state: StateReader, args: Args) -> Value:
     recipient, time = args["recipient"], args["time"]
     terms = {name: value for name, value in args.items() if name in REQUEST}
     request = {"recipient": recipient, "args": terms, "trained": args["trained"], "masks": []}
-    return explained(*judge(state, request, time))
+    return explained(*judge(state, request, time, Thread(QUERY_GAS)))
 
 
 def query_explain(state: StateReader, args: Args) -> Value:
@@ -144,7 +140,10 @@ def query_explain(state: StateReader, args: Args) -> Value:
     request = store.get_request(state, args["request"])
     if request is None:
         fail(Code.NOT_FOUND, f"request {args['request']}")
-    return {"request": request, "now": explained(*judge(state, request, args["time"]))}
+    return {
+        "request": request,
+        "now": explained(*judge(state, request, args["time"], Thread(QUERY_GAS))),
+    }
 
 
 def explained(facts: Facts, decision: Decision) -> dict[str, Value]:

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from consensus.codec import DecodeError, Value, expect_list
-from contracts import checks
+from consensus.codec import Value, expect_list
 from contracts.api import Args, Context, Reader, fail
 from contracts.codes import Code
 from contracts.state import StateReader
 from contracts.system import members
 from contracts.system.access import rules, store
-from contracts.system.access.facts import INDEX
+from contracts.system.access.facts import INDEX, check_mask
 from contracts.system.access.process import (
     REVIEW,
     WAIT,
     carry_out,
+    check_envelope,
     deny,
     list_waiting,
     party_of,
@@ -32,7 +32,6 @@ from contracts.system.access.rules import CENTRAL, NAME, SUPERVISOR
 
 APPROVED, REFUSED = "approve", "deny"
 MAX_MASKS = 64
-MAX_PARAMS = 8
 PAGE = 50
 _DEPUTY = b"deputy/"
 _PRINCIPAL = b"principal/"
@@ -51,6 +50,8 @@ def review(ctx: Context, args: Args) -> None:
     given = [each for each in request["waits_for"] if _may_give(ctx, request, each)]
     if not given:
         fail(Code.NOT_REVIEWER, ctx.sender)
+    check_envelope(ctx, args.get("reason"), request["recipient"])
+    _check_masks(request, args.get("masks", []))
     person = "" if ctx.operator is None else ctx.operator.name
     row = [ctx.sender, person, args["outcome"], ctx.block.height, args.get("reason")]
     stopped = stop_waiting(ctx, request)
@@ -64,6 +65,14 @@ def review(ctx: Context, args: Args) -> None:
         deny(ctx, reviewed, "refused")
     else:
         carry_out(ctx, reviewed)
+
+
+def _check_masks(request: dict[str, Any], masks: list[Any]) -> None:
+    """A mask is for a field that is delivered, or filtered by, which ends in denial."""
+    asked = {*request["args"]["fields"], *(index for index, _ in request["args"]["filter"])}
+    for index, _ in masks:
+        if index not in asked:
+            fail(Code.BAD_ARGUMENT, f"masks: field {index} is not asked for")
 
 
 def _united(before: list[Value], more: list[Value]) -> list[Value]:
@@ -169,17 +178,4 @@ def masks(value: Value, what: str) -> object:
         index, mask = expect_list(row, what, 2)
         INDEX(index, what)
         check_mask(mask, what)
-    return value
-
-
-def check_mask(value: Value, what: str) -> object:
-    """[id, version, parameters by name, each an integer or text]."""
-    name, version, params = expect_list(value, what, 3)
-    checks.slug(name, what)
-    checks.integer(1, 1 << 16)(version, what)
-    if type(params) is not dict or len(params) > MAX_PARAMS:
-        raise DecodeError(f"{what}: parameters must be a map of at most {MAX_PARAMS}")
-    for item in params.values():
-        if type(item) is not int:
-            checks.text(64, 0)(item, what)
     return value

@@ -104,11 +104,13 @@ def forget(ctx: Context, number: int) -> None:
 
 
 def check_scope(ctx: Context, dataset: str, recipient: str) -> None:
-    """Fail unless the dataset is registered and the recipient is an active other member."""
+    """Fail unless the dataset is registered and the recipient is another member, and active."""
     if catalogue.get(ctx.overlay, dataset) is None:
         fail(Code.NOT_FOUND, dataset)
+    if dataset.startswith(recipient + "/"):
+        fail(Code.BAD_ARGUMENT, "recipient: must not be the dataset's owner")
     record = members.get(ctx.overlay, recipient)
-    if record is None or record["status"] != members.ACTIVE or dataset.startswith(recipient + "/"):
+    if record is None or record["status"] != members.ACTIVE:
         fail(Code.NOT_ACTIVE, recipient)
 
 
@@ -207,9 +209,13 @@ def _query_batch(state: StateReader, args: Args) -> Value:
 
 
 def _query_batches(state: StateReader, args: Args) -> Value:
-    """Batches of a scope that are not over, by number above `after`, PAGE at most."""
+    """Batches of a scope that are not over, by number above `after`, PAGE at most.
+
+    Each with `usable`: whether it may be relied on at the time `at` (ms UTC).
+    """
     scope = (args["dataset"], args["recipient"], args["purpose"])
-    return [get_batch(state, number) for number in of_scope(state, *scope, args.get("after", 0))]
+    found = [get_batch(state, number) for number in of_scope(state, *scope, args.get("after", 0))]
+    return [{**batch, "usable": is_usable(state, batch, args["at"])} for batch in found]
 
 
 def _query_text(state: StateReader, args: Args) -> Value:
@@ -257,7 +263,9 @@ METHODS = {
 }
 QUERIES = {
     "batch": QuerySignature(_query_batch, BATCH),
-    "batches": QuerySignature(_query_batches, {**SCOPE, "after": _AFTER}, frozenset(("after",))),
+    "batches": QuerySignature(
+        _query_batches, {**SCOPE, "at": _TIME, "after": _AFTER}, frozenset(("after",))
+    ),
     "text": QuerySignature(_query_text, {**BATCH, "reference": _HASH}),
     "withdrawal": QuerySignature(_query_withdrawal, {**BATCH, "reference": _HASH}),
 }

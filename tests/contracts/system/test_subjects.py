@@ -66,6 +66,11 @@ def usable(chain: Chain, time: int = NOW) -> list[int]:
     return [batch["id"] for batch in found]
 
 
+def listed(chain: Chain, time: int) -> Any:
+    scope = {"dataset": DATASET, "recipient": "tax", "purpose": "loan"}
+    return chain.ask("subjects", "batches", **scope, at=time)
+
+
 def work(chain: Chain, later_ms: int) -> list[tuple[str, Any]]:
     """Let time pass; returns what the next block announces by itself."""
     chain.late_ms += later_ms
@@ -80,7 +85,8 @@ def test_a_batch_holds_two_roots_and_nothing_of_persons(office: Chain) -> None:
     batch = office.ask("subjects", "batch", batch=1)
     assert (batch["status"], batch["revision"], batch["count"]) == ("posted", 1, 16)
     assert usable(office) == [1]
-    assert office.ask("subjects", "batches", dataset=DATASET, recipient="tax", purpose="loan")
+    assert [batch["usable"] for batch in listed(office, NOW)] == [True]
+    assert [batch["usable"] for batch in listed(office, UNTIL)] == [False]
     assert usable(office, UNTIL) == []
     assert post(office).code == Code.WRONG_STATUS
     text = office.ask("subjects", "text", batch=1, reference=b"\x0f" * 32)
@@ -99,7 +105,7 @@ def test_a_batch_holds_two_roots_and_nothing_of_persons(office: Chain) -> None:
         ("tax", {}, Code.NOT_REGISTRAR),
         ("court", {}, Code.NOT_REGISTRAR),
         ("civil", {"recipient": "civil"}, Code.NOT_REGISTRAR),
-        ("civil", {"recipient": "land"}, Code.NOT_ACTIVE),
+        ("civil", {"recipient": "land"}, Code.BAD_ARGUMENT),
         ("civil", {"recipient": "nobody"}, Code.NOT_ACTIVE),
         ("civil", {"dataset": "land/other"}, Code.NOT_FOUND),
         ("civil", {"field": 2}, Code.BAD_ARGUMENT),
@@ -197,8 +203,7 @@ def test_a_scope_forgets_batches_that_are_over(office: Chain) -> None:
     open_batch(office, until=UNTIL + DAY_MS)
     office.late_ms = YEAR_MS
     office.execute()
-    found = office.ask("subjects", "batches", dataset=DATASET, recipient="tax", purpose="loan")
-    assert [batch["id"] for batch in found] == [2]
+    assert [batch["id"] for batch in listed(office, UNTIL)] == [2]
 
 
 def enact(chain: Chain, **changes: Any) -> None:
@@ -232,7 +237,7 @@ def test_a_use_by_law_is_reviewed_and_notified(office: Chain) -> None:
     enact(office)
     assert office.ask("governance", "statute", statute="tax-act-12")["notice_days"] == 30
     assert invoke(office, registrar="court").code == Code.NOT_REGISTRAR
-    assert invoke(office, "land").code == Code.NOT_ACTIVE
+    assert invoke(office, "land").code == Code.BAD_ARGUMENT
     assert invoke(office).code == Code.OK
     assert not covers(office, NOW)
     change(office, "land", roles=["supervisor", "validator"])

@@ -1,0 +1,179 @@
+"""Supervision on real nodes of three tiers, told by commands: cases, sanctions, orders."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from consensus.validators import Parameters
+from node.cli.common import ask
+from node.rpc.client import Client
+from tests.node.alliance import Alliance, command
+
+SECRET = "Close the locks at marker-9317"
+
+
+def run(home: Path, *args: object, group: str = "dispatch") -> Any:
+    return json.loads(command(group, *args, "--home", home, "--json"))
+
+
+@pytest.fixture(scope="module")
+def alliance(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """tax is central, health a province below it, civil and land local below health."""
+    parameters = Parameters(epoch_length=16, idle_ms=100)
+    made = Alliance(tmp_path_factory.mktemp("net") / "net", parameters)
+    made.start()
+    yield made
+    made.net.down()
+
+
+def until(client: Client, wanted: str) -> dict[str, Any]:
+    """Wait for an event of the contract."""
+    for _, told in client.subscribe(("events",)):
+        if (told["contract"], told["name"]) == ("dispatch", wanted):
+            return dict(told)
+    raise AssertionError("the node has stopped")
+
+
+def test_a_case_leads_to_a_sanction_that_an_appeal_takes_back(alliance: Alliance) -> None:
+    tax, health, civil, land = map(alliance.home, ("tax", "health", "civil", "land"))
+    number = run(
+        civil, "open", "--kind", "leak", "--member", "land", "--severity", 3, "--text", SECRET,
+        group="case",
+    )["case"]  # fmt: skip
+    refused = command("case", "dispose", number, "confirmed", "--home", health, fails=True)
+    assert "the status does not allow it: reported" in refused
+    assert run(tax, "assign", number, "tax", "--operator", "li", group="case")["case"] == number
+    command("case", "attach", number, Path(__file__), "--kind", "leak", "--home", tax)
+    command("case", "dispose", number, "confirmed", "--text", "It was theirs.", "--home", tax)
+    shown = command("case", "show", number, "--home", land)
+    assert SECRET in shown
+    assert "It was theirs." in shown
+    # The province is no party: it sees the steps, and none of the words.
+    shown = command("case", "show", number, "--home", health)
+    assert "disposed" in shown
+    assert SECRET not in shown
+
+    found = run(tax, "find", "land", "leak", "--gravity", 4, "--case", number, group="sanction")
+    imposed = run(tax, "impose", found["violation"], group="sanction")
+    assert (imposed["status"], imposed["measure"]) == ("imposed", "suspend")
+    now = alliance.ask("health", "block.get", height=imposed["height"])["timestamp"]
+    args = {"member": "land", "time": now}
+    assert ask(health, "sanctions", "in_force", args)[:2] == ["suspend", 1]
+    run(land, "appeal", 1, "--text", "Another copy, see the watermark.", group="sanction")
+    refused = command("sanction", "decide", 1, "granted", "--home", tax, fails=True)
+    assert "cannot decide" in refused
+    # Somebody without a part in it decides, once a vote has given the province that role.
+    assert "is not a supervisor" in command(
+        "sanction", "decide", 1, "granted", "--home", health, fails=True
+    )
+    alliance.decide(["tax", "health", "civil"], "change", "member=health",
+                    "roles=supervisor,validator")  # fmt: skip
+    decided = run(health, "decide", 1, "granted", "--text", "Agreed.", group="sanction")
+    assert decided["status"] == "overturned"
+    assert ask(civil, "sanctions", "in_force", args) is None
+    assert "overturned" in command("sanction", "list", "--home", civil)
+
+
+def test_an_order_reaches_three_tiers_and_escalates_past_who_is_gone(
+    alliance: Alliance,
+) -> None:
+    tax, health, civil, land = map(alliance.home, ("tax", "health", "civil", "land"))
+    alliance.net.stop("land")
+    order = run(tax, "issue", "--to", "health", "--severity", "urgent", "--text", SECRET)["order"]
+    command("dispatch", "acknowledge", order, "--home", health)
+    assert SECRET in command("dispatch", "show", order, "--home", health)
+    assert SECRET not in command("dispatch", "show", order, "--home", civil)
+
+    # The province passes it on; nobody is at work in land, so the deadline goes by.
+    watcher = Client(alliance.net.home("tax").socket)
+    watcher.call("subscribe", topics=["events"])
+    passed = run(
+        health, "issue", "--to", "civil", "--to", "land", "--origin", order, "--text", SECRET,
+        "--acknowledge", "4s", "--escalate", "1h",
+    )["order"]  # fmt: skip
+    command("dispatch", "acknowledge", passed, "--home", civil)
+    due = run(civil, "due")["due"]
+    assert [each["id"] for each, _ in due] == [passed]
+    run(civil, "report", passed, "--progress", 60, "--text", "half way")
+    assert run(civil, "complete", passed)["order"] == passed
+    with watcher:
+        told = until(watcher, "escalated")
+    assert told["data"][:3] == [passed, "acknowledge", 0]
+    assert ["land", "health"] in told["data"][3]
+    assert run(health, "due")["raised"] == [[passed, "land", "acknowledge"]]
+    assert "land" in command("dispatch", "due", "--home", health)
+
+    # To the block: the event stands in the first block whose time is past the deadline.
+    deadline = run(tax, "show", passed)["acknowledge_by"]
+    at = told["height"]
+    before, block = (alliance.ask("tax", "block.get", height=h) for h in (at - 1, at))
+    assert before["timestamp"] <= deadline < block["timestamp"]
+
+    alliance.net.start("land")
+    alliance.net.wait("land", lambda status: status["state"] == "in sync")
+    assert [each["id"] for each, _ in run(land, "due")["due"]] == [passed]
+    assert run(land, "acknowledge", passed)["late"] is True
+    assert run(land, "complete", passed, "--text", "done, we were cut off")["late"] is False
+    assert run(health, "due")["raised"] == []
+    for name in ("civil", "land"):
+        command("dispatch", "confirm", passed, name, "--home", health)
+    assert run(tax, "show", passed)["status"] == "closed"
+    run(health, "complete", order)
+    listed = command("dispatch", "list", "--home", land)
+    assert "closed" in listed
+    assert SECRET not in listed
+
+
+def test_the_life_of_each_is_told_in_order_and_checked_with_the_chain(alliance: Alliance) -> None:
+    """Comes last: the stories above are what is traced."""
+    tax, civil = alliance.home("tax"), alliance.home("civil")
+    told = run(civil, "of", "case", 1, group="trace")
+    steps = [f"{entry['contract']}.{entry['name']}" for entry in told]
+    assert steps == [
+        "cases.opened", "cases.assigned", "cases.attached", "cases.disposed", "sanctions.found",
+        "sanctions.imposed", "sanctions.appealed", "sanctions.decided",
+    ]  # fmt: skip
+    for entry in told:
+        block = alliance.ask("tax", "block.get", height=entry["height"])
+        assert block["timestamp"] == entry["time"]
+        assert entry["txid"] in {row["txid"] for row in block["transactions"]}
+    failed = [e for e in run(civil, "of", "member", "health", group="trace") if e["code"]]
+    assert {(e["contract"], e["name"]) for e in failed} == {
+        ("cases", "dispose"), ("sanctions", "decide"),
+    }  # fmt: skip
+    assert "dispatch escalated" in command("trace", "of", "order", 2, "--home", tax)
+    assert command("trace", "of", "order", 99, "--home", tax, fails=True).startswith("muniment: ")
+
+    assert "are those of the chain" in command("trace", "check", "--home", civil)
+    with closing(sqlite3.connect(civil / "trace.db")) as db, db:
+        db.execute("UPDATE entries SET sender = 'tax' WHERE name = 'appealed'")
+    assert "differs" in command("trace", "check", "--home", civil, fails=True)
+    command("trace", "rebuild", "--home", civil)
+    assert run(civil, "of", "case", 1, group="trace") == told
+
+
+def test_the_situation_is_shown_and_measured(alliance: Alliance) -> None:
+    tax = alliance.home("tax")
+    report = json.loads(command("situation", "--home", tax, "--json"))
+    assert report["node"]["state"] == "in sync"
+    assert {peer["name"] for peer in report["peers"]} == {"civil", "health", "land"}
+    assert report["orders"] == {"open": 1, "overdue": {}}
+    assert report["cases"] == {}
+    assert report["measures"] == []
+    assert "trial as seen by tax" in command("situation", "--home", tax)
+    assert 'muniment_peer_connected{member="land"} 1.0' in command("metrics", "--home", tax)
+
+
+def test_people_are_told_by_ids_what_concerns_their_member(alliance: Alliance) -> None:
+    told = command("notify", "--dry-run", "--home", alliance.home("land"))
+    assert "[trial] sanctions imposed 1" in told
+    assert "[trial] dispatch issued 2" in told
+    assert SECRET not in told
+    refused = command("notify", "--home", alliance.home("land"), fails=True)
+    assert "notices.mail_to" in refused
