@@ -156,14 +156,13 @@ def coverage(
     number = version or query(home, "catalogue", {"dataset": dataset})["latest"]
     held = Custody(Home(home), *chain_of(home, passphrase_file))
     opened = held.open(dataset, number)
-    covered = 0
-    if found.field is not None:
-        held.log.note(getuser(), dataset, number, (1, opened.head.rows), "authorise coverage")
-        covered = sum(found.allowed(values[found.field]) for values in opened.rows())
+    held.log.note(getuser(), dataset, number, (1, opened.head.rows), "authorise coverage")
+    covered = sum(map(found.covers, opened.rows()))
     left_out = opened.head.rows - len(opened.erased()) - covered
     data = {
         "dataset": dataset, "version": number, "batches": [b.scope.batch for b in found.batches],
         "covered": covered, "left_out": left_out, "forged": sum(b.forged for b in found.batches),
+        "faults": list(found.faults),
     }  # fmt: skip
     show(data, as_json, lambda d: pairs(list(d.items())))
 
