@@ -86,9 +86,10 @@ class Decision:
         return self.combined.rule
 
 
-def decide(facts: Facts, more: Sequence[Verdict] = (), digests: Sequence[bytes] = ()) -> Decision:
+def decide(
+    facts: Facts, grade: Grade, more: Sequence[Verdict] = (), digests: Sequence[bytes] = ()
+) -> Decision:
     """Decide on a request. `more` are verdicts of the owner's policies, which have `digests`."""
-    grade = grade_of(facts)
     verdicts = [verdict for rule in _RULES for verdict in rule(facts, grade)]
     verdicts += more
     verdicts += _consequences(facts, combine(verdicts))
@@ -96,7 +97,8 @@ def decide(facts: Facts, more: Sequence[Verdict] = (), digests: Sequence[bytes] 
     is_audited = combined.is_audited or facts.args["mode"] == "audited"
     listed: list[Value] = [*digests]
     policy = sha256(encode([facts.table_digest, listed]))
-    return Decision(grade, tuple(verdicts), combined, "audited" if is_audited else "linked", policy)
+    mode = "audited" if is_audited else "linked"
+    return Decision(grade, tuple(verdicts), combined, mode, policy)
 
 
 def combine(verdicts: Iterable[Verdict]) -> Verdict:
@@ -332,8 +334,8 @@ def plan_of(facts: Facts, decision: Decision) -> dict[str, Value]:
 
 
 def _masks_of(combined: Verdict, index: int) -> list[Value]:
-    found = sorted(mask for place, mask in combined.masks if place == index)
-    return [mask_value(mask) for mask in found]
+    found = [mask_value(mask) for place, mask in combined.masks if place == index]
+    return sorted(found, key=encode)
 
 
 def mask_value(mask: Mask) -> Value:

@@ -20,6 +20,7 @@ OPERATORS = ("eq", "ge", "gt", "in", "le", "lt", "ne", "prefix")
 KINDS = ("lookup", "table")
 MODES = ("audited", "linked")
 MAX_FILTERS = 16
+MAX_PARAMS = 8
 MAX_DAYS = 36_500
 INDEX = checks.integer(0, standards.MAX_FIELDS - 1)
 _TIME = checks.integer(0, 1 << 53)
@@ -42,9 +43,16 @@ def _filters(value: Value, what: str) -> object:
     return value
 
 
-def boolean(value: Value, what: str) -> object:
-    if type(value) is not bool:
-        raise DecodeError(f"{what}: must be true or false")
+def check_mask(value: Value, what: str) -> object:
+    """[id, version, parameters by name, each an integer or text]."""
+    name, version, params = expect_list(value, what, 3)
+    checks.slug(name, what)
+    checks.integer(1, 1 << 16)(version, what)
+    if type(params) is not dict or len(params) > MAX_PARAMS:
+        raise DecodeError(f"{what}: parameters must be a map of at most {MAX_PARAMS}")
+    for item in params.values():
+        if type(item) is not int:
+            checks.text(64, 0)(item, what)
     return value
 
 
@@ -63,7 +71,7 @@ REQUEST: Mapping[str, Checker] = {
     "until": _TIME,
     "rows": checks.integer(1, catalogue.MAX_ROWS),
     "retention_days": checks.integer(1, MAX_DAYS),
-    "onward": boolean,
+    "onward": checks.boolean,
     "hours": checks.optional(rules.hours),
 }
 """A request. `version` null asks for the series; `rows` counts calls where `kind` is lookup."""
@@ -105,16 +113,11 @@ class Facts:
 
     @property
     def is_crossing(self) -> bool:
-        home = country_of(self.owner["jurisdiction"])
+        home = members.country_of(self.owner["jurisdiction"])
         places = (self.recipient["jurisdiction"], self.recipient["storage"])
-        return any(country_of(place) != home for place in places if place is not None) or (
+        return any(members.country_of(place) != home for place in places if place is not None) or (
             home is not None and self.recipient["jurisdiction"] is None
         )
-
-
-def country_of(place: str | None) -> str | None:
-    """The country of a code such as cn-31: what stands before the first hyphen."""
-    return None if place is None else place.partition("-")[0]
 
 
 def gather(state: StateReader, recipient: str, args: Args, trained: bool, time: int) -> Facts:

@@ -8,6 +8,7 @@ from consensus.codec import Value
 from contracts import checks
 from contracts.api import Context, fail
 from contracts.codes import Code
+from contracts.starlark.thread import Thread
 from contracts.state import StateReader
 from contracts.system import envelopes, schedule
 from contracts.system.access import store
@@ -16,11 +17,13 @@ from contracts.system.access.decide import (
     Outcome,
     Verdict,
     decide,
+    grade_of,
     mask_of,
     reasons_of,
 )
 from contracts.system.access.facts import Facts, gather
 from contracts.system.access.grants import open_grant
+from contracts.system.access.policies import ask_policies
 from contracts.system.access.rules import OWNER
 
 MAX_WAITING = 256
@@ -33,17 +36,25 @@ NOT_WAITING: dict[str, Value] = {
 }  # fmt: skip
 
 
-def judge(state: StateReader, request: dict[str, Any], time: int) -> tuple[Facts, Decision]:
-    """Decide on a request as things stand at `time`, with the masks that reviewers have added."""
+def judge(
+    state: StateReader, request: dict[str, Any], time: int, thread: Thread
+) -> tuple[Facts, Decision]:
+    """Decide on a request as things stand at `time`, with the masks that reviewers have added.
+
+    `thread` pays for the owner's policies.
+    """
     facts = gather(state, request["recipient"], request["args"], request["trained"], time)
+    grade = grade_of(facts)
+    said, digests = ask_policies(state, facts, grade, thread)
     masks = frozenset((index, mask_of(mask)) for index, mask in request["masks"])
-    more = [Verdict("reviewers", masks=masks)] if masks else []
-    return facts, decide(facts, more)
+    if masks:
+        said.append(Verdict("reviewers", masks=masks))
+    return facts, decide(facts, grade, said, digests)
 
 
 def carry_out(ctx: Context, request: dict[str, Any]) -> None:
     """Decide on a request with the reviews that it has, and grant, deny or let it wait."""
-    facts, decision = judge(ctx.overlay, request, ctx.block.timestamp)
+    facts, decision = judge(ctx.overlay, request, ctx.block.timestamp, ctx.thread)
     number, outcome = request["id"], decision.outcome
     missing = sorted(decision.combined.reviewers - request["reviews"].keys())
     if outcome is Outcome.REVIEW and not missing:

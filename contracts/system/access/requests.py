@@ -7,6 +7,8 @@ from typing import Any
 from consensus.codec import DecodeError, Value
 from contracts.api import Args, Context, check_arguments, fail
 from contracts.codes import Code
+from contracts.starlark.runtime import QUERY_GAS
+from contracts.starlark.thread import Thread
 from contracts.state import StateReader
 from contracts.system.access import grants, store
 from contracts.system.access.decide import Decision, plan_of, reasons_of
@@ -130,7 +132,7 @@ def query_preview(state: StateReader, args: Args) -> Value:
     recipient, time = args["recipient"], args["time"]
     terms = {name: value for name, value in args.items() if name in REQUEST}
     request = {"recipient": recipient, "args": terms, "trained": args["trained"], "masks": []}
-    return explained(*judge(state, request, time))
+    return explained(*judge(state, request, time, Thread(QUERY_GAS)))
 
 
 def query_explain(state: StateReader, args: Args) -> Value:
@@ -138,7 +140,10 @@ def query_explain(state: StateReader, args: Args) -> Value:
     request = store.get_request(state, args["request"])
     if request is None:
         fail(Code.NOT_FOUND, f"request {args['request']}")
-    return {"request": request, "now": explained(*judge(state, request, args["time"]))}
+    return {
+        "request": request,
+        "now": explained(*judge(state, request, args["time"], Thread(QUERY_GAS))),
+    }
 
 
 def explained(facts: Facts, decision: Decision) -> dict[str, Value]:

@@ -91,6 +91,27 @@ def test_level_four_needs_the_subjects_or_a_statute(net: Exchange) -> None:
     assert reason(denied, "basis-level") == ("DENY", ["basis", ["consent", "statute"]])
 
 
+def test_a_grant_by_law_waits_for_the_use_and_its_notice(net: Exchange) -> None:
+    net.ask_for(RESIDENT, basis="statute")
+    net.review("tax", 1)
+    net.review("land", 1)
+    assert net.usable(1) == Code.NO_USE_BY_LAW
+    net.change("sea", roles=["registrar"])
+    statute = {"statute": "act-12", "digest": bytes(32), "until": net.now + 90 * DAY_MS,
+               "notice_days": 10}  # fmt: skip
+    net.state.values[b"governance/statute/act-12"] = encode(statute)
+    use = {"dataset": "tax/firms", "purpose": "public-service", "statute": "act-12",
+           "registrar": "sea", "until": net.now + 60 * DAY_MS}  # fmt: skip
+    assert net.run("city", "subjects", "invoke", use).code == Code.OK
+    assert net.usable(1) == Code.NO_USE_BY_LAW
+    allow = {"use": 1, "notice": net.now + 5 * DAY_MS}
+    assert net.run("land", "subjects", "review", allow).code == Code.OK
+    assert net.usable(1) == Code.OK
+    assert net.usable(1, 6 * DAY_MS) == Code.NO_USE_BY_LAW
+    assert net.run("sea", "subjects", "notified", {"use": 1}).code == Code.OK
+    assert net.usable(1, 6 * DAY_MS) == Code.OK
+
+
 def test_filters_and_keys_count_as_delivered(net: Exchange) -> None:
     sealed = net.seal("city", "tax")
     assert net.ask_for(SECTOR, filter=[[INCOME, "gt"]], envelope=sealed, **TASK)["level"] == 3

@@ -47,11 +47,22 @@ def test_the_reason_is_one_that_the_recipient_can_read(net: Exchange) -> None:
 
 
 def test_masks_of_reviewers_and_rules_unite(net: Exchange) -> None:
-    more = [[INCOME, ["round", 1, {"to": 1_000}]], [PERSON, ["keep-first", 1, {"n": 1}]]]
+    more = [
+        [INCOME, ["round", 1, {"to": 1_000}]],
+        [PERSON, ["keep-first", 1, {"n": 1}]],
+        [PERSON, ["keep-first", 1, {"n": "x"}]],
+    ]
     assert net.review("tax", 1, masks=more).code == Code.OK
     assert net.grant(1)["fields"] == [
         [SECTOR, []],
-        [PERSON, [["keep-first", 1, {"n": 1}], ["name", 1, {}]]],
+        [
+            PERSON,
+            [
+                ["name", 1, {}],
+                ["keep-first", 1, {"n": 1}],
+                ["keep-first", 1, {"n": "x"}],
+            ],
+        ],
         [INCOME, [["round", 1, {"to": 1_000}]]],
     ]
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -126,3 +128,52 @@ def test_an_order_reaches_three_tiers_and_escalates_past_who_is_gone(
     listed = command("dispatch", "list", "--home", land)
     assert "closed" in listed
     assert SECRET not in listed
+
+
+def test_the_life_of_each_is_told_in_order_and_checked_with_the_chain(alliance: Alliance) -> None:
+    """Comes last: the stories above are what is traced."""
+    tax, civil = alliance.home("tax"), alliance.home("civil")
+    told = run(civil, "of", "case", 1, group="trace")
+    steps = [f"{entry['contract']}.{entry['name']}" for entry in told]
+    assert steps == [
+        "cases.opened", "cases.assigned", "cases.attached", "cases.disposed", "sanctions.found",
+        "sanctions.imposed", "sanctions.appealed", "sanctions.decided",
+    ]  # fmt: skip
+    for entry in told:
+        block = alliance.ask("tax", "block.get", height=entry["height"])
+        assert block["timestamp"] == entry["time"]
+        assert entry["txid"] in {row["txid"] for row in block["transactions"]}
+    failed = [e for e in run(civil, "of", "member", "health", group="trace") if e["code"]]
+    assert {(e["contract"], e["name"]) for e in failed} == {
+        ("cases", "dispose"), ("sanctions", "decide"),
+    }  # fmt: skip
+    assert "dispatch escalated" in command("trace", "of", "order", 2, "--home", tax)
+    assert command("trace", "of", "order", 99, "--home", tax, fails=True).startswith("muniment: ")
+
+    assert "are those of the chain" in command("trace", "check", "--home", civil)
+    with closing(sqlite3.connect(civil / "trace.db")) as db, db:
+        db.execute("UPDATE entries SET sender = 'tax' WHERE name = 'appealed'")
+    assert "differs" in command("trace", "check", "--home", civil, fails=True)
+    command("trace", "rebuild", "--home", civil)
+    assert run(civil, "of", "case", 1, group="trace") == told
+
+
+def test_the_situation_is_shown_and_measured(alliance: Alliance) -> None:
+    tax = alliance.home("tax")
+    report = json.loads(command("situation", "--home", tax, "--json"))
+    assert report["node"]["state"] == "in sync"
+    assert {peer["name"] for peer in report["peers"]} == {"civil", "health", "land"}
+    assert report["orders"] == {"open": 1, "overdue": {}}
+    assert report["cases"] == {}
+    assert report["measures"] == []
+    assert "trial as seen by tax" in command("situation", "--home", tax)
+    assert 'muniment_peer_connected{member="land"} 1.0' in command("metrics", "--home", tax)
+
+
+def test_people_are_told_by_ids_what_concerns_their_member(alliance: Alliance) -> None:
+    told = command("notify", "--dry-run", "--home", alliance.home("land"))
+    assert "[trial] sanctions imposed 1" in told
+    assert "[trial] dispatch issued 2" in told
+    assert SECRET not in told
+    refused = command("notify", "--home", alliance.home("land"), fails=True)
+    assert "notices.mail_to" in refused
