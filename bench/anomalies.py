@@ -18,7 +18,7 @@ from bench import plain
 from node.watch.alert import Alert
 from node.watch.calendar import DAY_MS
 from node.watch.watch import Watch
-from simnet.activity.month import BEGIN, END, Month, make
+from simnet.activity.month import BEGIN, END, KINDS, Month, make
 from simnet.activity.plants import Plant
 
 DAYS = (END - BEGIN) / DAY_MS
@@ -80,7 +80,7 @@ def watch(month: Month) -> list[Alert]:
 def measure(seeds: Iterable[int], detectors: dict[str, Detector]) -> dict[str, Score]:
     scores = {name: Score() for name in detectors}
     for seed in seeds:
-        month = make(seed)
+        month = make(seed, KINDS)
         for name, detector in detectors.items():
             score = scores[name]
             begin = time.process_time()
