@@ -67,4 +67,5 @@ def _moved(ctx: Context, request: dict[str, Any], grant: Any) -> dict[str, Any]:
         "key": None if terms["key"] is None else place(terms["key"]),
     }
     masks = [[place(index), mask] for index, found in grant["fields"] for mask in found]
-    return {**request, "args": moved, "masks": masks}
+    standard = list(latest["standard"])
+    return {**request, "args": moved, "masks": masks, "standard": standard}
