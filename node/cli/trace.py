@@ -71,7 +71,7 @@ def trace_of(
     as_json: bool,
 ) -> None:  # fmt: skip
     """Show what happened to ID, and to what came of it: a dataset's grants, their deliveries."""
-    with _updated(home) as found:
+    with closing(open_updated(home)) as found:
         entries = found.trace(f"{kind}:{identity}", since, until, actor, limit)
     if not entries:
         raise Refused(f"the chain tells nothing of {kind} {identity} in that time")
@@ -100,14 +100,14 @@ def _brief(data: Any) -> str:
     )  # fmt: skip
 
 
-def _updated(home: Path) -> closing[Index]:
-    """The index, brought up to date from the node."""
+def open_updated(home: Path) -> Index:
+    """Open the index, brought up to date from the node."""
     place = Home(home)
     with connect(home) as client:
         found = index_file.open_index(place.trace, client)
         with _progress() as tell:
             found.update(client, tell)
-    return closing(found)
+    return found
 
 
 class _progress:
@@ -147,7 +147,7 @@ def rebuild(home: Path, as_json: bool) -> None:
 @json_option
 def check(home: Path, as_json: bool) -> None:
     """Compare the whole index with the chain."""
-    with _updated(home) as found, connect(home) as client:
+    with closing(open_updated(home)) as found, connect(home) as client:
         faults = list(found.faults(client))
         data = {"height": found.height, "entries": found.count(), "faults": faults}
     if faults and not as_json:

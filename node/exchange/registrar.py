@@ -17,7 +17,7 @@ from typing import Any
 
 from consensus import merkle
 from contracts.system.subjects.batches import MAX_COUNT
-from node.data.sealing import Sealer, derive
+from node.data.sealing import Sealer, derive, destroy_file
 from node.envelopes.content import Content
 from node.exchange.consent import (
     KEY_BYTES,
@@ -138,7 +138,7 @@ class Register:
     def require(self, identity: str) -> Person:
         found = self.find(identity)
         if found is None:
-            raise AuthoriseError(f"{identity} is not registered; see: muniment authorise register")
+            raise AuthoriseError(f"{identity} is not registered; see: muniment registrar person")
         return found
 
     def put(self, person: Person) -> None:
@@ -215,6 +215,10 @@ class Register:
         scope = [getattr(draft.scope, name) for name in Scope.__slots__]
         row = [scope, draft.key, draft.seed, entries, draft.revision, sorted(draft.posted)]
         self._sealer.write(self._batches / str(number), f"batch {number}", row)
+
+    def forget(self, number: int) -> None:
+        """Destroy what is known of a batch."""
+        destroy_file(self._batches / str(number))
 
     def take(self, declaration: Declaration, now_ms: int) -> None:
         """Take an authorisation into its batch, or carry a withdrawal out."""

@@ -151,7 +151,7 @@ class Index:
         `since` and `until` are in ms UTC, both included; `actor` is a member or MEMBER/OPERATOR.
         """
         marks = [entity, *self.related(entity)]
-        low, high = self._first(since), self._first(until + 1)
+        low, high = self.first(since), self.first(until + 1)
         found: list[Entry] = []
         last = 0
         for number in heapq.merge(*(self._numbers(mark, low, high) for mark in marks)):
@@ -165,11 +165,19 @@ class Index:
                     break
         return found
 
-    def _first(self, time: int) -> int:
-        """The number of the first entry not before `time`; entries are in the order of time."""
+    def first(self, time: int) -> int:
+        """The number of the first entry not before `time`, or of the next one to come.
+
+        Entries are in the order of time.
+        """
         question = "SELECT id FROM entries WHERE time >= ? ORDER BY time, id LIMIT 1"
         row = self._db.execute(question, (min(time, _LATEST),)).fetchone()
-        return _LATEST if row is None else int(row[0])
+        return self._next() if row is None else int(row[0])
+
+    def above(self, number: int) -> Iterator[tuple[int, Entry]]:
+        """Yield all entries above a number, with theirs."""
+        for row in self._db.execute("SELECT * FROM entries WHERE id > ? ORDER BY id", (number,)):
+            yield row[0], _entry(*row)
 
     def _numbers(self, entity: str, low: int, high: int) -> Iterator[int]:
         question = (

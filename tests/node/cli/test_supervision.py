@@ -156,3 +156,24 @@ def test_the_life_of_each_is_told_in_order_and_checked_with_the_chain(alliance: 
     assert "differs" in command("trace", "check", "--home", civil, fails=True)
     command("trace", "rebuild", "--home", civil)
     assert run(civil, "of", "case", 1, group="trace") == told
+
+
+def test_the_situation_is_shown_and_measured(alliance: Alliance) -> None:
+    tax = alliance.home("tax")
+    report = json.loads(command("situation", "--home", tax, "--json"))
+    assert report["node"]["state"] == "in sync"
+    assert {peer["name"] for peer in report["peers"]} == {"civil", "health", "land"}
+    assert report["orders"] == {"open": 1, "overdue": {}}
+    assert report["cases"] == {}
+    assert report["measures"] == []
+    assert "trial as seen by tax" in command("situation", "--home", tax)
+    assert 'muniment_peer_connected{member="land"} 1.0' in command("metrics", "--home", tax)
+
+
+def test_people_are_told_by_ids_what_concerns_their_member(alliance: Alliance) -> None:
+    told = command("notify", "--dry-run", "--home", alliance.home("land"))
+    assert "[trial] sanctions imposed 1" in told
+    assert "[trial] dispatch issued 2" in told
+    assert SECRET not in told
+    refused = command("notify", "--home", alliance.home("land"), fails=True)
+    assert "notices.mail_to" in refused
