@@ -26,7 +26,7 @@ from node.cli.common import (
     table,
     where,
 )
-from node.cli.sealing import open_text, read_text, submit_worded, text_options
+from node.cli.sealing import read_text, text_options
 from node.home import Home
 
 NUMBER = click.argument("number", metavar="ID", type=click.IntRange(1))
@@ -214,7 +214,7 @@ def _show_decision(decision: dict[str, Any], names: Sequence[str]) -> None:
 
 def show_fields(fields: Sequence[Any], names: Sequence[str]) -> None:
     """Print which fields are delivered, and how each is masked."""
-    rows = [(names[index], " and ".join(map(_mask_text, masks)) or "-") for index, masks in fields]
+    rows = [(names[index], "-" if mask is None else _mask_text(mask)) for index, mask in fields]
     table(("field", "masked by"), rows)
 
 
@@ -472,8 +472,13 @@ def withdraw(
 
 @request.command()
 @NUMBER
-@click.option("--mask", "masks", multiple=True, metavar="FIELD=MASK[:PARAM=VALUE,...]",
-              help="Mask a field too, for example name=keep-first:n=1. May be repeated.")
+@click.option(
+    "--mask",
+    "masks",
+    multiple=True,
+    metavar="FIELD=MASK[:PARAM=VALUE,...]",
+    help="Mask a field too, for example name=keep-first:count=1. May be repeated.",
+)
 @click.option("--revision", type=click.IntRange(1), help="The revision that was read; the latest.")
 @home_option
 @passphrase_option
@@ -486,7 +491,7 @@ def approve(
     """Approve the request ID as far as it waits for this member.
 
     \b
-    Example: muniment request approve 1 --mask name=keep-first:n=1 --as li --home land
+    Example: muniment request approve 1 --mask name=keep-first:count=1 --as li --home land
     """
     from node.exchange.asking import fields_of
 
@@ -505,13 +510,13 @@ def approve(
 
 def _parse_mask(text: str, names: Sequence[str]) -> list[Any]:
     """Read FIELD=MASK[:PARAM=VALUE,...] with the mask's latest version."""
-    from node.data.masks import MASKS
+    from contracts.masks import SPECS
 
     field, equals, rest = text.partition("=")
     mask, _, given = rest.partition(":")
     if not equals or field not in names:
         raise click.UsageError(f"{text!r} is not FIELD=MASK; fields are {', '.join(names)}")
-    if mask not in MASKS:
+    if mask not in SPECS:
         raise click.UsageError(f"there is no mask {mask!r}; see: muniment mask list")
     params: dict[str, int | str] = {}
     for part in filter(None, given.split(",")):
@@ -520,7 +525,7 @@ def _parse_mask(text: str, names: Sequence[str]) -> list[Any]:
             raise click.UsageError(f"{part!r} is not PARAM=VALUE")
         is_number = value.lstrip("-").isdigit() and value.isascii()
         params[word] = int(value) if is_number else value
-    return [names.index(field), [mask, MASKS[mask].version, params]]
+    return [names.index(field), [mask, SPECS[mask].version, params]]
 
 
 @request.command()

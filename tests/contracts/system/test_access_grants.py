@@ -166,14 +166,14 @@ def test_the_owner_lets_a_series_go_on(net: Exchange) -> None:
     take(net, 1)
     assert resume(net) == (Code.OK, None)
     found = net.grant(1)
-    assert (found["fields"], found["standard"][1]) == ([[1, []]], 2)
+    assert (found["fields"], found["standard"][1]) == ([[1, None]], 2)
     assert take(net, 1)[0] == Code.OK
 
 
 def test_fields_are_found_again_by_name(net: Exchange) -> None:
     again(net, fields=(FIELDS[1], FIELDS[0]), level=2, **{"class": "general"})
     assert resume(net)[0] == Code.OK
-    assert net.grant(1)["fields"] == [[0, []]]
+    assert net.grant(1)["fields"] == [[0, None]]
 
 
 @pytest.mark.parametrize(
