@@ -42,7 +42,8 @@ def score(
     found: Counter[str] = Counter()
     there: Counter[str] = Counter()
     for case in cases:
-        spans = [((r.start, r.end), r.entity_type) for r in engine.analyze(case.text)]
+        spans = [((r.start, r.end), _ALIKE.get(r.entity_type, r.entity_type))
+                 for r in engine.analyze(case.text)]  # fmt: skip
         wanted = [((start, end), kind) for start, end, kind in case.spans]
         for span, kind in spans:
             found[kind] += 1

@@ -31,7 +31,9 @@ TEXT_SHARE = 0.2
 """Share of a column's texts from which it counts as what they read like."""
 MINOR_YEARS = 14
 MIN_SHARE = 0.5
-_LEVELS = {"ETHNICITY": 3, "US_SSN": 4, "US_DRIVER_LICENSE": 4, "MINOR": 4}
+_LISTED = frozenset(("PERSON", "LOCATION"))
+"""Within a column's values these need more than a list of words that knows them."""
+_LEVELS = {"LOCATION": 1, "ETHNICITY": 3, "US_SSN": 4, "US_DRIVER_LICENSE": 4, "MINOR": 4}
 _CHANCE = {"CN_RESIDENT_ID": 0.02, "CN_CREDIT_CODE": 0.1, "EMAIL_ADDRESS": 0.01, "IBAN_CODE": 0.02,
            "MAC_ADDRESS": 0.05, "CN_LICENSE_PLATE": 0.05}  # fmt: skip
 """Shares above which whole values are more than chance; for others MIN_SHARE."""
@@ -130,7 +132,8 @@ class Classifier:
         for value in shaped[: MAX_ANALYSED - seen.analysed].to_pylist():
             seen.analysed += 1
             for result in self._engine.analyze(value):
-                if result.end - result.start < len(value.strip()):
+                is_listed = result.entity_type in _LISTED and result.score <= UNSURE
+                if result.end - result.start < len(value.strip()) and not is_listed:
                     seen.inside[result.entity_type] += 1
 
     def findings(self) -> list[Finding]:
