@@ -21,6 +21,7 @@ Found = tuple[str, int, int, float]
 """Entity, first and last code point, and how sure."""
 LISTED = 0.5
 MAX_WORDS = 4
+MAX_NAME, MAX_ADDRESS = 60, 200
 _WORD = r"(?:[A-Z]\.|[A-ZÀ-ÖØ-Þ](?:[A-Za-zß-öø-ɏ]|['’-][A-Za-zß-öø-ɏ])*)"
 _PARTS = r"(?:de|da|di|del|la|van|von|der|bin|al) "
 _RUN = re.compile(rf"(?<![\w@.]){_WORD}(?: (?:{_PARTS}){{0,2}}{_WORD})*")
@@ -50,14 +51,15 @@ _IN = re.compile(r"(?:\b[Ii]n|[Ff]rom|\b[Aa]t|[Nn]ear|\b[Tt]o|[Vv]isit|[Oo]f) $"
 
 @dataclass(frozen=True, slots=True)
 class Lists:
-    """`words` are those given names and surnames that mean something else too."""
+    """Names, and of them those that are no other words; places, and the words they begin with."""
 
     given: frozenset[str]
+    clear_given: frozenset[str]
     surnames: frozenset[str]
+    clear_surnames: frozenset[str]
     words: frozenset[str]
     places: frozenset[str]
     first_words: frozenset[str]
-    """Those that places begin with."""
     states: str
 
 
@@ -65,10 +67,15 @@ class Lists:
 def lists() -> Lists:
     table = json.loads((files("node.data") / "tables" / "english.json").read_text(encoding="utf-8"))
     places = frozenset(table["places"].split("|"))
+    given, surnames, words = (
+        frozenset(table[key].split()) for key in ("given", "surnames", "words")
+    )
     return Lists(
-        frozenset(table["given"].split()),
-        frozenset(table["surnames"].split()),
-        frozenset(table["words"].split()),
+        given,
+        given - words,
+        surnames,
+        surnames - words,
+        words,
         places,
         frozenset(place.split(" ")[0] for place in places),
         table["states"].replace(" ", "|"),
@@ -110,6 +117,22 @@ def find(text: str) -> Iterator[Found]:
             yield _KINDS[group - 1], start, end, _SURE[group - 1]
     for match in _RUN.finditer(text):
         yield from _listed(text, match.start(), match[0])
+
+
+def is_person(text: str) -> bool:
+    """Whether the whole text has the form of a name, with a listed given name or surname."""
+    match = _RUN.fullmatch(text) if len(text) <= MAX_NAME else None
+    words = [word.removesuffix(".") for word in _TOKEN.findall(text)] if match else []
+    if not 2 <= len(words) <= MAX_WORDS or not _NO_NAMES.isdisjoint(words):
+        return False
+    known = lists()
+    return words[0] in known.clear_given or words[-1] in known.clear_surnames
+
+
+def is_address(text: str) -> bool:
+    """Whether the text begins with a street and a number."""
+    match = _PHRASES.match(text[:MAX_ADDRESS])
+    return match is not None and match.lastindex == _KINDS.index("ADDRESS") + 1
 
 
 def _listed(text: str, start: int, run: str) -> Iterator[Found]:
@@ -158,7 +181,8 @@ def _person_length(words: list[str], at: int, known: Lists, is_first: bool) -> i
     if word in known.given:
         follows = more and (is_clear or words[at + 1] in known.surnames)
         return 1 + more if follows else int(is_clear)
-    if more and words[at + more] in known.surnames and words[at + more] not in known.words:
-        return 1 + more if is_clear and not (is_first and at == 0) else 0
-    is_surname = word in known.surnames and is_clear and not more
-    return int(is_surname and not (is_first and at == 0))
+    if is_first and at == 0:
+        return 0  # it has its capital for another reason
+    if more and words[at + more] in known.clear_surnames:
+        return 1 + more if is_clear else 0
+    return int(word in known.clear_surnames and not more)

@@ -15,6 +15,7 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from node.data import english
 from node.data.identifiers import birth_of, is_day
 from node.data.lexicon import COLUMN_WORDS, divisions, is_person_name
 from node.data.recognise import UNSURE, AnalyzerEngine, whole
@@ -102,9 +103,9 @@ class Classifier:
                 continue
             if kind is not None:
                 seen.whole[kind[0]] += 1
-            elif is_person_name(value):
+            elif is_person_name(value) or english.is_person(value):
                 seen.whole["PERSON"] += 1
-            elif _is_address(value):
+            elif _is_address(value) or english.is_address(value):
                 seen.whole["ADDRESS"] += 1
             elif len(seen.texts) < MAX_TEXTS and _is_text(value):
                 seen.texts.append(value)
