@@ -22,9 +22,9 @@ Found = tuple[str, int, int, float]
 LISTED = 0.5
 MAX_WORDS = 4
 MAX_NAME, MAX_ADDRESS = 60, 200
-_WORD = r"(?:[A-Z]\.|[A-ZÀ-ÖØ-Þ](?:[A-Za-zß-öø-ɏ]|['’-][A-Za-zß-öø-ɏ])*)"
+_WORD = r"[A-ZÀ-ÖØ-Þ](?:\.|(?:[A-Za-zß-öø-ɏ]|['’-][A-Za-zß-öø-ɏ])*)"
 _PARTS = r"(?:de|da|di|del|la|van|von|der|bin|al) "
-_RUN = re.compile(rf"(?<![\w@.]){_WORD}(?: (?:{_PARTS}){{0,2}}{_WORD})*")
+_RUN = re.compile(rf"{_WORD}(?: (?:{_PARTS}){{0,2}}{_WORD})*")
 _TOKEN = re.compile(_WORD)
 CAPITAL = re.compile("[A-Z][a-zß-ſ.]")
 """What every name in English has."""
@@ -60,16 +60,21 @@ class Lists:
     words: frozenset[str]
     places: frozenset[str]
     first_words: frozenset[str]
+    alone: frozenset[str]
+    """Every word that may be something by itself, and ..."""
+    together: frozenset[str]
+    """... with others beside it."""
     states: str
 
 
 @lru_cache(maxsize=1)
 def lists() -> Lists:
     table = json.loads((files("node.data") / "tables" / "english.json").read_text(encoding="utf-8"))
-    places = frozenset(table["places"].split("|"))
     given, surnames, words = (
         frozenset(table[key].split()) for key in ("given", "surnames", "words")
     )
+    places = frozenset(table["places"].split("|"))
+    first_words = frozenset(place.split(" ")[0] for place in places)
     return Lists(
         given,
         given - words,
@@ -77,7 +82,9 @@ def lists() -> Lists:
         surnames - words,
         words,
         places,
-        frozenset(place.split(" ")[0] for place in places),
+        first_words,
+        (given | surnames) - words | first_words,
+        given | surnames | first_words,
         table["states"].replace(" ", "|"),
     )
 
@@ -115,8 +122,17 @@ def find(text: str) -> Iterator[Found]:
         start, end = match.span(group)
         if text[start:end] not in _PRONOUNS:
             yield _KINDS[group - 1], start, end, _SURE[group - 1]
+    known = lists()
     for match in _RUN.finditer(text):
-        yield from _listed(text, match.start(), match[0])
+        run, start = match[0], match.start()
+        words = run.split(" ")
+        if len(words) == 1:
+            is_listed = run.removesuffix("'s") in known.alone
+        else:
+            is_listed = not known.together.isdisjoint(words)
+        before = text[start - 1 : start]
+        if is_listed and not (before.isalnum() or before in ("@", ".")):
+            yield from _listed(text, start, run)
 
 
 def is_person(text: str) -> bool:

@@ -150,7 +150,7 @@ class Classifier:
     def _findings_of(self, name: str) -> list[Finding]:
         seen, hint = self._columns[name], self._hints[name]
         found = []
-        entity, count, why = self._main(seen, hint)
+        entity, count, why = self._main(name, seen, hint)
         if entity:
             found.append(Finding(name, entity, level_of_entity(entity), count, why))
         for other, count in sorted(seen.inside.items()):
@@ -175,7 +175,7 @@ class Classifier:
                 return [Finding(name, entity, level, count, why)]
         return []
 
-    def _main(self, seen: _Column, hint: str) -> tuple[str, int, str]:
+    def _main(self, name: str, seen: _Column, hint: str) -> tuple[str, int, str]:
         """Return what the column as a whole is, on how many values, and why."""
         if not seen.looked:
             # An empty column says nothing: its name alone decides, upwards.
@@ -183,7 +183,8 @@ class Classifier:
         for entity, count in seen.whole.most_common():
             share = count / seen.looked
             least = MIN_SHARE / 5 if entity == hint else _CHANCE.get(entity, MIN_SHARE)
-            if entity == "PERSON" and entity != hint and not self._is_like_names(seen, share):
+            is_guess = entity == "PERSON" and entity != hint
+            if is_guess and (_is_of_things(name) or not self._is_like_names(seen, share)):
                 continue
             if share >= least:
                 return entity, count, f"{count} of {seen.looked} values"
@@ -212,9 +213,12 @@ def hint_of(name: str) -> str:
     if words == " name " and not name.isascii():
         return ""
     is_name = words.strip() in ("name", "names") or words.endswith(" name ")
-    if is_name and not any(word in name.lower() for word in pack()["not_persons"]):
-        return "PERSON"
-    return ""
+    return "PERSON" if is_name and not _is_of_things(name) else ""
+
+
+def _is_of_things(name: str) -> bool:
+    """Whether a column's name speaks of offices, places or goods."""
+    return any(word in name.lower() for word in pack()["not_persons"])
 
 
 def _are_names(values: set[str]) -> bool:
