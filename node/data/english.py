@@ -41,7 +41,7 @@ _NO_NAMES = frozenset(
     "County|City|Beach|Park|Island|Islands|River|Lake|Valley|Airport|Station|Center|Centre|Hotel|"
     "Group|Services|Systems|Foundation|Society|Act|Day|Award|Prize|Street's|Bay|Mountain|Bridge|"
     "January|February|March|April|May|June|July|August|September|October|November|December|"
-    "Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday".split("|")
+    "Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday|I|I'm|I've|I'll|I'd".split("|")
 )
 _PRONOUNS = frozenset(
     ("He", "She", "It", "This", "That", "They", "Who", "One", "Somebody", "Someone")
