@@ -29,6 +29,7 @@ _COMMANDS = {
     "quarantine": ("node.cli.collect", "See, correct and release refused records."),
     "classify": ("node.cli.classify", "Find sensitive data, and decide on what was found."),
     "mask": ("node.cli.mask", "See what masks there are, and try them on values and files."),
+    "leak": ("node.cli.leak", "Find out which delivery a copy was made from."),
     "inbox": ("node.cli.inbox", "Take files from outsiders, and decide what becomes of them."),
     "vault": ("node.cli.vault", "Check, back up and restore what the home keeps."),
     "log": ("node.cli.running", "Show what has changed in the rules and in who may do what."),
