@@ -112,9 +112,7 @@ def small(made: Deliveries, sources: Sources, random: Random) -> pa.RecordBatch:
     return one_column(made, sources, random).slice(0, 200)
 
 
-def never_delivered(
-    made: Deliveries, sources: list[int], random: np.random.Generator
-) -> pa.RecordBatch:
+def undelivered(made: Deliveries, sources: Sources, random: Random) -> pa.RecordBatch:
     """The masked data without a mark, or with that of a delivery that is not a candidate."""
     if sources[0] % 2:
         return _rows(made.masked, random, made.exact.num_rows // 2)

@@ -37,9 +37,9 @@ def leak_trace(
     path: Path, dataset: str, columns: tuple[str, ...], home: Path, passphrase_file: Path | None,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Try the mark of every delivery of yours on FILE: a table, an image, or a PDF.
+    """Try the mark of every delivery of yours on a table.
 
-    Tables are CSV, JSON lines, Parquet, Excel. A delivery is named if there is less than one chance
+    FILE is CSV, JSON lines, Parquet or Excel. A delivery is named if there is less than one chance
     in a million that any of those tried is named wrongly. It names the copy, not who passed it on.
 
     \b

@@ -71,7 +71,7 @@ def freedom(use: Use) -> Tree | None:
 def _blurred(most: int) -> int:
     """The size of intervals within which a blurred value may move: a round part of the blur."""
     size = max(1, most // _BLURRED)
-    scale = 10 ** (len(str(size)) - 1)
+    scale = int(10 ** (len(str(size)) - 1))
     return size // scale * scale
 
 

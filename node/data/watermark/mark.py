@@ -33,7 +33,8 @@ def mark_key(master: bytes, chain_id: bytes, delivery: int) -> bytes:
 
 def green(key: bytes, column: str, level: int, axis: int, nodes: np.ndarray) -> np.ndarray:
     """Return whether each part of a tree is green under a delivery's key."""
-    return uniform(key, f"green {level} {axis} {column}", nodes, 2) == 1
+    found: np.ndarray = uniform(key, f"green {level} {axis} {column}", nodes, 2) == 1
+    return found
 
 
 @dataclass(frozen=True, slots=True)
