@@ -19,6 +19,12 @@ def integer(low: int, high: int) -> Checker:
     return check
 
 
+def boolean(value: Value, what: str) -> bool:
+    if type(value) is not bool:
+        raise DecodeError(f"{what}: must be true or false")
+    return value
+
+
 def data(length: int) -> Checker:
     def check(value: Value, what: str) -> bytes:
         if type(value) is not bytes or len(value) != length:

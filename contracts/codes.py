@@ -68,10 +68,19 @@ class Code(IntEnum):
     NOT_REVIEWER = 168
     TOO_MANY_WAITING = 169
     NEEDS_NEW_REQUEST = 170
+    TOO_MANY_POLICIES = 171
     NOT_REGISTRAR = 190
     NEEDS_ROLE = 191
     NOT_IN_FORCE = 192
     BAD_ENVELOPE = 193
+    NO_USE_BY_LAW = 194
+    NO_AGREEMENT = 200
+    FOREIGN_CUSTODY = 201
+    TOO_LATE = 202
+    TOO_MANY_CUSTODIANS = 203
+    NOT_SERVER = 210
+    BAD_HEADER = 211
+    NOT_LAST = 212
     NOT_SUPERIOR = 260
     NOT_RECIPIENT = 261
     TOO_MANY_PLANS = 262
@@ -80,6 +89,7 @@ class Code(IntEnum):
     NOT_PARTY_OF_CASE = 282
     TOO_MANY_STEPS = 283
     APPEAL_OVER = 284
+    TOO_MANY_ALERTS = 300
 
 
 NAMES = {code: code.name.replace("_", "-").translate(_LOWER) for code in Code}

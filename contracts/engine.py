@@ -77,7 +77,7 @@ def check_admission(
     """
     if len(transaction.raw) > parameters.max_transaction_bytes:
         return Rejection(Code.TOO_LARGE, parameters.max_transaction_bytes)
-    if len(transaction.calls) > parameters.max_calls:
+    if transaction.call_count > parameters.max_calls:
         return Rejection(Code.TOO_LARGE, parameters.max_calls)
     if transaction.valid_until < height:
         return Rejection(Code.EXPIRED, transaction.valid_until)

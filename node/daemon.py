@@ -107,7 +107,7 @@ async def _run(
     ]
     if not voting:
         raise StartError(f"{home.key('voting')} is missing; restore it from a backup")
-    store = Store(LevelDB(home.database, cache_bytes=settings.storage.cache_mib << 20))
+    store = Store(LevelDB(home.database))
     ledger = Ledger(genesis, store, cache_bytes=settings.storage.cache_mib << 20, versions=versions)
     node_seed = load_key(_find_node_key(home, ledger, name), "node", passphrase)
     node = Signer(node_seed)

@@ -21,7 +21,9 @@ from p2p.transport import Channel, Frame, PeerDown, PeerUp, Transport
 from p2p.wire import FrameKind
 
 MAX_SUBMISSIONS = 20_000
-SUBMISSIONS_PER_TURN = 256
+MAX_SUBMITTED_BYTES = 16 << 20
+TURN_BYTES = 128 << 10
+"""Submissions that are taken in one turn, so that consensus never waits long for them."""
 
 
 class Clock(Protocol):
@@ -55,6 +57,7 @@ class Driver:
         self._clock = clock
         self._voting_key = voting_key
         self._submissions: deque[tuple[bytes, Answer]] = deque()
+        self._submitted_bytes = 0
         self._inbound: deque[Frame | PeerUp | PeerDown] = deque()
         self._wake = trio.Event()
         self._drained = trio.Event()
@@ -62,7 +65,9 @@ class Driver:
     @property
     def has_room(self) -> bool:
         """Whether `submit` may be called; an overloaded node says so instead of queueing."""
-        return len(self._submissions) < MAX_SUBMISSIONS
+        return (
+            len(self._submissions) < MAX_SUBMISSIONS and self._submitted_bytes < MAX_SUBMITTED_BYTES
+        )
 
     def submit(self, raw: bytes, answer: Answer) -> None:
         """Hand in a transaction; `answer` is called within the loop with what became of it."""
@@ -70,6 +75,7 @@ class Driver:
             answer(Refusal("busy", "the node has too many submissions waiting; try again shortly"))
             return
         self._submissions.append((raw, answer))
+        self._submitted_bytes += len(raw)
         self._wake.set()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -116,8 +122,10 @@ class Driver:
                     if self._relay is not None:
                         self._relay.peer_down(peer)
         self._drained.set()
-        for _ in range(min(len(self._submissions), SUBMISSIONS_PER_TURN)):
+        left = self._submitted_bytes - TURN_BYTES
+        while self._submissions and self._submitted_bytes > left:
             raw, answer = self._submissions.popleft()
+            self._submitted_bytes -= len(raw)
             answer(core.submit(raw, now))
         now = self._clock()
         if now.monotonic >= core.deadline_ms:

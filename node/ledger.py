@@ -44,7 +44,9 @@ from contracts.trie_proof import prove
 from node.store import Store, StoreError, Write
 from p2p.wire import FullBlock
 
-STATE_CACHE_ENTRIES = 50_000
+STATE_CACHE_BYTES = 8 << 20
+CACHED_BYTES = 250
+"""About what an entry of a cache takes beside key and value."""
 TRIE_CACHE_BYTES = 96 << 20
 
 
@@ -401,16 +403,21 @@ class _StoredState:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._cache: dict[bytes, bytes | None] = {}
+        self._bytes = 0
 
     def get(self, key: bytes) -> bytes | None:
         cache = self._cache
         if key in cache:
             return cache[key]
-        value = self._store.get_state(key)
-        if len(cache) >= STATE_CACHE_ENTRIES:
-            cache.clear()
-        cache[key] = value
+        value = cache[key] = self._store.get_state(key)
+        self._count(key, value)
         return value
+
+    def _count(self, key: bytes, value: bytes | None) -> None:
+        self._bytes += CACHED_BYTES + len(key) + len(value or b"")
+        if self._bytes > STATE_CACHE_BYTES:
+            self._cache.clear()
+            self._bytes = 0
 
     def scan(
         self, prefix: bytes, after: bytes = b"", limit: int = 100
@@ -421,6 +428,7 @@ class _StoredState:
         for key, value in changes.items():
             if key in self._cache:
                 self._cache[key] = value
+                self._count(key, value)
 
 
 class _StackedState:

@@ -11,6 +11,9 @@ from contracts.envelope import Transaction
 
 FAIR_SHARE_FROM_BP = 5_000
 """Above this filling (basis points) no sender may hold more than its equal share."""
+READY_BYTES = 4 << 20
+"""So many bytes of transactions are kept with their calls decoded, which takes ten times as much;
+of the others the calls are decoded again when they are executed."""
 
 
 class Mempool:
@@ -24,6 +27,7 @@ class Mempool:
         self._by_expiry: dict[int, set[bytes]] = {}
         self._per_sender: dict[str, int] = {}
         self.bytes = 0
+        self._ready_bytes = 0
 
     def __len__(self) -> int:
         return len(self._by_wid)
@@ -59,6 +63,10 @@ class Mempool:
         """Keep `transaction`; returns False if its txid is here already. Room is the caller's."""
         if transaction.txid in self._wid_by_txid:
             return False
+        if self._ready_bytes + len(transaction.raw) <= READY_BYTES:
+            self._ready_bytes += len(transaction.raw)
+        else:
+            transaction = transaction.without_calls()
         self._by_wid[transaction.wid] = transaction
         self._wid_by_txid[transaction.txid] = transaction.wid
         self._by_expiry.setdefault(transaction.valid_until, set()).add(transaction.wid)
@@ -72,6 +80,7 @@ class Mempool:
             return None
         del self._wid_by_txid[transaction.txid]
         self.bytes -= len(transaction.raw)
+        self._ready_bytes -= len(transaction.raw) if transaction.decoded is not None else 0
         bucket = self._by_expiry[transaction.valid_until]
         bucket.discard(wid)
         if not bucket:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import trio
 
+from consensus.block import Header
 from consensus.events import Now
 from consensus.genesis import Genesis
 from contracts.engine import QueryError, query
 from contracts.envelope import Transaction
-from contracts.receipts import of_transactions
+from contracts.receipts import Receipt, of_transactions
 from contracts.system import governance
-from node import receipt, state_proof
+from node import activity, receipt, state_proof
 from node.core import BlockFinal, Core, Outcome, Refusal, TransactionDropped
 from node.driver import Driver
 from node.evidence import kept_evidence
@@ -24,7 +25,9 @@ from node.rpc.server import INVALID_PARAMS, Handler, RpcError, Server, Session
 from node.store import RULING
 from p2p.transport import Transport
 
-TOPICS = ("blocks", "transactions", "events")
+MAX_EVENT_BLOCKS, MAX_EVENT_ROWS = 1_000, 400
+"""Blocks looked at, and rows told of, in one answer of `events.range`, so that it takes ms."""
+TOPICS = ("blocks", "transactions", "events", "activity")
 MAX_SUBMIT_MANY = 1_000
 MAX_REMEMBERED = 10_000
 MAX_WAIT_MS = 600_000
@@ -76,6 +79,8 @@ class Service:
             "evidence.list": self._evidence_list,
             "state.query": self._state_query,
             "log.get": self._log_get,
+            "activity.get": self._activity_get,
+            "events.range": self._events_range,
             "validators.get": self._validators_get,
             "envelope.wait": self._envelope_wait,
             "subscribe": self._subscribe,
@@ -131,6 +136,20 @@ class Service:
                 for event in outcome.events:
                     data = {"contract": event.contract, "name": event.name}
                     server.publish("events", base | data | {"data": to_json(event.data)})
+
+        if server.has_subscribers("activity"):
+            server.publish(
+                "activity", self._activity_of(header, entry.transactions, entry.receipts)
+            )
+
+    def _activity_of(
+        self, header: Header, transactions: Sequence[Transaction], receipts: Sequence[Receipt]
+    ) -> dict[str, Any]:
+        store = self._core.ledger.store
+        found = store.finalization_from(header.height)
+        certificate = found[1] if found is not None and found[0] == header.height else None
+        validators = store.validator_set(header.epoch)
+        return activity.describe(header, transactions, receipts, certificate, validators)
 
     # The node
 
@@ -220,6 +239,7 @@ class Service:
                     "validator": peer.index is not None,
                     "addresses": list(peer.addresses),
                     "height": peer.status.height if peer.status else None,
+                    "tip": peer.status.digest.hex() if peer.status else None,
                     "sent_bytes": known.bytes_out if known else 0,
                     "received_bytes": known.bytes_in if known else 0,
                     "last_fault": known.last_fault if known else "",
@@ -416,6 +436,67 @@ class Service:
                 if event.contract in RULING
             ]
         return rows
+
+    async def _events_range(self, params: dict[str, Any], session: Session) -> Any:
+        """What happened in the blocks above `after`, as many as fit an answer.
+
+        Each transaction is a row [txid, sender, code, calls, events]; a row with a txid of zeros
+        tells of work that was due. `to` is the last height looked at, `from` the lowest that is
+        kept here.
+        """
+        store, top = self._core.ledger.store, self._core.ledger.tip.header.height
+        lowest = store.results_from()
+        height = max(_integer(params, "after", 0), lowest - 1)
+        blocks: list[dict[str, Any]] = []
+        last = min(top, height + MAX_EVENT_BLOCKS)
+        room = MAX_EVENT_ROWS
+        while height < last and room > 0:
+            height += 1
+            receipts = store.receipts_at(height)
+            if not receipts:
+                continue
+            full = store.block_at(height)
+            if full is None:
+                raise RpcError(-32000, f"block {height} is missing", "store")
+            header = full.block.header
+            rows = self._event_rows(full.raws, receipts, header.epoch)
+            room -= sum(1 + len(row[4]) for row in rows)
+            digest = header.digest.hex()
+            blocks.append(
+                {"height": height, "digest": digest, "time": header.timestamp, "rows": rows}
+            )
+        return {"from": lowest, "to": height, "height": top, "blocks": blocks}
+
+    def _event_rows(
+        self, raws: Sequence[bytes], receipts: Sequence[Receipt], epoch: int
+    ) -> list[list[Any]]:
+        rows = []
+        work = len(receipts) - len(raws)
+        for place, outcome in enumerate(receipts):
+            sender, calls = "", []
+            if place >= work:
+                transaction = self._decode(raws[place - work], epoch)
+                sender = transaction.sender
+                calls = [f"{call.contract}.{call.method}" for call in transaction.calls]
+            events = [[e.contract, e.name, to_json(e.data)] for e in outcome.events]
+            rows.append([outcome.txid.hex(), sender, outcome.code, calls, events])
+        return rows
+
+    async def _activity_get(self, params: dict[str, Any], session: Session) -> Any:
+        """Activity of blocks from a height on whose results are kept: a page of it, and its end."""
+        ledger = self._core.ledger
+        height = max(_integer(params, "from", 1), ledger.store.results_from())
+        rows, blocks = list[dict[str, Any]](), 0
+        while height <= ledger.tip.header.height and blocks < activity.MAX_BLOCKS:
+            full = ledger.store.block_at(height)
+            if full is None:
+                break
+            header = full.block.header
+            transactions = [self._decode(raw, header.epoch) for raw in full.raws]
+            rows.append(self._activity_of(header, transactions, ledger.store.receipts_at(height)))
+            blocks += 1 + len(full.raws) // activity.LARGE
+            height += 1
+        return {"blocks": rows, "next": height, "tip": ledger.tip.header.height}
 
     async def _receipt_get(self, params: dict[str, Any], session: Session) -> Any:
         data = receipt.build(self._core.ledger.store, _bytes(params, "txid", 32))

@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from contracts.api import Contract
 from contracts.system import (
     access,
+    alerts,
     anchors,
     cases,
     catalogue,
     contracts,
+    custody,
+    deliveries,
     dispatch,
     emergency,
     envelopes,
@@ -30,10 +33,13 @@ _VERSION_1: Mapping[str, Contract] = {
     contract.name: contract
     for contract in (
         access.CONTRACT,
+        alerts.CONTRACT,
         anchors.CONTRACT,
         cases.CONTRACT,
         catalogue.CONTRACT,
         contracts.CONTRACT,
+        custody.CONTRACT,
+        deliveries.CONTRACT,
         dispatch.CONTRACT,
         emergency.CONTRACT,
         envelopes.CONTRACT,

@@ -14,7 +14,7 @@ from contracts import checks
 from contracts.api import STEWARD, Args, Context, Contract, QuerySignature, Reader, Signature, fail
 from contracts.codes import Code
 from contracts.state import StateReader
-from contracts.system import standards
+from contracts.system import custodians, standards
 from contracts.system.standards import CLASSES
 
 NAME = "catalogue"
@@ -52,6 +52,8 @@ def _register(ctx: Context, args: Args) -> None:
         fail(Code.WRONG_VERSION, latest)
     _check_standard(ctx, args)
     _check_sources(ctx, args)
+    if args["custody"] != custodians.OWN:
+        custodians.require_mode(ctx, args)
     if ctx.operator is not None:
         _check_persons(ctx, key, latest, args)
     number = checks.number_key(version)
@@ -302,7 +304,7 @@ CONTRACT = Contract(
                     ),
                     MAX_SOURCES,
                 ),
-                "custody": checks.one_of("own"),
+                "custody": checks.one_of(*custodians.MODES),
                 "issued": checks.integer(0, 1 << 62),
                 "modified": checks.integer(0, 1 << 62),
                 "lowered": checks.list_of(

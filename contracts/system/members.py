@@ -141,6 +141,11 @@ def list_all(state: StateReader) -> list[dict[str, Any]]:
         after = rows[-1][0]
 
 
+def country_of(place: str | None) -> str | None:
+    """The country of a code such as cn-31: what stands before the first hyphen."""
+    return None if place is None else place.partition("-")[0]
+
+
 def revision(state: StateReader) -> int:
     """Return a number that grows with each change of a member or an operator."""
     return Reader(state, NAME).get(_REVISION) or 0

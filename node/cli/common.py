@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from consensus.crypto import Signer
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+MAX_TABLE_WIDTH = 1_000
 VALID_FOR_HEIGHTS = 300
 """Or half of the governed window, if that is less."""
 
@@ -107,15 +108,20 @@ def show(data: Any, as_json: bool, render: Callable[[Any], None]) -> None:
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table that fits the terminal."""
+    """Print a table that fits the terminal; what is read by another program is not folded."""
+    import sys
+
     from rich import box
     from rich.console import Console
     from rich.table import Table
 
-    made = Table(*titles, box=box.SIMPLE_HEAD, pad_edge=False)
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for title in titles:
+        made.add_column(title, overflow="fold")
     for row in rows:
         made.add_row(*(str(cell) for cell in row))
-    Console(soft_wrap=False).print(made)
+    width = None if sys.stdout.isatty() else MAX_TABLE_WIDTH
+    Console(soft_wrap=False, width=width).print(made)
 
 
 def pairs(rows: Sequence[tuple[str, object]]) -> None:

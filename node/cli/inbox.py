@@ -1,7 +1,8 @@
-"""Commands for files that outsiders hand in."""
+"""What waits for a member, and commands for files that outsiders hand in."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from node.cli.collect import chain_of
-from node.cli.common import home_option, json_option, moment, passphrase_option, show, table
+from node.cli.common import ask, home_option, json_option, moment, passphrase_option, show, table
 from node.home import Home
 
 if TYPE_CHECKING:
@@ -23,16 +24,41 @@ def _inbox(home: Path, passphrase_file: Path | None) -> Inbox:
     return Inbox(Home(home), master)
 
 
-@click.group()
-def inbox() -> None:
-    """Take files from outsiders by HTTPS, and decide what becomes of them.
+@click.group(invoke_without_command=True)
+@click.option("--home", type=click.Path(path_type=Path), envvar="MUNIMENT_HOME",
+              help="The node's home folder [env: MUNIMENT_HOME].")  # fmt: skip
+@json_option
+@click.pass_context
+def inbox(context: click.Context, home: Path | None, as_json: bool) -> None:
+    """See what waits for this member; take files from outsiders and decide on them.
 
     \b
+    muniment inbox --home HOME
     muniment inbox invite acme permits --days 30 --home HOME
     muniment inbox serve --listen 0.0.0.0:8443 --cert cert.pem --tls-key key.pem --home HOME
     curl -T permits.csv -H "Authorization: Bearer TOKEN" https://HOST:8443/uploads/
     muniment inbox accept ID --home HOME && muniment collect run permits --home HOME
     """
+    if context.invoked_subcommand is None:
+        if home is None:
+            raise click.UsageError("Missing option '--home'.")
+        _show_due(home, as_json)
+
+
+def _show_due(home: Path, as_json: bool) -> None:
+    import config
+    from node.exchange.due import find_due
+
+    name = config.load(Home(home).settings).node.name
+    now_ms = time.time_ns() // 1_000_000
+    found = find_due(lambda *question: ask(home, *question), name, now_ms)
+    titles = ("what", "by", "command")
+    cells = [
+        (due.what, ("" if due.by is None else moment(due.by)[:16]) + " overdue" * due.overdue,
+         due.command)
+        for due in found
+    ]  # fmt: skip
+    show([asdict(due) for due in found], as_json, lambda _: table(titles, cells))
 
 
 @inbox.command()

@@ -77,7 +77,7 @@ def registrar() -> None:
 
     \b
     muniment registrar person 11010119900307123X --key HEX --home civil
-    muniment registrar open land/permits --for tax --purpose loan --field number \\
+    muniment registrar open land/permits --for tax --purpose public-service --field number \\
         --until 2027-01-31 -o form.json --home civil
     muniment registrar take li.json wang.json --home civil
     muniment registrar post 1 --home civil
@@ -252,14 +252,17 @@ def open_batch(
 def take(files: tuple[Path, ...], home: Path, passphrase_file: Path | None, as_json: bool) -> None:
     """Take what subjects signed, authorisations and withdrawals; refuses what is not theirs."""
     from node.errors import MunimentError
-    from node.exchange.declaration import Declaration
+    from node.exchange.declaration import AUTHORISE, Declaration
 
-    register = _Office.open(home, passphrase_file).register
+    office = _Office.open(home, passphrase_file)
     results = []
     for file in files:
         try:
             declaration = Declaration.load(file)
-            register.take(declaration, _now())
+            known = _on_chain(office, declaration.batch)["status"]
+            if declaration.kind == AUTHORISE and known != "open":
+                raise Refused(f"batch {declaration.batch} is {known}; sign for another one")
+            office.register.take(declaration, _now())
             results.append((str(file), declaration.kind, ""))
         except MunimentError as error:
             results.append((str(file), "refused", error.message))
@@ -352,6 +355,27 @@ def end(batch: int, yes: bool, home: Path, passphrase_file: Path | None, as_json
     passphrase = passphrase_for(place, passphrase_file)
     state = submit(place, passphrase, "subjects", "end", {"batch": batch})
     show(where(state), as_json, lambda d: pairs(list(d.items())))
+
+
+@registrar.command()
+@click.option("--days", type=click.IntRange(0), required=True, help="Over for so long.")
+@home_option
+@passphrase_option
+@json_option
+def prune(days: int, home: Path, passphrase_file: Path | None, as_json: bool) -> None:
+    """Destroy what the register holds of batches that have been over for some DAYS.
+
+    Who authorised what can then not be shown any more: mind the terms for complaints.
+    """
+    office = _Office.open(home, passphrase_file)
+    pruned = [
+        number
+        for number in office.register.batches()
+        if office.register.load(number).scope.until + days * 86_400_000 < _now()
+    ]
+    for number in pruned:
+        office.register.forget(number)
+    show({"pruned": pruned}, as_json, lambda _: click.echo(f"{len(pruned)} batches destroyed"))
 
 
 @registrar.command("list")

@@ -17,7 +17,7 @@ from typing import Any
 
 from consensus import merkle
 from contracts.system.subjects.batches import MAX_COUNT
-from node.data.sealing import Sealer, derive
+from node.data.sealing import Sealer, derive, destroy_file
 from node.envelopes.content import Content
 from node.exchange.consent import (
     KEY_BYTES,
@@ -138,7 +138,7 @@ class Register:
     def require(self, identity: str) -> Person:
         found = self.find(identity)
         if found is None:
-            raise AuthoriseError(f"{identity} is not registered; see: muniment authorise register")
+            raise AuthoriseError(f"{identity} is not registered; see: muniment registrar person")
         return found
 
     def put(self, person: Person) -> None:
@@ -216,6 +216,10 @@ class Register:
         row = [scope, draft.key, draft.seed, entries, draft.revision, sorted(draft.posted)]
         self._sealer.write(self._batches / str(number), f"batch {number}", row)
 
+    def forget(self, number: int) -> None:
+        """Destroy what is known of a batch."""
+        destroy_file(self._batches / str(number))
+
     def take(self, declaration: Declaration, now_ms: int) -> None:
         """Take an authorisation into its batch, or carry a withdrawal out."""
         draft = self.load(declaration.batch)
@@ -225,13 +229,16 @@ class Register:
                 "guardian, or dead"
             )
         declaration.check(draft.form, self.require(declaration.signer).key)
+        known = [e for e in draft.entries if _same(e.identity, declaration.identity)]
         if declaration.kind == WITHDRAW:
-            if not self.withdraw(declaration.identity, draft.scope.batch, SIGNED):
+            # One that was carried out is not taken again: the person may have signed anew since.
+            if not any(not entry.withdrawn for entry in known):
                 raise AuthoriseError("there is nothing to withdraw")
+            self.withdraw(declaration.identity, draft.scope.batch, SIGNED)
             return
         if draft.revision:
             raise AuthoriseError(f"batch {draft.scope.batch} is posted; sign for another one")
-        if any(_same(entry.identity, declaration.identity) for entry in draft.entries):
+        if known:
             raise AuthoriseError(f"batch {draft.scope.batch} has this person's word already")
         if len(draft.entries) >= MAX_COUNT:
             raise AuthoriseError(f"a batch has {MAX_COUNT} authorisations at most; open another")

@@ -44,7 +44,8 @@ def test_round_trip(calls: list[Call], number: int, nonce: bytes) -> None:
     made = create(*calls, valid_until=number, timestamp=number, nonce=nonce)
     again = read(made.raw)
     assert again == made
-    assert again.calls == tuple(calls)
+    assert again.calls == tuple(calls) == again.without_calls().calls
+    assert again.call_count == len(calls)
     assert again.is_signed(CHAIN)
     assert not again.is_signed(sha256(b"another chain"))
 

@@ -11,7 +11,7 @@ from consensus.validators import Parameters
 from contracts.envelope import Transaction
 from node import receipt
 from node.core import Refusal
-from tests.node.core_net import Net
+from tests.node.core_net import PARAMETERS, Net
 
 
 @pytest.fixture
@@ -28,6 +28,16 @@ def test_transactions_become_final_everywhere(net: Net) -> None:
     for host in net.hosts.values():
         assert {txid for _, txid in host.final} == {t.txid for t in sent}  # type: ignore[union-attr]
     assert not net.faults
+
+
+def test_a_validator_that_is_alone_stops_when_nothing_waits(tmp_path: Path) -> None:
+    net = Net(tmp_path, "a")
+    sent = [net.submit("a") for _ in range(3)]
+    net.run(PARAMETERS.idle_ms // 2)
+    host = net.hosts["a"]
+    assert {txid for _, txid in host.final} == {t.txid for t in sent}  # type: ignore[union-attr]
+    assert net.heights()[0] <= 2 * len(sent)
+    net.close()
 
 
 def test_receipt_verifies_offline_and_flipped_bytes_do_not(net: Net) -> None:

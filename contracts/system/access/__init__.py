@@ -1,15 +1,16 @@
 """Access: members ask for each other's data, rules decide, people review, grants bind.
 
-What decides stands in `decide`, on the facts of `facts` by the governed table of `rules`; `process`
-carries a decision out; `requests`, `reviews`, `grants` and `series` hold what members do.
+What decides stands in `decide`, on the facts of `facts` by the governed table of `rules` and the
+owner's `policies`; `process` carries a decision out; `requests`, `reviews`, `grants` and `series`
+hold what members do.
 """
 
 from __future__ import annotations
 
 from contracts import checks
 from contracts.api import ACTING, APPROVER, Context, Contract, QuerySignature, Signature
-from contracts.system.access import grants, requests, reviews, series
-from contracts.system.access.facts import REQUEST, boolean
+from contracts.system.access import grants, policies, requests, reviews, series
+from contracts.system.access.facts import REQUEST
 from contracts.system.access.grants import check_usable, get_grant, reserve, settle
 from contracts.system.access.process import REVIEW
 from contracts.system.access.rules import NAME, query_rules
@@ -54,6 +55,11 @@ CONTRACT = Contract(
             {"deputy": checks.optional(checks.slug), "until": _TIME},
             duties=(APPROVER,),
         ),
+        "set_policy": Signature(
+            policies.set_policy,
+            {"prefix": policies.prefix, "source": checks.optional(policies.source)},
+            duties=(APPROVER,),
+        ),
         "revoke": Signature(
             grants.revoke, {**_BY_GRANT, "reason": checks.slug}, duties=(APPROVER,)
         ),
@@ -68,7 +74,7 @@ CONTRACT = Contract(
         ),
         "preview": QuerySignature(
             requests.query_preview,
-            {"recipient": checks.slug, "time": _TIME, "trained": boolean, **REQUEST},
+            {"recipient": checks.slug, "time": _TIME, "trained": checks.boolean, **REQUEST},
         ),
         "explain": QuerySignature(requests.query_explain, {**_BY_REQUEST, "time": _TIME}),
         "grant": QuerySignature(grants.query_grant, _BY_GRANT),
@@ -77,6 +83,7 @@ CONTRACT = Contract(
             reviews.query_waiting, {"member": checks.slug, "time": _TIME}
         ),
         "deputy": QuerySignature(reviews.query_deputy, {"member": checks.slug}),
+        "policies": QuerySignature(policies.query_policies, {"owner": checks.slug}),
         "rules": QuerySignature(query_rules, {}),
     },
     on_due=_on_due,

@@ -42,12 +42,6 @@ def _filters(value: Value, what: str) -> object:
     return value
 
 
-def boolean(value: Value, what: str) -> object:
-    if type(value) is not bool:
-        raise DecodeError(f"{what}: must be true or false")
-    return value
-
-
 REQUEST: Mapping[str, Checker] = {
     "dataset": checks.owned_id,
     "version": checks.optional(checks.integer(1, 1 << 32)),
@@ -63,7 +57,7 @@ REQUEST: Mapping[str, Checker] = {
     "until": _TIME,
     "rows": checks.integer(1, catalogue.MAX_ROWS),
     "retention_days": checks.integer(1, MAX_DAYS),
-    "onward": boolean,
+    "onward": checks.boolean,
     "hours": checks.optional(rules.hours),
 }
 """A request. `version` null asks for the series; `rows` counts calls where `kind` is lookup."""
@@ -105,16 +99,11 @@ class Facts:
 
     @property
     def is_crossing(self) -> bool:
-        home = country_of(self.owner["jurisdiction"])
+        home = members.country_of(self.owner["jurisdiction"])
         places = (self.recipient["jurisdiction"], self.recipient["storage"])
-        return any(country_of(place) != home for place in places if place is not None) or (
+        return any(members.country_of(place) != home for place in places if place is not None) or (
             home is not None and self.recipient["jurisdiction"] is None
         )
-
-
-def country_of(place: str | None) -> str | None:
-    """The country of a code such as cn-31: what stands before the first hyphen."""
-    return None if place is None else place.partition("-")[0]
 
 
 def gather(state: StateReader, recipient: str, args: Args, trained: bool, time: int) -> Facts:

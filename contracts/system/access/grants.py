@@ -9,15 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 from consensus.codec import Value
-from contracts.api import Args, Context, Reader, fail
+from contracts.api import Args, Context, fail
 from contracts.codes import Code
 from contracts.state import StateReader
-from contracts.system import catalogue, members, permits, sanctions, schedule
+from contracts.system import catalogue, members, permits, sanctions, schedule, subjects
 from contracts.system.access import rules
 from contracts.system.access.decide import Decision, plan_of
 from contracts.system.access.facts import Facts
-from contracts.system.access.rules import NAME
-from contracts.system.access.store import get_request, grant_key
+from contracts.system.access.store import get_plan, get_request, grant_key, write_plan
 
 ACTIVE, PAUSED, REVOKED, EXPIRED, ENDED = "active", "paused", "revoked", "expired", "ended"
 _TERMS = (
@@ -37,7 +36,7 @@ def open_grant(ctx: Context, request: dict[str, Any], facts: Facts, decision: De
         "status": ACTIVE,
         "reason": None,
     }
-    ctx.put(grant_key(number), plan)
+    write_plan(ctx, number, plan)
     schedule.add(ctx, args["until"] + 1, grant_key(number))
     if args["version"] is None:
         catalogue.watch(ctx, args["dataset"])
@@ -49,7 +48,7 @@ def get_grant(state: StateReader, number: int) -> Any:
 
     `status` is what was last written; whether it may be used is for `check_usable` to say.
     """
-    plan = Reader(state, NAME).get(grant_key(number))
+    plan = get_plan(state, number)
     if plan is None:
         return None
     request = get_request(state, number)
@@ -106,6 +105,9 @@ def _fault_of_parties(state: StateReader, grant: Any, time: int) -> Code | None:
         permit = permits.permit_of(state, grant["recipient"], time)
         if permit is None or grant["purpose"] not in permit["scenarios"]:
             return Code.NO_PERMIT
+    scope = (grant["dataset"], grant["recipient"], grant["purpose"])
+    if grant["notice"] and subjects.find_use(state, *scope, time) is None:
+        return Code.NO_USE_BY_LAW
     return None
 
 
@@ -146,10 +148,9 @@ def settle(ctx: Context, number: int, reserved: int, used: int) -> None:
 
 
 def _count(ctx: Context, number: int, used: int, reserved: int) -> None:
-    mine = ctx.as_contract(ctx.contracts[NAME])
-    plan = mine.get(grant_key(number))
-    plan = {**plan, "used": plan["used"] + used, "reserved": plan["reserved"] + reserved}
-    mine.put(grant_key(number), plan)
+    plan = get_plan(ctx.overlay, number)
+    counted = {"used": plan["used"] + used, "reserved": plan["reserved"] + reserved}
+    write_plan(ctx, number, {**plan, **counted})
 
 
 # How grants end
@@ -160,8 +161,8 @@ def end(ctx: Context, number: int, status: str, reason: str) -> None:
     grant = require_grant(ctx, number)
     if grant["status"] != ACTIVE:
         fail(Code.WRONG_STATUS, [f"grant {number}", grant["status"]])
-    plan = ctx.get(grant_key(number))
-    ctx.put(grant_key(number), {**plan, "status": status, "reason": reason})
+    plan = get_plan(ctx.overlay, number)
+    write_plan(ctx, number, {**plan, "status": status, "reason": reason})
     schedule.remove(ctx, grant["until"] + 1, grant_key(number))
     ctx.emit("revoked" if status == REVOKED else "ended", [number, reason])
 
@@ -176,9 +177,9 @@ def revoke(ctx: Context, args: Args) -> None:
 
 def expire(ctx: Context, number: int) -> None:
     """A grant's time is over; it is noted and announced."""
-    plan = ctx.get(grant_key(number))
+    plan = get_plan(ctx.overlay, number)
     if plan["status"] == ACTIVE:
-        ctx.put(grant_key(number), {**plan, "status": EXPIRED})
+        write_plan(ctx, number, {**plan, "status": EXPIRED})
         ctx.emit("ended", [number, EXPIRED])
 
 

@@ -8,6 +8,8 @@ from consensus.codec import Value
 from contracts import checks
 from contracts.api import Context, fail
 from contracts.codes import Code
+from contracts.masks import parse
+from contracts.starlark.thread import Thread
 from contracts.state import StateReader
 from contracts.system import envelopes, schedule
 from contracts.system.access import store
@@ -16,11 +18,12 @@ from contracts.system.access.decide import (
     Outcome,
     Verdict,
     decide,
-    mask_of,
+    grade_of,
     reasons_of,
 )
 from contracts.system.access.facts import Facts, gather
 from contracts.system.access.grants import open_grant
+from contracts.system.access.policies import ask_policies
 from contracts.system.access.rules import OWNER
 
 MAX_WAITING = 256
@@ -33,17 +36,28 @@ NOT_WAITING: dict[str, Value] = {
 }  # fmt: skip
 
 
-def judge(state: StateReader, request: dict[str, Any], time: int) -> tuple[Facts, Decision]:
-    """Decide on a request as things stand at `time`, with the masks that reviewers have added."""
+def judge(
+    state: StateReader, request: dict[str, Any], time: int, thread: Thread
+) -> tuple[Facts, Decision]:
+    """Decide on a request as things stand at `time`, with the masks that reviewers have added.
+
+    `thread` pays for the owner's policies. Fields are places in a standard, so a request that was
+    made under another standard than today's means other fields, and is denied.
+    """
     facts = gather(state, request["recipient"], request["args"], request["trained"], time)
-    masks = frozenset((index, mask_of(mask)) for index, mask in request["masks"])
-    more = [Verdict("reviewers", masks=masks)] if masks else []
-    return facts, decide(facts, more)
+    grade = grade_of(facts)
+    said, digests = ask_policies(state, facts, grade, thread)
+    masks = frozenset((index, parse(mask, "mask")) for index, mask in request["masks"])
+    if request["standard"] not in (None, list(facts.registration["standard"])):
+        said.append(Verdict("reshaped", Outcome.DENY, ("fields", ())))
+    if masks:
+        said.append(Verdict("reviewers", masks=masks))
+    return facts, decide(facts, grade, said, digests)
 
 
 def carry_out(ctx: Context, request: dict[str, Any]) -> None:
     """Decide on a request with the reviews that it has, and grant, deny or let it wait."""
-    facts, decision = judge(ctx.overlay, request, ctx.block.timestamp)
+    facts, decision = judge(ctx.overlay, request, ctx.block.timestamp, ctx.thread)
     number, outcome = request["id"], decision.outcome
     missing = sorted(decision.combined.reviewers - request["reviews"].keys())
     if outcome is Outcome.REVIEW and not missing:
@@ -56,6 +70,7 @@ def carry_out(ctx: Context, request: dict[str, Any]) -> None:
         "rule": decision.rule,
         "reasons": reasons_of(decision),
         "policy": decision.policy,
+        "standard": list(facts.registration["standard"]),
         "height": ctx.block.height,
         "time": ctx.block.timestamp,
     }

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from consensus.codec import DecodeError, Value, expect_list
-from contracts import checks
+from consensus.codec import Value, expect_list
 from contracts.api import Args, Context, Reader, fail
 from contracts.codes import Code
+from contracts.masks import check_use
 from contracts.state import StateReader
 from contracts.system import members
 from contracts.system.access import rules, store
@@ -33,7 +33,6 @@ from contracts.system.access.rules import CENTRAL, NAME, SUPERVISOR
 
 APPROVED, REFUSED = "approve", "deny"
 MAX_MASKS = 64
-MAX_PARAMS = 8
 PAGE = 50
 _DEPUTY = b"deputy/"
 _PRINCIPAL = b"principal/"
@@ -179,18 +178,5 @@ def masks(value: Value, what: str) -> object:
     for row in expect_list(value, what, max_length=MAX_MASKS):
         index, mask = expect_list(row, what, 2)
         INDEX(index, what)
-        check_mask(mask, what)
-    return value
-
-
-def check_mask(value: Value, what: str) -> object:
-    """[id, version, parameters by name, each an integer or text]."""
-    name, version, params = expect_list(value, what, 3)
-    checks.slug(name, what)
-    checks.integer(1, 1 << 16)(version, what)
-    if type(params) is not dict or len(params) > MAX_PARAMS:
-        raise DecodeError(f"{what}: parameters must be a map of at most {MAX_PARAMS}")
-    for item in params.values():
-        if type(item) is not int:
-            checks.text(64, 0)(item, what)
+        check_use(mask, what)
     return value

@@ -135,12 +135,6 @@ _DAYS = checks.integer(1, 36_500)
 _WAIT = checks.integer(MINUTE_MS, 365 * DAY_MS)
 
 
-def _flag(value: Value, what: str) -> object:
-    if type(value) is not bool:
-        raise DecodeError(f"{what}: must be true or false")
-    return value
-
-
 def _by_level(inner: Any) -> Any:
     """A value for each level."""
 
@@ -170,13 +164,15 @@ def _entries(fields: dict[str, Any]) -> Any:
 _TABLE = checks.record(
     {
         "version": checks.integer(1, 1 << 32),
-        "purposes": _entries({"level": _LEVEL, "k": checks.integer(0, 1_000), "any_hour": _flag}),
+        "purposes": _entries(
+            {"level": _LEVEL, "k": checks.integer(0, 1_000), "any_hour": checks.boolean}
+        ),
         "bases": _entries(
             {
                 "level": _LEVEL,
                 "reviewers": checks.list_of(checks.one_of(*REVIEWERS), len(REVIEWERS)),
-                "subjects": _flag,
-                "notice": _flag,
+                "subjects": checks.boolean,
+                "notice": checks.boolean,
             }
         ),
         "combinations": _entries(

@@ -28,7 +28,7 @@ def resume(ctx: Context, args: Args) -> None:
     if grant["status"] != ACTIVE or not is_reshaped(ctx.overlay, grant):
         fail(Code.WRONG_STATUS, [f"grant {number}", grant["status"]])
     request = _moved(ctx, store.require_request(ctx, number), grant)
-    facts, decision = judge(ctx.overlay, request, ctx.block.timestamp)
+    facts, decision = judge(ctx.overlay, request, ctx.block.timestamp, ctx.thread)
     if decision.outcome is Outcome.DENY:
         fail(Code.NEEDS_NEW_REQUEST, decision.rule)
     if not decision.combined.reviewers <= {OWNER, *request["reviews"]}:
@@ -38,8 +38,8 @@ def resume(ctx: Context, args: Args) -> None:
         fail(Code.NEEDS_NEW_REQUEST, "a higher level")
     if decision.grade.grade > CLASSES.index(grant["class"]):
         fail(Code.NEEDS_NEW_REQUEST, "a higher class")
-    key = store.grant_key(number)
-    ctx.put(key, {**ctx.get(key), **plan, "shape": catalogue.shape_of(facts.registration)})
+    before, shape = store.get_plan(ctx.overlay, number), catalogue.shape_of(facts.registration)
+    store.write_plan(ctx, number, {**before, **plan, "shape": shape})
     store.write_request(ctx, request)
     ctx.emit("resumed", [number, facts.registration["version"]])
 
@@ -66,5 +66,6 @@ def _moved(ctx: Context, request: dict[str, Any], grant: Any) -> dict[str, Any]:
         "filter": [[place(index), operator] for index, operator in terms["filter"]],
         "key": None if terms["key"] is None else place(terms["key"]),
     }
-    masks = [[place(index), mask] for index, found in grant["fields"] for mask in found]
-    return {**request, "args": moved, "masks": masks}
+    masks = [[place(index), mask] for index, mask in grant["fields"] if mask is not None]
+    standard = list(latest["standard"])
+    return {**request, "args": moved, "masks": masks, "standard": standard}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unicodedata import normalize
@@ -20,17 +21,34 @@ HIGHEST = texts.LEVELS[-1]
 def run(args: dict[str, Any], incoming: Iterator[Any]) -> Iterator[list[Any]]:
     """Frames: ["finding", "", entity, level, count, why] each, then ["level", level, features]."""
     text = normalize("NFKC", text_of(Path(args["path"]), args["suffix"]))  # full-width digits
-    counts = Counter(found.entity_type for found in AnalyzerEngine().analyze(text))
-    for entity, count in sorted(counts.items()):
+    (seen,) = look_at([text], texts.model_of(args))
+    for entity, count in sorted(seen.counts.items()):
         yield ["finding", "", entity, level_of_entity(entity), count, f"{count} times in the text"]
-    level = grade(counts)
-    if level < HIGHEST:  # what it tells can only raise that
-        told, sure = texts.model_of(args).level(text)
-        if told > 1:
-            why = f"reads like it ({sure:.2f} sure)"
-            yield ["finding", "", texts.ENTITIES[told], told, 1, why]
-        level = max(level, told)
-    yield ["level", level, texts.pack(text)]
+    if seen.told > 1:
+        why = f"reads like it ({seen.sure:.2f} sure)"
+        yield ["finding", "", texts.ENTITIES[seen.told], seen.told, 1, why]
+    yield ["level", seen.level, texts.pack(text)]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A text's level, its findings, and what it reads like (1: nothing, or not asked)."""
+
+    level: int
+    counts: Counter[str]
+    told: int
+    sure: float
+
+
+def look_at(documents: Sequence[str], model: texts.Model) -> Iterator[Seen]:
+    """Yield what each text holds. The model is asked where it can raise the level, all at once."""
+    engine = AnalyzerEngine()
+    counts = [Counter(found.entity_type for found in engine.analyze(text)) for text in documents]
+    levels = [grade(each) for each in counts]
+    told = model.levels(t for t, n in zip(documents, levels, strict=True) if n < HIGHEST)
+    for level, found in zip(levels, counts, strict=True):
+        reads_like, sure = next(told) if level < HIGHEST else (1, 0.0)
+        yield Seen(max(level, reads_like), found, reads_like, sure)
 
 
 def grade(counts: Counter[str]) -> int:

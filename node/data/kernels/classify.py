@@ -163,7 +163,7 @@ class Classifier:
         """What a column of texts reads like, if enough of them do."""
         if len(seen.texts) < MIN_TEXTS:
             return []
-        levels = [self._model.level(text)[0] for text in seen.texts]
+        levels = [level for level, _ in self._model.levels(seen.texts)]
         for level, entity in sorted(ENTITIES.items(), reverse=True):
             count = sum(each >= level for each in levels)
             if count >= TEXT_SHARE * len(levels):

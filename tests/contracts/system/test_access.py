@@ -53,7 +53,7 @@ def test_level_two_is_automatic_and_the_grant_is_bound(net: Exchange) -> None:
     names = [event.name for event in receipt.events]
     assert names == ["requested", "decided", "granted"]
     found = net.grant(1)
-    assert found["fields"] == [[DIVISION, []], [SECTOR, []]]
+    assert found["fields"] == [[DIVISION, None], [SECTOR, None]]
     assert (found["owner"], found["recipient"], found["level"]) == ("tax", "city", 2)
     assert (found["mode"], found["subjects"], found["watermark"]) == ("linked", None, False)
     assert (found["rule"], found["class"], found["k"]) == ("automatic", "general", 0)
@@ -68,7 +68,7 @@ def test_level_three_waits_for_the_owner_and_is_masked(net: Exchange) -> None:
     assert net.ask("access", "waiting", member="land", time=net.now) == []
     assert net.review("tax", 1).code == Code.OK
     assert net.ask("access", "waiting", member="tax", time=net.now) == []
-    assert net.grant(1)["fields"] == [[SECTOR, []], [PERSON, [["name", 1, {}]]], [INCOME, []]]
+    assert net.grant(1)["fields"] == [[SECTOR, None], [PERSON, ["name", 1, {}]], [INCOME, None]]
     assert net.ask("schedule", "list")[0][1] == "access"  # the grant's end, not the deadline
     assert len(net.ask("schedule", "list")) == 1
 
@@ -89,6 +89,27 @@ def test_level_four_needs_the_subjects_or_a_statute(net: Exchange) -> None:
     denied = net.ask_for(RESIDENT, basis="public-task")
     assert (denied["status"], denied["rule"]) == ("denied", "basis-level")
     assert reason(denied, "basis-level") == ("DENY", ["basis", ["consent", "statute"]])
+
+
+def test_a_grant_by_law_waits_for_the_use_and_its_notice(net: Exchange) -> None:
+    net.ask_for(RESIDENT, basis="statute")
+    net.review("tax", 1)
+    net.review("land", 1)
+    assert net.usable(1) == Code.NO_USE_BY_LAW
+    net.change("sea", roles=["registrar"])
+    statute = {"statute": "act-12", "digest": bytes(32), "until": net.now + 90 * DAY_MS,
+               "notice_days": 10}  # fmt: skip
+    net.state.values[b"governance/statute/act-12"] = encode(statute)
+    use = {"dataset": "tax/firms", "purpose": "public-service", "statute": "act-12",
+           "registrar": "sea", "until": net.now + 60 * DAY_MS}  # fmt: skip
+    assert net.run("city", "subjects", "invoke", use).code == Code.OK
+    assert net.usable(1) == Code.NO_USE_BY_LAW
+    allow = {"use": 1, "notice": net.now + 5 * DAY_MS}
+    assert net.run("land", "subjects", "review", allow).code == Code.OK
+    assert net.usable(1) == Code.OK
+    assert net.usable(1, 6 * DAY_MS) == Code.NO_USE_BY_LAW
+    assert net.run("sea", "subjects", "notified", {"use": 1}).code == Code.OK
+    assert net.usable(1, 6 * DAY_MS) == Code.OK
 
 
 def test_filters_and_keys_count_as_delivered(net: Exchange) -> None:

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import json
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import cbor2
 import pytest
 
 from consensus.validators import Parameters
+from contracts.codes import Code
 from node.cli.common import ask
 from node.rpc.client import Client
+from node.watch.calendar import DAY_MS
+from node.watch.item import FAILED, LEDGER, Item
+from node.watch.watch import Watch
 from tests.node.alliance import Alliance, command
 
 SECRET = "Close the locks at marker-9317"
@@ -126,3 +138,109 @@ def test_an_order_reaches_three_tiers_and_escalates_past_who_is_gone(
     listed = command("dispatch", "list", "--home", land)
     assert "closed" in listed
     assert SECRET not in listed
+
+
+def remember(path: Path, height: int, member: str) -> None:
+    """Write the memory of a watch that has known a member for a month, in which nothing failed."""
+    watch = Watch(lambda grant: None)
+    now = time.time_ns() // 1_000_000
+    for day in range(30, 0, -1):
+        item = Item(1, now - day * DAY_MS, LEDGER, FAILED, [int(Code.NOT_LATER)], f"{member}/li")
+        assert watch.step(item) == []
+    path.write_bytes(cbor2.dumps([height, watch.dump()]))
+
+
+def test_what_a_member_tries_reaches_the_supervisors_terminal(alliance: Alliance) -> None:
+    tax, health, land = map(alliance.home, ("tax", "health", "land"))
+    assert "is no supervisor" in command("supervise", "--home", land, fails=True)
+    remember(tax / "watch.cbor", alliance.ask("tax", "status")["height"], "land")
+    case = ("--kind", "other", "--home", land, "--json")
+    number = json.loads(command("case", "open", *case))["case"]
+    with started("watch", "alerts", "--home", tax) as terminal:
+        with started("supervise", "--home", tax) as supervisor:
+            assert supervisor.stdout is not None
+            assert "watching as tax" in supervisor.stdout.readline()
+            for _ in range(3):
+                command("case", "assign", number, "land", "--home", land, fails=True)
+            assert "forbidden/land" in supervisor.stdout.readline()
+        assert supervisor.returncode == 0
+        assert terminal.stdout is not None
+        assert "raised  severity" in (line := terminal.stdout.readline())
+        assert "forbidden  land" in line
+    [alert] = json.loads(command("alert", "list", "--home", health, "--json"))
+    assert (alert["detector"], alert["by"], alert["status"]) == ("forbidden", ["tax"], "open")
+    explained = command("alert", "explain", alert["id"], "--home", health)
+    assert "land: calls that the sender may not make" in explained
+    assert "3.00" in explained
+    command("alert", "dispose", alert["id"], "expected", "--home", tax)
+    assert json.loads(command("alert", "list", "--home", health, "--json")) == []
+    assert "expected" in command("alert", "show", alert["id"], "--home", land)
+
+    # It goes on where it was, and learns what became of the alert.
+    with started("supervise", "--home", tax) as supervisor:
+        assert supervisor.stdout is not None
+        assert "watching as tax" in supervisor.stdout.readline()
+    kept = cbor2.loads((tax / "watch.cbor").read_bytes())
+    assert kept[0] >= alert["height"]
+
+
+@contextmanager
+def started(*args: object) -> Iterator[subprocess.Popen[str]]:
+    """Run a command that does not end by itself, until the end of the block."""
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "node", *map(str, args)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+
+
+def test_the_life_of_each_is_told_in_order_and_checked_with_the_chain(alliance: Alliance) -> None:
+    """Comes last: the stories above are what is traced."""
+    tax, civil = alliance.home("tax"), alliance.home("civil")
+    told = run(civil, "of", "case", 1, group="trace")
+    steps = [f"{entry['contract']}.{entry['name']}" for entry in told]
+    assert steps == [
+        "cases.opened", "cases.assigned", "cases.attached", "cases.disposed", "sanctions.found",
+        "sanctions.imposed", "sanctions.appealed", "sanctions.decided",
+    ]  # fmt: skip
+    for entry in told:
+        block = alliance.ask("tax", "block.get", height=entry["height"])
+        assert block["timestamp"] == entry["time"]
+        assert entry["txid"] in {row["txid"] for row in block["transactions"]}
+    failed = [e for e in run(civil, "of", "member", "health", group="trace") if e["code"]]
+    assert {(e["contract"], e["name"]) for e in failed} == {
+        ("cases", "dispose"), ("sanctions", "decide"),
+    }  # fmt: skip
+    assert "dispatch escalated" in command("trace", "of", "order", 2, "--home", tax)
+    assert command("trace", "of", "order", 99, "--home", tax, fails=True).startswith("muniment: ")
+
+    assert "are those of the chain" in command("trace", "check", "--home", civil)
+    with closing(sqlite3.connect(civil / "trace.db")) as db, db:
+        db.execute("UPDATE entries SET sender = 'tax' WHERE name = 'appealed'")
+    assert "differs" in command("trace", "check", "--home", civil, fails=True)
+    command("trace", "rebuild", "--home", civil)
+    assert run(civil, "of", "case", 1, group="trace") == told
+
+
+def test_the_situation_is_shown_and_measured(alliance: Alliance) -> None:
+    tax = alliance.home("tax")
+    report = json.loads(command("situation", "--home", tax, "--json"))
+    assert report["node"]["state"] == "in sync"
+    assert {peer["name"] for peer in report["peers"]} == {"civil", "health", "land"}
+    assert report["orders"] == {"open": 1, "overdue": {}}
+    assert report["cases"] == {}
+    assert report["measures"] == []
+    assert "trial as seen by tax" in command("situation", "--home", tax)
+    assert 'muniment_peer_connected{member="land"} 1.0' in command("metrics", "--home", tax)
+
+
+def test_people_are_told_by_ids_what_concerns_their_member(alliance: Alliance) -> None:
+    told = command("notify", "--dry-run", "--home", alliance.home("land"))
+    assert "[trial] sanctions imposed 1" in told
+    assert "[trial] dispatch issued 2" in told
+    assert SECRET not in told
+    refused = command("notify", "--home", alliance.home("land"), fails=True)
+    assert "notices.mail_to" in refused

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
+from zlib import crc32
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -82,8 +83,9 @@ class Bench:
 
 @pytest.fixture
 def bench(net: Devnet, command: Any, tmp_path: Path, request: pytest.FixtureRequest) -> Bench:
-    name = "".join(c if c.isalnum() else "-" for c in request.node.name.lower()).strip("-")[:60]
-    return Bench(net, command, tmp_path, name)
+    full = request.node.name
+    name = "".join(c if c.isalnum() else "-" for c in full.lower()).strip("-")[:50]
+    return Bench(net, command, tmp_path, f"{name}-{crc32(full.encode()):08x}")
 
 
 def write_csv(path: Path, rows: Rows, encoding: str = "utf-8") -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bench.letters import letters
 from node.data import corpus, rules, texts
 from node.data.findings import DecisionError, Detectors, Finding, TextDecisions, look_at
 from node.data.register import Report, lowered_fields, raise_class
@@ -27,8 +28,9 @@ def test_the_corpus_follows_from_its_seed_and_holds_sentences_back() -> None:
 
 def test_features_survive_packing_and_texts_of_any_kind() -> None:
     for text in ("患者住院治疗。", "x", "", "\ud800 lone", "🙂" * 3, "a" * 100_000):
-        found = texts.features(text)
-        assert (texts.unpack(texts.pack(text)) == found).all()
+        places, values = texts.features(text)
+        again = texts.unpack(texts.pack(text))
+        assert (again[0].tolist(), again[1].tolist()) == (places.tolist(), values.tolist())
         assert texts.shipped().level(text)[0] in texts.LEVELS
 
 
@@ -55,6 +57,16 @@ def test_the_worst_sentence_decides_and_short_ones_say_nothing() -> None:
     assert model.level("住院")[0] == 1
 
 
+def test_many_texts_together_come_out_as_one_by_one() -> None:
+    model = texts.shipped()
+    told = [text for text, _ in letters(5, 300)]
+    given = ["", *told, "住", "\ud800", "", "İstanbul. " * 9, "".join(told), told[0].upper(), ""]
+    together = list(model.levels(given))
+    assert together == [model.level(text) for text in given]
+    assert {level for level, _ in together} == set(texts.LEVELS)
+    assert model.level(told[0].upper()) == model.level(told[0])
+
+
 def test_training_learns_what_stewards_decided(tmp_path: Path) -> None:
     home = Home(tmp_path)
     letter = tmp_path / "letter.txt"
@@ -68,7 +80,7 @@ def test_training_learns_what_stewards_decided(tmp_path: Path) -> None:
     assert [(level, reason) for _, level, reason, _ in decisions.all()] == [
         (wanted, "marker-reason")
     ]
-    trained = decisions.train(400)
+    trained = decisions.train(200)
     assert trained.decided == 1_000
     own = Detectors(SHIPPED, decisions.model())
     assert look_at(letter, own).level == wanted

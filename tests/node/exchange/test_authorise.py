@@ -100,7 +100,8 @@ def test_who_signed_is_covered_until_it_withdraws(desk: Desk) -> None:
     assert not desk.load().allowed(LI)
     desk.publish(1)
     found = desk.load()
-    assert found.field == 1
+    rows: list[list[str | None]] = [["1", LI], ["2", ZHAO], [WANG, None], ["4"]]
+    assert [found.covers(row) for row in rows] == [True, False, False, False]
     assert [found.allowed(name) for name in (LI, WANG, ZHAO, None)] == [True, True, False, False]
     assert found.allowed("1101 0119-9003 0712 3x"), "identities are compared as people write them"
     desk.sign(form, WANG, kind=WITHDRAW)
@@ -202,6 +203,22 @@ def test_an_owner_takes_only_what_the_chain_commits_to(desk: Desk) -> None:
             Batch.open(CHAIN, wrong, desk.unseal)
     with pytest.raises(EnvelopeError, match="not here"):
         Batch.open(CHAIN, {**row, "envelope": "11" * 32}, desk.unseal)
+
+
+def test_a_batch_that_cannot_be_opened_harms_no_other(desk: Desk) -> None:
+    for names in ((LI, WANG), (ZHAO, WANG)):
+        desk.sign(desk.open(), *names)
+    desk.publish(1)
+    desk.publish(2)
+    before = desk.load()
+    desk.sign(desk.register.load(1).form, LI, kind=WITHDRAW)
+    desk.publish(1)
+    del desk.envelopes[desk.rows[1]["envelope"]]
+    found = desk.load()
+    assert [found.allowed(name) for name in (LI, WANG, ZHAO)] == [False, True, True]
+    assert found.faults == ("batch 1 of civil: is not here (yet)",)
+    assert found.is_current(desk.query, SCOPE, NOW)
+    assert not before.is_current(desk.query, SCOPE, NOW)
 
 
 def altered(made: Declaration, **changes: Any) -> Declaration:
@@ -308,6 +325,18 @@ def test_a_withdrawal_reaches_every_batch_of_its_purpose(desk: Desk) -> None:
     assert desk.register.withdraw(LI, None, "on request") == 1
 
 
+def test_a_withdrawal_is_not_taken_twice(desk: Desk) -> None:
+    first, second = desk.open(), desk.open()
+    desk.sign(first, LI)
+    desk.publish(1)
+    desk.sign(first, LI, kind=WITHDRAW)
+    desk.sign(second, LI)
+    with pytest.raises(AuthoriseError, match="nothing to withdraw"):
+        desk.sign(first, LI, kind=WITHDRAW)
+    desk.publish(2)
+    assert desk.load().batches[-1].allows(LI)
+
+
 def test_an_interrupted_posting_is_taken_up_with_the_same_leaves(desk: Desk) -> None:
     form = desk.open()
     desk.sign(form, LI, WANG)
@@ -329,6 +358,15 @@ def test_a_batch_of_several_envelopes(desk: Desk) -> None:
     batch = desk.batch(1)
     assert all(batch.allows(name) for name in names)
     batch.prove("P7").check(CHAIN, desk.rows[1])
+
+
+def test_a_batch_is_forgotten(desk: Desk) -> None:
+    desk.sign(desk.open(), LI)
+    assert len(list(desk.register.entries_of(LI))) == 1
+    desk.register.forget(1)
+    assert list(desk.register.entries_of(LI)) == []
+    with pytest.raises(AuthoriseError, match="not opened here"):
+        desk.register.load(1)
 
 
 def test_counts_and_identities() -> None:

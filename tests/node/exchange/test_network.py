@@ -1,9 +1,13 @@
-"""Three subjects of whom one refuses and one withdraws, on a network of real processes."""
+"""On real processes: three subjects of whom one refuses and one withdraws; custody of a version."""
 
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +69,19 @@ class Town:
         scope = ("health/visits", "--for", RECIPIENT, "--purpose", "loan")
         return self.at(OWNER, "authorise", "coverage", *scope)
 
+    @contextmanager
+    def serving(self, member: str) -> Iterator[None]:
+        """Let a member give out what is in custody."""
+        command = ("-m", "node", "custody", "serve", "--home", self.net.home(member).path)
+        process = subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True)
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "serving\n"
+            yield
+        finally:
+            process.terminate()
+            process.communicate()
+
     def batch(self, number: int = 1) -> Any:
         asked = ("contract", "query", "subjects", "batch", f"batch={number}")
         return json.loads(self.at(OWNER, *asked, plain=True))
@@ -72,7 +89,9 @@ class Town:
 
 @pytest.fixture(scope="module")
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
-    net = Devnet.create(tmp_path_factory.mktemp("town") / "net", 4, Parameters(idle_ms=100))
+    net = Devnet.create(
+        tmp_path_factory.mktemp("town") / "net", 4, Parameters(epoch_length=8, idle_ms=100)
+    )
     net.start(*net.names)
     for name in net.names:
         net.wait(name, lambda s: s["peers"] == 3)
@@ -104,6 +123,9 @@ def test_three_subjects_one_refuses_and_one_withdraws(town: Town) -> None:
     with pytest.raises(MunimentError, match="registered key"):
         town.at(REGISTRAR, "registrar", "take", path)
     assert town.at(REGISTRAR, "registrar", "post", 1)["authorisations"] == 2
+    with pytest.raises(MunimentError, match="is posted"):
+        town.at(REGISTRAR, "registrar", "take", town.sign("sign", ZHAO, form))
+    assert town.at(REGISTRAR, "registrar", "prune", "--days", 0) == {"pruned": []}
     batch = town.batch()
     assert batch["count"] == 16
     for envelope in (*batch["parts"], batch["envelope"]):
@@ -137,6 +159,9 @@ def test_three_subjects_one_refuses_and_one_withdraws(town: Town) -> None:
     delivered.write_text("[[1, 2]]")
     town.at(OWNER, "authorise", "tell", duty["id"], "--rows", delivered)
     [duty] = town.at(RECIPIENT, "authorise", "due")
+    [waits] = town.at(RECIPIENT, "inbox")
+    assert (waits["kind"], waits["number"], waits["by"]) == ("withdrawal", duty["id"], duty["due"])
+    assert not waits["overdue"]
     town.arrive(RECIPIENT, duty["envelope"])
     assert town.at(RECIPIENT, "authorise", "rows", duty["id"]) == [[1, 2]]
     town.at(RECIPIENT, "authorise", "erased", duty["id"], "--yes")
@@ -151,3 +176,97 @@ def test_three_subjects_one_refuses_and_one_withdraws(town: Town) -> None:
         for stored in town.net.home(member).path.rglob("*"):
             content = stored.read_bytes() if stored.is_file() else b""
             assert not any(secret in content for secret in secrets), stored
+
+
+def test_a_version_in_escrow_and_with_a_delegate(town: Town) -> None:
+    table = town.folder / "shops.csv"
+    table.write_text("Shop,Kind\n" + "".join(f"s{n},bakery\n" for n in range(200)))
+    town.at(OWNER, "dataset", "register", table, "--title", "Shops", "--level", 2)
+    until = ("--until", "2099-01-31")
+    with pytest.raises(MunimentError, match="country"):
+        town.at(OWNER, "custody", "offer", "health/visits", "--to", RECIPIENT, "--mode", "escrow",
+                *until)  # fmt: skip
+    for number, (keeper, mode) in enumerate(((RECIPIENT, "escrow"), (REGISTRAR, "delegate")), 1):
+        town.at(OWNER, "custody", "offer", "health/shops", "--to", keeper, "--mode", mode, *until)
+        town.at(keeper, "custody", "accept", number)
+        out = town.folder / f"handover-{number}"
+        town.at(OWNER, "custody", "place", number, "--version", 1, "-o", out)
+        assert not (out / "report").exists()
+        [row] = town.at(OWNER, "custody", "list")[number - 1]["placements"]
+        if row["envelope"]:
+            town.arrive(keeper, row["envelope"])
+        damaged = town.folder / f"damaged-{number}"
+        shutil.copytree(out, damaged)
+        with (damaged / "segments").open("r+b") as file:
+            file.write(b"\0\0\0\0")
+        with pytest.raises(MunimentError, match="not what the owner"):
+            town.at(keeper, "custody", "take", number, "--version", 1, damaged)
+        town.at(keeper, "custody", "take", number, "--version", 1, out)
+
+    # Later versions say on the chain how they are kept, if that is agreed.
+    again = ("dataset", "register", table, "--title", "Shops", "--custody")
+    assert town.at(OWNER, *again, "delegate")["version"] == 2
+    town.at(OWNER, "custody", "offer", "health/only", "--to", RECIPIENT, "--mode", "escrow", *until)
+    with pytest.raises(MunimentError, match="no agreement"):
+        town.at(OWNER, *again, "delegate", "--dataset", "only")
+
+    # A placement may be taken anew over a stream; only its custodian gets it.
+    with town.serving(OWNER):
+        town.at(OWNER, "custody", "place", 1, "--version", 1)
+        with pytest.raises(MunimentError, match="refused"):
+            town.at(SUPERVISOR, "custody", "take", 1, "--version", 1)
+        kept = Path(town.at(RECIPIENT, "custody", "take", 1, "--version", 1)["kept"])
+        assert not list((kept.parents[1] / "incoming").iterdir())
+
+    # An owner that has lost its copy gets it back from escrow.
+    shutil.rmtree(town.net.home(OWNER).vault / "health+shops" / "1")
+    assert town.at(OWNER, "vault", "restore", kept.parents[1])["restored"] == [
+        "health/shops version 1"
+    ]
+
+    # The delegate reads it as its own; whoever holds it in escrow cannot.
+    preview = ("dataset", "preview", "health/shops", "--version", 1, "--rows", 1, "--plain",
+               "--purpose", "trial")  # fmt: skip
+    assert town.at(REGISTRAR, *preview)["rows"] == [["s0", "bakery"]]
+    with pytest.raises(MunimentError):
+        town.at(RECIPIENT, *preview)
+
+    # A challenge is answered; one whose data are damaged fails, and silence is told.
+    answers = town.folder / "answers"
+    town.at(SUPERVISOR, "custody", "challenge", 1, "--version", 1)
+    town.at(RECIPIENT, "custody", "answer")
+    with town.serving(RECIPIENT):
+        assert town.at(SUPERVISOR, "custody", "check", 1)["passed"]
+    with pytest.raises(MunimentError, match="whose digest"):
+        town.at(OWNER, "custody", "check", 1, table)
+    segments = kept / "segments"
+    segments.write_bytes(segments.read_bytes()[:-1])
+    asked = town.at(OWNER, "custody", "challenge", 1, "--version", 1, "--blocks", 4)
+    with pytest.raises(MunimentError, match="not any more"):
+        town.at(RECIPIENT, "custody", "answer", "-o", answers)
+    for name in town.net.names:
+        town.net.wait(name, lambda status: status["height"] > asked["deadline"] + 2)
+    query = ("contract", "query", "custody", "challenge", "challenge=2")
+    assert json.loads(town.at(OWNER, *query, plain=True))["status"] == "silent"
+
+    town.at(OWNER, "custody", "end", 2)
+    town.at(REGISTRAR, "custody", "erase", 2, "--yes")
+    assert town.at(REGISTRAR, "vault", "list") == []
+
+
+def test_a_use_by_law_is_enacted_allowed_and_notified(town: Town) -> None:
+    proposed = town.at(SUPERVISOR, "gov", "propose", "statute", "statute=visits-act-7",
+                       f"digest=hex:{'07' * 32}", "until=4102444800000", "notice_days=3650",
+                       "--vote")["proposal"]  # fmt: skip
+    for member in (OWNER, RECIPIENT):
+        town.at(member, "gov", "vote", proposed, "yes")
+    town.at(SUPERVISOR, "gov", "wait", proposed)
+    use = town.at(RECIPIENT, "authorise", "law", "invoke", "visits-act-7", "health/visits",
+                  "--purpose", "enforcement", "--registrar", REGISTRAR, "--until",
+                  "2028-01-31")["use"]  # fmt: skip
+    with pytest.raises(MunimentError, match="role supervisor"):
+        town.at(OWNER, "authorise", "law", "allow", use, "--notice", "2027-12-31")
+    town.at(SUPERVISOR, "authorise", "law", "allow", use, "--notice", "2027-12-31")
+    town.at(REGISTRAR, "registrar", "notified", use)
+    [row] = town.at(OWNER, "authorise", "law", "list")
+    assert (row["status"], row["reviewer"], row["overdue"]) == ("notified", SUPERVISOR, False)

@@ -1,0 +1,1 @@
+"""What happened to something, in order, with the blocks that prove it."""

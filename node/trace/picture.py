@@ -1,0 +1,62 @@
+"""Lineage as an SVG picture: layers from left to right, without any tool."""
+
+from __future__ import annotations
+
+from xml.sax.saxutils import escape
+
+from node.trace.lineage import Graph, layers
+
+BOX_WIDTH, BOX_HEIGHT = 220, 56
+GAP_X, GAP_Y, MARGIN = 110, 24, 20
+MAX_LETTERS = 30
+_COLOURS = {1: "#e3f2e6", 2: "#e6eef8", 3: "#fbf0d9", 4: "#f8e1e1"}
+_STYLE = (
+    "text{font:12px sans-serif;fill:#1c1c1c}.t{font-weight:600}.p{font-size:11px;fill:#555}"
+    "path{fill:none;stroke:#777}rect{stroke:#555}"
+)
+
+
+def to_svg(graph: Graph) -> str:
+    """Return the picture of a lineage; what was asked for has a thick border."""
+    places: dict[str, tuple[int, int]] = {}
+    rows = layers(graph)
+    for column, names in enumerate(rows):
+        for row, name in enumerate(names):
+            x = MARGIN + column * (BOX_WIDTH + GAP_X)
+            places[name] = (x, MARGIN + row * (BOX_HEIGHT + GAP_Y))
+    width = 2 * MARGIN + len(rows) * (BOX_WIDTH + GAP_X) - GAP_X
+    height = 2 * MARGIN + max(map(len, rows), default=1) * (BOX_HEIGHT + GAP_Y) - GAP_Y
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}" role="img">',
+        f"<title>Lineage of {escape(graph.focus)}</title><style>{_STYLE}</style>",
+        '<defs><marker id="a" markerWidth="8" markerHeight="8" refX="7" refY="4" orient="auto">'
+        '<path d="M0,0 L8,4 L0,8 z" style="fill:#777"/></marker></defs>',
+    ]
+    for edge in graph.edges:
+        if edge.source not in places or edge.target not in places:
+            continue
+        (x1, y1), (x2, y2) = places[edge.source], places[edge.target]
+        x1, y1, y2 = x1 + BOX_WIDTH, y1 + BOX_HEIGHT // 2, y2 + BOX_HEIGHT // 2
+        middle = (x1 + x2) // 2
+        parts.append(
+            f'<path d="M{x1},{y1} C{middle},{y1} {middle},{y2} {x2},{y2}" marker-end="url(#a)"/>'
+            f'<text class="p" x="{middle}" y="{(y1 + y2) // 2 - 5}" text-anchor="middle">'
+            f"{_short(edge.process, 16)}</text>"
+        )
+    for name, (x, y) in places.items():
+        found = graph.nodes[name]
+        border = 3 if name == graph.focus else 1
+        colour = _COLOURS[found["level"]]
+        parts.append(
+            f'<rect x="{x}" y="{y}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="4" '
+            f'fill="{colour}" stroke-width="{border}"/>'
+            f'<text class="t" x="{x + 10}" y="{y + 22}">{_short(name, MAX_LETTERS)}</text>'
+            f'<text x="{x + 10}" y="{y + 42}">L{found["level"]} '
+            f"{_short(found['title'], MAX_LETTERS - 4)}</text>"
+        )
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def _short(text: str, length: int) -> str:
+    return escape(text if len(text) <= length else text[: length - 1] + "…")

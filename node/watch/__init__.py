@@ -1,0 +1,1 @@
+"""Watching: what happens on the chain and among the nodes becomes features, those alerts."""

@@ -1,0 +1,100 @@
+"""What waits for a member is found on the chain, with the command that does it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from consensus.codec import encode
+from contracts.codes import Code
+from contracts.system.subjects.obligations import TELL_MS
+from node.exchange.due import Due, find_due
+from node.network import to_json
+from tests.contracts.conftest import NOW, Chain
+from tests.contracts.system.test_subjects import (
+    DATASET,
+    UNTIL,
+    change,
+    invoke,
+    office,
+    open_batch,
+    post,
+    review,
+    revise,
+    work,
+)
+
+__all__ = ["office"]
+
+
+def waits(chain: Chain, member: str) -> list[Due]:
+    def query(contract: str, method: str, args: dict[str, Any]) -> Any:
+        return to_json(chain.ask(contract, method, **args))
+
+    return find_due(query, member, NOW + chain.late_ms)
+
+
+def test_nothing_waits_at_first_nor_for_strangers(office: Chain) -> None:
+    assert [waits(office, name) for name in ("civil", "court", "land", "tax", "nobody")] == [[]] * 5
+
+
+def test_a_withdrawal_waits_for_the_owner_and_is_overdue(office: Chain) -> None:
+    open_batch(office)
+    post(office)
+    revise(office, 2)
+    [due] = waits(office, "land")
+    assert (due.kind, due.command, due.overdue) == (
+        "withdrawal",
+        "muniment authorise tell 1",
+        False,
+    )
+    assert due.by is not None
+    work(office, TELL_MS + 1_000)
+    assert [due.overdue for due in waits(office, "land")] == [True]
+    assert waits(office, "tax") == []
+
+
+def test_uses_wait_for_a_supervisor_then_for_the_registrar(office: Chain) -> None:
+    statute = {"statute": "tax-act-12", "digest": bytes(32), "until": UNTIL, "notice_days": 9}
+    office.state.values[b"governance/statute/tax-act-12"] = encode(statute)
+    assert invoke(office).code == Code.OK
+    change(office, "land", roles=["supervisor", "validator"])
+    assert [due.kind for due in waits(office, "court")] == ["use"]
+    assert waits(office, "land") == [], "the owner does not review"
+    assert review(office, "court", NOW + 86_400_000).code == Code.OK
+    assert waits(office, "court") == []
+    [due] = waits(office, "civil")
+    assert (due.kind, due.by, due.overdue) == ("notice", NOW + 86_400_000, False)
+    office.late_ms += 2 * 86_400_000
+    assert [due.overdue for due in waits(office, "civil")] == [True]
+
+
+@pytest.mark.parametrize("member", ["tax", "land"])
+def test_custody_waits_for_the_custodian_alone(office: Chain, member: str) -> None:
+    for name in ("land", "tax"):
+        change(office, name, jurisdiction="cn-31", storage="cn-31")
+
+    def run(sender: str, method: str, **args: Any) -> None:
+        assert office.run(sender, "custody", method, args).code == Code.OK
+
+    seen = []
+    steps: list[tuple[str, str, dict[str, Any]]] = [
+        ("land", "offer", {"dataset": DATASET, "custodian": "tax", "mode": "escrow",
+                           "until": UNTIL}),
+        ("tax", "accept", {"agreement": 1}),
+        ("land", "place", {"agreement": 1, "version": 1, "chunks": 7, "root": bytes(32),
+                           "envelope": None}),
+        ("tax", "hold", {"agreement": 1, "version": 1, "root": bytes(32)}),
+        ("land", "challenge", {"agreement": 1, "version": 1, "blocks": 9}),
+        ("tax", "answer", {"challenge": 1, "digest": bytes(32)}),
+        ("tax", "end", {"agreement": 1}),
+        ("tax", "erased", {"agreement": 1}),
+    ]  # fmt: skip
+    for sender, method, args in steps:
+        run(sender, method, **args)
+        seen.append([due.kind for due in waits(office, member)])
+    expected: list[list[str]] = [
+        ["custody"], [], ["custody"], [], ["challenge"], [], ["custody"], [],
+    ]  # fmt: skip
+    assert seen == (expected if member == "tax" else [[]] * len(steps))
