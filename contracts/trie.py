@@ -34,6 +34,7 @@ _BUCKET_BYTES = BUCKET_LEAVES * LEAF_BYTES
 _TWIG_LEAVES = 16 * BUCKET_LEAVES
 _NIBBLES = tuple(bytes((nibble,)) for nibble in range(16))
 _NO_HASHES = bytes(16 * HASH_BYTES)
+_NODE_SIZE = 250 + len(_NO_HASHES)
 
 
 class CorruptState(ValueError):
@@ -108,6 +109,8 @@ def update(reader: TrieReader, root: bytes, changes: Mapping[bytes, bytes | None
 
 def update_hashed(reader: TrieReader, root: bytes, leaves: dict[bytes, bytes | None]) -> TrieUpdate:
     """Like `update`, with hashed keys and values."""
+    if not leaves:
+        return TrieUpdate(root, {}, {}, {})
     work = _Update(reader)
     changed, _ = work.change(b"", reader.get_node(b"", root), sorted(leaves.items()))
     return TrieUpdate(changed, work.parts, work.stored, leaves)
@@ -130,24 +133,25 @@ class _Update:
         byte, high = depth >> 1, not depth & 1
         hashes, inner, has_shrunk = bytearray(node.hashes), node.inner, False
         start, count = 0, len(leaves)
+        digit = leaves[0][0][byte]
+        nibble = digit >> 4 if high else digit & 15
         while start < count:
-            digit = leaves[start][0][byte]
-            nibble = digit >> 4 if high else digit & 15
-            end = start + 1
+            here, end = nibble, start + 1
             while end < count:
                 digit = leaves[end][0][byte]
-                if (digit >> 4 if high else digit & 15) != nibble:
+                nibble = digit >> 4 if high else digit & 15
+                if nibble != here:
                     break
                 end += 1
-            child = path + _NIBBLES[nibble]
-            place = nibble * HASH_BYTES
+            child = path + _NIBBLES[here]
+            place = here * HASH_BYTES
             digest = node.hashes[place : place + HASH_BYTES]
-            if inner >> nibble & 1:
+            if inner >> here & 1:
                 below = reader.get_node(child, digest)
                 group = leaves if end - start == count else leaves[start:end]
                 digest, is_node = self.change(child, below, group)
                 if not is_node:
-                    inner ^= 1 << nibble
+                    inner ^= 1 << here
                     has_shrunk = True
             else:
                 old = b"" if digest == EMPTY else reader.get_bucket(child, digest)
@@ -157,7 +161,7 @@ class _Update:
                     new = _with_leaves(old, leaves[start:end])
                 if len(new) > _BUCKET_BYTES:
                     digest = self.split(child, new)
-                    inner |= 1 << nibble
+                    inner |= 1 << here
                 else:
                     has_shrunk = has_shrunk or len(new) < len(old)
                     digest = bucket_hash(new)
@@ -345,15 +349,19 @@ class TrieCache:
 
     def _keep(self, path: bytes, part: Part) -> None:
         young = self._young
-        self._young_bytes += _size(part) - (_size(young[path]) if path in young else 0)
+        old = young.get(path)
         young[path] = part
+        if old is None:
+            self._young_bytes += _size(part)
+        elif type(part) is not Node or type(old) is not Node:
+            self._young_bytes += _size(part) - _size(old)
         if self._young_bytes * 2 > self._max_bytes:
             self._old, self._young, self._young_bytes = young, {}, 0
 
 
 def _size(part: Part) -> int:
     """About what a part takes in memory with its path and its place in a dict; bytes."""
-    return 200 + len(part) if type(part) is bytes else 250 + len(_NO_HASHES)
+    return 200 + len(part) if type(part) is bytes else _NODE_SIZE
 
 
 class LayeredTrie:
@@ -363,16 +371,18 @@ class LayeredTrie:
         self._layers = [layer for layer in layers if layer]
         self._base = base
 
+    # What is asked for is there, so of each layer that knows the path the newest has its kind.
+
     def get_node(self, path: bytes, digest: bytes) -> Node:
-        part = self._find(path)
-        return part if isinstance(part, Node) else self._base.get_node(path, digest)
+        for layer in self._layers:
+            part = layer.get(path)
+            if type(part) is Node:
+                return part
+        return self._base.get_node(path, digest)
 
     def get_bucket(self, path: bytes, digest: bytes) -> bytes:
-        part = self._find(path)
-        return part if type(part) is bytes else self._base.get_bucket(path, digest)
-
-    def _find(self, path: bytes) -> Part | None:
         for layer in self._layers:
-            if path in layer:
-                return layer[path]
-        return None
+            part = layer.get(path)
+            if type(part) is bytes:
+                return part
+        return self._base.get_bucket(path, digest)
