@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -14,6 +15,7 @@ MAX_FILE_BYTES = 1 << 20
 MAX_SHOWN_CHARACTERS = 80
 LOG_LEVELS = ("debug", "info", "warning", "error")
 LOG_FORMATS = ("text", "json")
+SMTP_SECURITY = ("starttls", "tls", "none")
 
 
 class SettingsError(ValueError):
@@ -82,6 +84,20 @@ class Consensus:
 
 
 @dataclass(frozen=True, slots=True)
+class Notices:
+    """Whom `muniment notify` tells. `smtp` is HOST:PORT; secrets stand in files of mode 0600."""
+
+    mail_to: tuple[str, ...] = ()
+    mail_from: str = ""
+    smtp: str = "127.0.0.1:25"
+    smtp_security: str = "starttls"
+    smtp_user: str = ""
+    smtp_password_file: str = ""
+    webhooks: tuple[str, ...] = ()
+    webhook_secret_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     node: Node = field(default_factory=Node)
     network: Network = field(default_factory=Network)
@@ -89,6 +105,7 @@ class Settings:
     storage: Storage = field(default_factory=Storage)
     mempool: Mempool = field(default_factory=Mempool)
     consensus: Consensus = field(default_factory=Consensus)
+    notices: Notices = field(default_factory=Notices)
 
 
 _BOUNDS: dict[str, tuple[int, int]] = {
@@ -98,7 +115,19 @@ _BOUNDS: dict[str, tuple[int, int]] = {
     "mempool.max_mib": (1, 4_096),
     "consensus.delta_ms": (0, 60_000),
 }
-_CHOICES: dict[str, tuple[str, ...]] = {"log.level": LOG_LEVELS, "log.format": LOG_FORMATS}
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "log.level": LOG_LEVELS,
+    "log.format": LOG_FORMATS,
+    "notices.smtp_security": SMTP_SECURITY,
+}
+_FORMS: dict[str, tuple[re.Pattern[str], str]] = {
+    "notices.smtp": (re.compile(r"\S+:[0-9]{1,5}", re.ASCII), "HOST:PORT"),
+}
+_ITEMS: dict[str, tuple[re.Pattern[str], str]] = {
+    "notices.mail_to": (re.compile(r"[^\s@]+@[^\s@]+"), 'mail addresses like "li@tax.example"'),
+    "notices.webhooks": (re.compile(r"https?://\S+"), 'addresses like "https://tax.example/hook"'),
+}
+_MULTIADDRS = (re.compile(r".*", re.DOTALL), 'addresses like "/ip4/10.0.0.1/tcp/4600"')
 
 
 def load(path: Path) -> Settings:
@@ -149,7 +178,7 @@ def _check(path: Path, name: str, value: object, hint: object) -> object:
     if name == "network.peers":
         if not isinstance(value, dict):
             raise SettingsError(f"{problem}: must be a table from member name to addresses")
-        return {key: _strings(problem, item) for key, item in value.items()}
+        return {key: _strings(problem, name, item) for key, item in value.items()}
     if hint is int:
         low, high = _BOUNDS[name]
         if type(value) is not int or not low <= value <= high:
@@ -164,13 +193,19 @@ def _check(path: Path, name: str, value: object, hint: object) -> object:
         if not isinstance(value, str) or (allowed and value not in allowed):
             expected = f"one of {', '.join(allowed)}" if allowed else "text"
             raise SettingsError(f"{problem}: must be {expected}")
+        form = _FORMS.get(name)
+        if form is not None and not form[0].fullmatch(value):
+            raise SettingsError(f"{problem}: must be {form[1]}")
         return value
-    return _strings(problem, value)
+    return _strings(problem, name, value)
 
 
-def _strings(problem: str, value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise SettingsError(f'{problem}: must be a list of addresses like "/ip4/10.0.0.1/tcp/4600"')
+def _strings(problem: str, name: str, value: object) -> tuple[str, ...]:
+    form, words = _ITEMS.get(name, _MULTIADDRS)
+    if not isinstance(value, list) or not all(
+        isinstance(item, str) and form.fullmatch(item) for item in value
+    ):
+        raise SettingsError(f"{problem}: must be a list of {words}")
     return tuple(value)
 
 
@@ -208,4 +243,15 @@ max_mib = {defaults.mempool.max_mib}
 [consensus]
 # More patience than the network's governed delta, for slow links; 0 leaves it.
 delta_ms = {defaults.consensus.delta_ms}
+
+# What concerns this member, sent by: muniment notify. Ids only.
+[notices]
+mail_to = []  # ["duty@tax.example"]
+mail_from = ""
+smtp = {json.dumps(defaults.notices.smtp)}
+smtp_security = {json.dumps(defaults.notices.smtp_security)}  # {", ".join(SMTP_SECURITY)}
+smtp_user = ""
+smtp_password_file = ""
+webhooks = []  # ["https://tax.example/hook"]
+webhook_secret_file = ""  # signs each body, see Muniment-Signature
 """

@@ -32,6 +32,7 @@ class Kind(IntEnum):
     GENESIS = 6
     VIEW_REPORT = 7
     STATEMENT = 16
+    DELIVERY = 17
 
 
 def sha256(data: bytes) -> bytes:

@@ -46,6 +46,11 @@ class Home:
         return self.path / "db"
 
     @property
+    def notices(self) -> Path:
+        """How far notices have been sent."""
+        return self.path / "notices.cursor"
+
+    @property
     def trace(self) -> Path:
         """The index of events by what they are about; it can be made anew."""
         return self.path / "trace.db"

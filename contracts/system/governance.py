@@ -36,6 +36,7 @@ from contracts.starlark.thread import MAX_SOURCE_BYTES
 from contracts.state import StateReader
 from contracts.system import contracts, members, membership, packs, sanctions, schedule, statutes
 from contracts.system.access import rules
+from contracts.system.deliveries import limits
 
 NAME = "governance"
 YES, NO = "yes", "no"
@@ -205,6 +206,7 @@ KINDS: Mapping[str, Kind] = {
     "pack": Kind(packs.activate, packs.ARGUMENTS),
     "access": Kind(rules.adopt, rules.ARGUMENTS),
     "ladder": Kind(sanctions.set_ladder, sanctions.LADDER_ARGUMENTS),
+    "deliveries": Kind(limits.adopt, limits.ARGUMENTS),
     "statute": Kind(statutes.enact, statutes.ARGUMENTS),
     "rule": Kind(
         _set_rule,

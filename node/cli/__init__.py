@@ -41,6 +41,7 @@ _COMMANDS = {
     "dispatch": ("node.cli.dispatch", "Orders and notices down the tiers, and emergency plans."),
     "situation": ("node.cli.situation", "Show how things stand, once or live."),
     "metrics": ("node.cli.situation", "The same for Prometheus."),
+    "notify": ("node.cli.notify", "Send mail and webhooks of what concerns this member."),
     "trace": ("node.cli.trace", "Tell the life of a dataset, grant, member; draw lineage."),
     "authorise": ("node.cli.authorise", "Authorise the use of one's data; see who authorised."),
     "registrar": ("node.cli.registrar", "Know the persons behind authorisations."),

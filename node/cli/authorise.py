@@ -11,6 +11,7 @@ import click
 from node.cli.collect import chain_of
 from node.cli.common import (
     Refused,
+    acting_option,
     ask,
     home_option,
     json_option,
@@ -155,14 +156,13 @@ def coverage(
     number = version or query(home, "catalogue", {"dataset": dataset})["latest"]
     held = Custody(Home(home), *chain_of(home, passphrase_file))
     opened = held.open(dataset, number)
-    covered = 0
-    if found.field is not None:
-        held.log.note(getuser(), dataset, number, (1, opened.head.rows), "authorise coverage")
-        covered = sum(found.allowed(values[found.field]) for values in opened.rows())
+    held.log.note(getuser(), dataset, number, (1, opened.head.rows), "authorise coverage")
+    covered = sum(map(found.covers, opened.rows()))
     left_out = opened.head.rows - len(opened.erased()) - covered
     data = {
         "dataset": dataset, "version": number, "batches": [b.scope.batch for b in found.batches],
         "covered": covered, "left_out": left_out, "forged": sum(b.forged for b in found.batches),
+        "faults": list(found.faults),
     }  # fmt: skip
     show(data, as_json, lambda d: pairs(list(d.items())))
 
@@ -337,6 +337,7 @@ def law() -> None:
 @click.option("--until", type=DAY, required=True)
 @home_option
 @passphrase_option
+@acting_option
 @json_option
 def invoke(
     statute: str,
@@ -346,13 +347,15 @@ def invoke(
     until: int,
     home: Path,
     passphrase_file: Path | None,
+    operator: str | None,
     as_json: bool,
 ) -> None:
     """Ask to use DATASET under STATUTE; a supervisor reviews it."""
     args = {"statute": statute, "dataset": dataset, "purpose": purpose, "registrar": registrar,
             "until": until}  # fmt: skip
     place = Home(home)
-    state = submit(place, passphrase_for(place, passphrase_file), "subjects", "invoke", args)
+    passphrase = passphrase_for(place, passphrase_file, operator)
+    state = submit(place, passphrase, "subjects", "invoke", args, operator)
     number = next(data[0] for _, name, data in state["events"] if name == "invoked")
     show({"use": number, **where(state)}, as_json, lambda d: pairs(list(d.items())))
 
@@ -362,25 +365,44 @@ def invoke(
 @click.option("--notice", type=DAY, required=True, help="By when subjects have to be notified.")
 @home_option
 @passphrase_option
+@acting_option
 @json_option
-def allow(use: int, notice: int, home: Path, passphrase_file: Path | None, as_json: bool) -> None:
+def allow(
+    use: int,
+    notice: int,
+    home: Path,
+    passphrase_file: Path | None,
+    operator: str | None,
+    as_json: bool,
+) -> None:
     """Allow a USE, as a supervisor that is not concerned."""
-    _review(home, passphrase_file, {"use": use, "notice": notice}, as_json)
+    _review(home, passphrase_file, {"use": use, "notice": notice}, operator, as_json)
 
 
 @law.command()
 @click.argument("use", type=click.IntRange(1))
 @home_option
 @passphrase_option
+@acting_option
 @json_option
-def refuse(use: int, home: Path, passphrase_file: Path | None, as_json: bool) -> None:
+def refuse(
+    use: int,
+    home: Path,
+    passphrase_file: Path | None,
+    operator: str | None,
+    as_json: bool,
+) -> None:
     """Refuse a USE."""
-    _review(home, passphrase_file, {"use": use, "notice": None}, as_json)
+    _review(home, passphrase_file, {"use": use, "notice": None}, operator, as_json)
 
 
-def _review(home: Path, passphrase_file: Path | None, args: dict[str, Any], as_json: bool) -> None:
+def _review(
+    home: Path, passphrase_file: Path | None, args: dict[str, Any], operator: str | None,
+    as_json: bool,
+) -> None:  # fmt: skip
     place = Home(home)
-    state = submit(place, passphrase_for(place, passphrase_file), "subjects", "review", args)
+    passphrase = passphrase_for(place, passphrase_file, operator)
+    state = submit(place, passphrase, "subjects", "review", args, operator)
     show(where(state), as_json, lambda d: pairs(list(d.items())))
 
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from node.cli.common import (
     Refused,
+    acting_option,
     ask,
     connect,
     home_option,
@@ -26,11 +28,15 @@ from node.cli.common import (
     where,
 )
 from node.cli.spans import DAY
+from node.errors import MunimentError
 from node.home import Home, atomic_write
 from node.rpc.client import NodeError
 
 if TYPE_CHECKING:
     from node.data.custody import Custody
+    from node.exchange.streams import DataSocket
+
+_T = TypeVar("_T")
 
 _AGREEMENT = click.argument("agreement", type=click.IntRange(1))
 _VERSION = click.option("--version", type=click.IntRange(1), required=True)
@@ -45,11 +51,11 @@ def custody() -> None:
     \b
     muniment custody offer land/permits --to tax --mode escrow --until 2027-12-31 --home land
     muniment custody accept 1 --home tax
-    muniment custody place 1 --version 3 -o /mnt/handover --home land
-    muniment custody take 1 --version 3 /mnt/handover --home tax
+    muniment custody place 1 --version 3 --home land && muniment custody serve --home land
+    muniment custody take 1 --version 3 --home tax && muniment custody serve --home tax
     muniment custody challenge 1 --version 3 --home land
-    muniment custody answer -o /mnt/answers --home tax
-    muniment custody check 1 /mnt/answers/1.answer --home land
+    muniment custody answer --home tax
+    muniment custody check 1 --home land
     """
 
 
@@ -63,6 +69,7 @@ def custody() -> None:
 @click.option("--until", type=DAY, required=True)
 @home_option
 @passphrase_option
+@acting_option
 @json_option
 def offer(
     dataset: str,
@@ -71,11 +78,12 @@ def offer(
     until: int,
     home: Path,
     passphrase_file: Path | None,
+    operator: str | None,
     as_json: bool,
 ) -> None:
     """Offer a member custody of the versions of your DATASET."""
     args = {"dataset": dataset, "custodian": custodian, "mode": mode, "until": until}
-    state = _submit(home, passphrase_file, "offer", args)
+    state = _submit(home, passphrase_file, "offer", args, operator)
     number = next(data[0] for _, name, data in state["events"] if name == "offered")
     _show({"agreement": number, **where(state)}, as_json)
 
@@ -84,20 +92,37 @@ def offer(
 @_AGREEMENT
 @home_option
 @passphrase_option
+@acting_option
 @json_option
-def accept(agreement: int, home: Path, passphrase_file: Path | None, as_json: bool) -> None:
+def accept(
+    agreement: int,
+    home: Path,
+    passphrase_file: Path | None,
+    operator: str | None,
+    as_json: bool,
+) -> None:
     """Accept what was offered to you."""
-    _show(where(_submit(home, passphrase_file, "accept", {"agreement": agreement})), as_json)
+    _show(
+        where(_submit(home, passphrase_file, "accept", {"agreement": agreement}, operator)), as_json
+    )
 
 
 @custody.command()
 @_AGREEMENT
 @home_option
 @passphrase_option
+@acting_option
 @json_option
-def end(agreement: int, home: Path, passphrase_file: Path | None, as_json: bool) -> None:
+def end(
+    agreement: int,
+    home: Path,
+    passphrase_file: Path | None,
+    operator: str | None,
+    as_json: bool,
+) -> None:
     """End an agreement, from either side, or refuse an offer; the custodian has to erase."""
-    _show(where(_submit(home, passphrase_file, "end", {"agreement": agreement})), as_json)
+    state = _submit(home, passphrase_file, "end", {"agreement": agreement}, operator)
+    _show(where(state), as_json)
 
 
 @custody.command()
@@ -153,17 +178,18 @@ def list_agreements(home: Path, as_json: bool) -> None:
 @custody.command()
 @_AGREEMENT
 @_VERSION
-@click.option("-o", "--output", required=True, type=_FOLDER, help="Written; to be handed over.")
+@click.option("-o", "--output", type=_FOLDER, help="Write it there too, to be handed over.")
 @home_option
 @passphrase_option
 @json_option
 def place(
-    agreement: int, version: int, output: Path, home: Path, passphrase_file: Path | None,
+    agreement: int, version: int, output: Path | None, home: Path, passphrase_file: Path | None,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Write a version's ciphertext for the custodian, and commit to it on the chain.
+    """Commit to a version's ciphertext on the chain, for the custodian to take.
 
-    A delegate gets the version's key too, in a sealed envelope, and so does the supervisor.
+    It is fetched from `custody serve`, or written to a folder and handed over. A delegate gets the
+    version's key too, in a sealed envelope, and so does the supervisor.
     Do it again after records were erased: the ciphertext is another one then.
     """
     from node.cli.sealing import Anchor, seal_to, submit_sealed
@@ -173,8 +199,9 @@ def place(
     found = _agreement(home, agreement)
     held = _held(home, passphrase_file)
     opened = held.open(found["dataset"], version)
-    escrow.copy(opened.folder, output)
-    count, root = escrow.commit(output)
+    if output is not None:
+        escrow.copy(opened.folder, output)
+    count, root = escrow.commit(output or opened.folder)
     args: dict[str, Any] = {"agreement": agreement, "version": version, "chunks": count,
                             "root": root, "envelope": None}  # fmt: skip
     envelopes: list[bytes] = []
@@ -191,38 +218,99 @@ def place(
     passphrase = passphrase_for(Home(home), passphrase_file)
     calls.append(("custody", "place", args))
     state = submit_sealed(Home(home), passphrase, envelopes, calls, None)
-    _show({"folder": str(output), "chunks": count, "root": root.hex(), **where(state)}, as_json)
+    _show({"chunks": count, "root": root.hex(), **where(state)}, as_json)
 
 
 @custody.command()
 @_AGREEMENT
 @_VERSION
-@click.argument("folder", type=_FOLDER)
+@click.argument("folder", required=False, type=_FOLDER)
 @home_option
 @passphrase_option
 @json_option
 def take(
-    agreement: int, version: int, folder: Path, home: Path, passphrase_file: Path | None,
+    agreement: int, version: int, folder: Path | None, home: Path, passphrase_file: Path | None,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Take what the owner wrote to FOLDER, check it against the chain, keep it and say so."""
+    """Take a version from the owner's node, or from FOLDER; check it, keep it and say so."""
     from node.data import vault
     from node.exchange import escrow
 
     row = _placement(home, agreement, version)
-    count, root = escrow.commit(folder)
-    if (count, root.hex()) != (row["chunks"], row["root"]):
-        raise Refused(f"{folder} is not what the owner has placed under agreement {agreement}")
-    _check_head(home, folder, row)
     target = _place_of(Home(home), row)
+    source = folder or _fetch_version(home, row)
+    count, root = escrow.commit(source)
+    if (count, root.hex()) != (row["chunks"], row["root"]):
+        raise Refused(f"{source} is not what the owner has placed under agreement {agreement}")
+    _check_head(home, source, row)
     if row["mode"] == "delegate":
         held = _held(home, passphrase_file)
         held.keyring.put(_version_key(home, row, passphrase_file))
-        vault.Version(folder, held.keyring).verify()
-    escrow.copy(folder, target)
+        vault.Version(source, held.keyring).verify()
+    escrow.copy(source, target)
+    if folder is None:
+        shutil.rmtree(source)
     args = {"agreement": agreement, "version": version, "root": root}
     state = _submit(home, passphrase_file, "hold", args)
     _show({"kept": str(target), "chunks": count, **where(state)}, as_json)
+
+
+def _fetch_version(home: Path, row: dict[str, Any]) -> Path:
+    """Fetch from the owner's `custody serve`; one that was cut off goes on."""
+    from node.exchange import escrow_service
+
+    owner = row["dataset"].partition("/")[0]
+    folder = Home(home).path / "escrow" / "incoming" / f"{row['agreement']}-{row['version']}"
+
+    async def fetch(socket: DataSocket) -> None:
+        await escrow_service.fetch_version(socket, owner, row, folder)
+
+    _stream(home, fetch)
+    return folder
+
+
+def _stream(home: Path, use: Callable[[DataSocket], Awaitable[_T]]) -> _T:
+    """Run `use` with a connection to the node's streams."""
+    import trio
+
+    from node.exchange import streams
+
+    async def run() -> _T | MunimentError:
+        async with streams.connect(Home(home).data_socket) as socket:
+            try:
+                return await use(socket)
+            except MunimentError as error:  # raised here it would stand in a group of exceptions
+                return error
+
+    found = trio.run(run)
+    if isinstance(found, MunimentError):
+        raise found
+    return found
+
+
+@custody.command("serve")
+@home_option
+def serve_custody(home: Path) -> None:
+    """Give out what you placed and what you answered to whom it is for, until stopped.
+
+    Needs no passphrase: what it gives out is ciphertext.
+    """
+    import config
+    from node.exchange import escrow_service
+
+    place = Home(home)
+    name = config.load(place.settings).node.name
+
+    async def run(socket: DataSocket) -> None:
+        await escrow_service.serve(
+            socket,
+            place,
+            name,
+            lambda *question: ask(home, *question),
+            lambda: click.echo("serving"),
+        )
+
+    _stream(home, run)
 
 
 def _check_head(home: Path, folder: Path, row: dict[str, Any]) -> None:
@@ -265,31 +353,38 @@ def _version_key(home: Path, row: dict[str, Any], passphrase_file: Path | None) 
               help="Within how many blocks the answer is due.")  # fmt: skip
 @home_option
 @passphrase_option
+@acting_option
 @json_option
 def challenge(
-    agreement: int, version: int, blocks: int, home: Path, passphrase_file: Path | None,
+    agreement: int,
+    version: int,
+    blocks: int,
+    home: Path,
+    passphrase_file: Path | None,
+    operator: str | None,
     as_json: bool,
-) -> None:  # fmt: skip
+) -> None:
     """Ask the custodian to show chunks that the next block's hash draws; owner or supervisor."""
     args = {"agreement": agreement, "version": version, "blocks": blocks}
-    state = _submit(home, passphrase_file, "challenge", args)
+    state = _submit(home, passphrase_file, "challenge", args, operator)
     number, *_, deadline = next(d for _, name, d in state["events"] if name == "challenged")
     _show({"challenge": number, "deadline": deadline, **where(state)}, as_json)
 
 
 @custody.command()
-@click.option("-o", "--output", required=True, type=_FOLDER, help="Where answers are written.")
+@click.option("-o", "--output", type=_FOLDER, help="Write answers there, to be handed over.")
 @home_option
 @passphrase_option
 @json_option
-def answer(output: Path, home: Path, passphrase_file: Path | None, as_json: bool) -> None:
-    """Answer every challenge that waits for you: a file each, to be given to who asked.
+def answer(output: Path | None, home: Path, passphrase_file: Path | None, as_json: bool) -> None:
+    """Answer every challenge that waits for you; `custody serve` gives answers to who asked.
 
     Run it by a timer well below the terms: silence is an event that supervisors see.
     """
     import config
     from consensus.crypto import sha256
     from node.exchange import escrow
+    from node.exchange.escrow_service import answers_of
 
     place = Home(home)
     name = config.load(place.settings).node.name
@@ -297,8 +392,9 @@ def answer(output: Path, home: Path, passphrase_file: Path | None, as_json: bool
     for waiting in ask(home, "custody", "waiting", {"custodian": name}):
         row = _placement(home, waiting["agreement"], waiting["version"])
         data = escrow.answer(_place_of(place, row), waiting, _seed_of(home, waiting))
-        output.mkdir(parents=True, exist_ok=True)
-        path = output / f"{waiting['id']}.answer"
+        folder = output or answers_of(place)
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{waiting['id']}.answer"
         atomic_write(path, data, 0o600)
         args = {"challenge": waiting["id"], "digest": sha256(data)}
         state = _submit(home, passphrase_file, "answer", args)
@@ -310,24 +406,26 @@ def answer(output: Path, home: Path, passphrase_file: Path | None, as_json: bool
 
 @custody.command()
 @click.argument("number", metavar="CHALLENGE", type=click.IntRange(1))
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
 @home_option
 @passphrase_option
 @json_option
-def check(number: int, file: Path, home: Path, passphrase_file: Path | None, as_json: bool) -> None:
-    """Check the answer in FILE to your challenge, and say on the chain whether it passed."""
+def check(
+    number: int, file: Path | None, home: Path, passphrase_file: Path | None, as_json: bool
+) -> None:
+    """Check the answer to your challenge, and say on the chain whether it passed.
+
+    It is fetched from the custodian's node, or read from FILE.
+    """
     from consensus.crypto import sha256
     from node.exchange import escrow
 
     found = ask(home, "custody", "challenge", {"challenge": number})
     if found is None:
         raise Refused(f"there is no challenge {number}")
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise Refused(f"{file} cannot be read: {error.strerror}") from error
+    data = _fetch_answer(home, found) if file is None else _read(file)
     if sha256(data).hex() != found["digest"]:
-        raise Refused(f"{file} is not the answer whose digest the custodian has posted")
+        raise Refused("this is not the answer whose digest the custodian has posted")
     try:
         shown, why = escrow.check(data, found, _seed_of(home, found)), ""
     except escrow.EscrowError as error:
@@ -336,6 +434,22 @@ def check(number: int, file: Path, home: Path, passphrase_file: Path | None, as_
     state = _submit(home, passphrase_file, "judge", args)
     _show({"passed": not why, "chunks": shown, **({"why": why} if why else {}),
            **where(state)}, as_json)  # fmt: skip
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise Refused(f"{file} cannot be read: {error.strerror}") from error
+
+
+def _fetch_answer(home: Path, challenge: dict[str, Any]) -> bytes:
+    from node.exchange import escrow_service
+
+    async def fetch(socket: DataSocket) -> bytes:
+        return await escrow_service.fetch_answer(socket, challenge["custodian"], challenge["id"])
+
+    return _stream(home, fetch)
 
 
 def _seed_of(home: Path, challenge: dict[str, Any]) -> bytes:
@@ -356,10 +470,12 @@ def _seed_of(home: Path, challenge: dict[str, Any]) -> bytes:
 
 
 def _submit(
-    home: Path, passphrase_file: Path | None, method: str, args: dict[str, Any]
-) -> dict[str, Any]:
+    home: Path, passphrase_file: Path | None, method: str, args: dict[str, Any],
+    operator: str | None = None,
+) -> dict[str, Any]:  # fmt: skip
     place = Home(home)
-    return submit(place, passphrase_for(place, passphrase_file), "custody", method, args)
+    passphrase = passphrase_for(place, passphrase_file, operator)
+    return submit(place, passphrase, "custody", method, args, operator)
 
 
 def _show(data: dict[str, Any], as_json: bool) -> None:

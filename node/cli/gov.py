@@ -38,6 +38,7 @@ KIND and its arguments:
   version     version=N [height=N]
   pack        name=classification version=N digest=hex:DIGEST
   ladder      rungs='[["notice",MS],["suspend",MS]]' window_ms=N appeal_ms=N
+  deliveries  NAME=MS... of all that "deliveries.limits" answers
   statute     statute=NAME digest=hex:DIGEST until=MS notice_days=N
 """
 _number = click.argument("number", metavar="ID", type=click.IntRange(1))

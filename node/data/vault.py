@@ -348,13 +348,19 @@ class Version:
 
     def segments(self) -> Iterator[tuple[int, list[Value]]]:
         """Yield (number, records) of each segment. Raises VaultError naming a damaged one."""
-        for number, place, sealed in self._frames():
+        return self.segments_from(0)
+
+    def segments_from(self, first: int) -> Iterator[tuple[int, list[Value]]]:
+        """Yield (number, records) of segment `first` and those after it. Raises VaultError."""
+        for number, place, sealed in self._frames(first):
             yield number, self._open_segment(number, place, sealed)
 
-    def _frames(self) -> Iterator[tuple[int, int, bytes]]:
-        """Yield number, place and ciphertext of each segment; shorter where the file is cut."""
+    def _frames(self, first: int = 0) -> Iterator[tuple[int, int, bytes]]:
+        """Yield number, place and ciphertext of segments; shorter where the file is cut."""
         with _open(self._segments) as file:
-            for number in range(len(self._keys)):
+            for _ in range(first):
+                file.seek(int.from_bytes(file.read(4), "big"), os.SEEK_CUR)
+            for number in range(first, len(self._keys)):
                 place = file.tell()
                 length = int.from_bytes(file.read(4), "big")
                 yield number, place, file.read(min(length, MAX_SEGMENT_BYTES))
@@ -379,7 +385,7 @@ class Version:
             for record in records:
                 row += 1
                 if record is not None:
-                    yield (row, *_record(record))
+                    yield (row, *open_record(record))
 
     def rows(self) -> Iterator[list[Field]]:
         """Yield the values of each record in the order of rows. Raises VaultError."""
@@ -393,23 +399,25 @@ class Version:
         found = self._open_segment(wanted, *self._frame(wanted))[offset]
         if found is None:
             raise VaultError(f"row {row} of {self.head.dataset} is erased")
-        seed, values = _record(found)
-        place = self._place(row)
+        seed, values = open_record(found)
+        (place,) = self.places(row, 1)
         return Record(seed, tuple(values), place, self._path(place))
 
     def _frame(self, wanted: int) -> tuple[int, bytes]:
         """Return place and ciphertext of one segment."""
-        with _open(self._segments) as file:
-            for _ in range(wanted):
-                file.seek(int.from_bytes(file.read(4), "big"), os.SEEK_CUR)
-            place = file.tell()
-            length = int.from_bytes(file.read(4), "big")
-            return place, file.read(min(length, MAX_SEGMENT_BYTES))
+        _, place, sealed = next(self._frames(wanted))
+        return place, sealed
 
-    def _place(self, row: int) -> int:
+    def places(self, row: int, count: int) -> list[int]:
+        """Return the places in the tree of `count` rows from `row` (from 1) on."""
         with _open(self.folder / "places") as file:
             file.seek(8 * (row - 1))
-            return int.from_bytes(file.read(8), "big")
+            data = file.read(8 * count)
+        return [int.from_bytes(data[at : at + 8], "big") for at in range(0, len(data), 8)]
+
+    def hashes(self) -> bytes:
+        """Return all record hashes in the order of the tree, 32 bytes each."""
+        return _read(self.folder / "tree")
 
     def _path(self, place: int) -> tuple[bytes, ...]:
         """Return the audit path of the record at `place`: roots of the sibling subtrees."""
@@ -467,7 +475,7 @@ class Version:
                     at = int.from_bytes(places.read(8), "big")
                     tree.seek(HASH_BYTES * min(at, self.head.rows))
                     if record is None or tree.read(HASH_BYTES) == commitment.record(
-                        *_record(record)
+                        *open_record(record)
                     ):
                         continue
                     name, byte = ("places", 8 * (row - 1)) if is_tree_whole else ("tree", 32 * at)
@@ -514,7 +522,8 @@ class Version:
         self._segments, self._keys = fresh, keys
 
 
-def _record(record: Value) -> tuple[bytes, list[Field]]:
+def open_record(record: Value) -> tuple[bytes, list[Field]]:
+    """Return seed and values of a record that a segment holds."""
     seed, values = expect_list(record, "record", 2)
     row = [v if isinstance(v, str) else None for v in expect_list(values, "row")]
     return expect_bytes(seed, "seed", commitment.SEED_BYTES), row

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,6 +18,7 @@ from consensus.crypto import HASH_BYTES
 from contracts.system.subjects import NAME
 from contracts.system.subjects.batches import MAX_COUNT
 from node.envelopes.content import Content
+from node.errors import MunimentError
 from node.exchange.consent import (
     ENTRIES_KIND,
     FORMAT,
@@ -202,9 +203,15 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Authorisations:
-    """Which of an owner's records may be delivered for one recipient and purpose."""
+    """Which of an owner's records may be delivered for one recipient and purpose.
+
+    `seen` are number and revision of every batch that holds on chain; `faults` say in a sentence
+    each which of them could not be opened. Those authorise nothing, and harm no other.
+    """
 
     batches: tuple[Batch, ...]
+    seen: tuple[tuple[int, int], ...]
+    faults: tuple[str, ...]
 
     @classmethod
     def load(
@@ -217,28 +224,36 @@ class Authorisations:
     ) -> Authorisations:
         """Open the batches of (dataset, recipient, purpose) that hold at `now_ms`.
 
-        Raises AuthoriseError if one of them is not what the chain commits to, MunimentError if an
-        envelope has not arrived: whoever lacks the latest states must not deliver.
+        A batch whose latest states have not arrived is a fault: what is older does not count.
         """
+        batches, faults = [], []
         rows = _live_batches(query, scope, now_ms)
-        return cls(tuple(Batch.open(chain_id, row, open_envelope) for row in rows))
-
-    @property
-    def field(self) -> int | None:
-        """Where records say whose they are, a place in the standard; None without a batch."""
-        fields = {batch.scope.field for batch in self.batches}
-        if len(fields) > 1:
-            raise AuthoriseError("batches of one scope name subjects by different fields")
-        return next(iter(fields), None)
+        for row in rows:
+            try:
+                batches.append(Batch.open(chain_id, row, open_envelope))
+            except MunimentError as error:
+                faults.append(f"batch {row['id']} of {row['registrar']}: {error.message}")
+        return cls(tuple(batches), _revisions(rows), tuple(faults))
 
     def allowed(self, identity: str | None) -> bool:
-        """Whether the record of `identity`, the value of `field`, may be delivered."""
+        """Whether a record of `identity` may be delivered."""
         return identity is not None and any(batch.allows(identity) for batch in self.batches)
+
+    def covers(self, values: Sequence[str | None]) -> bool:
+        """Whether a record may be delivered; `values` are all its fields, as its standard has them.
+
+        Each batch says which field names the subject.
+        """
+        for batch in self.batches:
+            field = batch.scope.field
+            identity = values[field] if field < len(values) else None
+            if identity is not None and batch.allows(identity):
+                return True
+        return False
 
     def is_current(self, query: Query, scope: tuple[str, str, str], now_ms: int) -> bool:
         """Whether nothing was posted, revised or ended since; to be asked before each chunk."""
-        found = [(row["id"], row["revision"]) for row in _live_batches(query, scope, now_ms)]
-        return found == [(batch.scope.batch, batch.revision) for batch in self.batches]
+        return _revisions(_live_batches(query, scope, now_ms)) == self.seen
 
     def prove(self, identity: str) -> Proof:
         """Raises AuthoriseError if the record may not be delivered."""
@@ -246,6 +261,10 @@ class Authorisations:
             if batch.allows(identity):
                 return batch.prove(identity)
         raise AuthoriseError("no batch authorises this record")
+
+
+def _revisions(rows: list[dict[str, Any]]) -> tuple[tuple[int, int], ...]:
+    return tuple((row["id"], row["revision"]) for row in rows)
 
 
 def _live_batches(query: Query, scope: tuple[str, str, str], now_ms: int) -> list[dict[str, Any]]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from consensus.codec import decode, encode, expect_int, expect_list
 from node.envelopes.content import Content
+from node.exchange.authorise import Authorisations
 from node.exchange.consent import AuthoriseError
 
 KIND = "withdrawn-rows"
@@ -28,6 +30,13 @@ def read_rows(file: Path) -> list[Row]:
         raise AuthoriseError(f"{file} cannot be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise AuthoriseError(f"{file} must hold [[delivery, row]...]: {error}") from error
+
+
+def rows_to_erase(
+    authorisations: Authorisations, delivered: Iterable[tuple[int, int, str | None]]
+) -> list[Row]:
+    """Return which of the delivered rows, each (delivery, row, identity), nobody authorises now."""
+    return [(d, row) for d, row, identity in delivered if not authorisations.allowed(identity)]
 
 
 def order_record(obligation: int, rows: list[Row]) -> Content:

@@ -40,11 +40,18 @@ class EscrowError(MunimentError):
 
 def files_of(folder: Path) -> list[Path]:
     """Return the files of a version that are given into custody, by name."""
-    found = [folder / name for name in NAMES] + list(folder.glob("segments*"))
+    segments = [path for path in folder.glob("segments*") if is_segments(path.name)]
+    found = [folder / name for name in NAMES] + segments
     missing = [path for path in found if not path.is_file()]
-    if missing or len(found) == len(NAMES):
+    if missing or not segments:
         raise EscrowError(f"{folder} is no version of a vault")
     return sorted(found)
+
+
+def is_segments(name: str) -> bool:
+    """Whether a file of this name holds a version's segments: `segments`, or `segments.N`."""
+    stem, dot, number = name.partition(".")
+    return stem == "segments" and (not dot or (number.isascii() and number.isdigit()))
 
 
 def copy(source: Path, target: Path) -> None:

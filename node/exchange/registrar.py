@@ -138,7 +138,7 @@ class Register:
     def require(self, identity: str) -> Person:
         found = self.find(identity)
         if found is None:
-            raise AuthoriseError(f"{identity} is not registered; see: muniment authorise register")
+            raise AuthoriseError(f"{identity} is not registered; see: muniment registrar person")
         return found
 
     def put(self, person: Person) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-NODE = "node"
-"""The contract of what was seen at a node rather than executed."""
-FAILED = ("ledger", "failed")
+NODE = "/node"
+"""Stands for the contract of what was seen at a node; no contract's name has a slash."""
+LEDGER, FAILED = "/ledger", "failed"
 """Contract and name of a transaction that failed; its data is [code]."""
 HEALTH = "health"
 HEALTH_MS = 1_800_000

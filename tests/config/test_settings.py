@@ -100,3 +100,17 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     file.write_bytes(b"#" * (MAX_FILE_BYTES + 1))
     with pytest.raises(config.SettingsError, match=f"larger than {MAX_FILE_BYTES} bytes"):
         config.load(file)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('mail_to = ["nobody"]', "mail addresses"),
+        ('webhooks = ["ftp://tax.example"]', "addresses like"),
+        ('smtp = "mail.example"', "HOST:PORT"),
+        ('smtp_security = "perhaps"', "one of starttls, tls, none"),
+    ],
+)
+def test_notices_are_checked(tmp_path: Path, line: str, words: str) -> None:
+    with pytest.raises(config.SettingsError, match=words):
+        load(tmp_path, f"{NAME}\n[notices]\n{line}\n")

@@ -40,8 +40,10 @@ def _offer(ctx: Context, args: Args) -> None:
     dataset, custodian = args["dataset"], args["custodian"]
     if not dataset.startswith(ctx.sender + "/"):
         fail(Code.NOT_OWNER, dataset)
+    if custodian == ctx.sender:
+        fail(Code.BAD_ARGUMENT, "custodian: must be another member")
     record = members.get(ctx.overlay, custodian)
-    if custodian == ctx.sender or record is None or record["status"] != members.ACTIVE:
+    if record is None or record["status"] != members.ACTIVE:
         fail(Code.NOT_ACTIVE, custodian)
     if not ctx.block.timestamp < args["until"]:
         fail(Code.BAD_ARGUMENT, "until: must be in the future")

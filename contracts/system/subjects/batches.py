@@ -104,11 +104,13 @@ def forget(ctx: Context, number: int) -> None:
 
 
 def check_scope(ctx: Context, dataset: str, recipient: str) -> None:
-    """Fail unless the dataset is registered and the recipient is an active other member."""
+    """Fail unless the dataset is registered and the recipient is another member, and active."""
     if catalogue.get(ctx.overlay, dataset) is None:
         fail(Code.NOT_FOUND, dataset)
+    if dataset.startswith(recipient + "/"):
+        fail(Code.BAD_ARGUMENT, "recipient: must not be the dataset's owner")
     record = members.get(ctx.overlay, recipient)
-    if record is None or record["status"] != members.ACTIVE or dataset.startswith(recipient + "/"):
+    if record is None or record["status"] != members.ACTIVE:
         fail(Code.NOT_ACTIVE, recipient)
 
 

@@ -112,7 +112,7 @@ def test_an_agreement_ends_with_its_time_and_erasure_may_be_overdue(office: Chai
     ("sender", "changes", "code"),
     [
         ("tax", {}, Code.NOT_OWNER),
-        ("land", {"custodian": "land"}, Code.NOT_ACTIVE),
+        ("land", {"custodian": "land"}, Code.BAD_ARGUMENT),
         ("land", {"custodian": "nobody"}, Code.NOT_ACTIVE),
         ("land", {"custodian": "abroad"}, Code.FOREIGN_CUSTODY),
         ("land", {"custodian": "city"}, Code.FOREIGN_CUSTODY),  # nobody knows where it keeps data

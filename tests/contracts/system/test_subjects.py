@@ -105,7 +105,7 @@ def test_a_batch_holds_two_roots_and_nothing_of_persons(office: Chain) -> None:
         ("tax", {}, Code.NOT_REGISTRAR),
         ("court", {}, Code.NOT_REGISTRAR),
         ("civil", {"recipient": "civil"}, Code.NOT_REGISTRAR),
-        ("civil", {"recipient": "land"}, Code.NOT_ACTIVE),
+        ("civil", {"recipient": "land"}, Code.BAD_ARGUMENT),
         ("civil", {"recipient": "nobody"}, Code.NOT_ACTIVE),
         ("civil", {"dataset": "land/other"}, Code.NOT_FOUND),
         ("civil", {"field": 2}, Code.BAD_ARGUMENT),
@@ -237,7 +237,7 @@ def test_a_use_by_law_is_reviewed_and_notified(office: Chain) -> None:
     enact(office)
     assert office.ask("governance", "statute", statute="tax-act-12")["notice_days"] == 30
     assert invoke(office, registrar="court").code == Code.NOT_REGISTRAR
-    assert invoke(office, "land").code == Code.NOT_ACTIVE
+    assert invoke(office, "land").code == Code.BAD_ARGUMENT
     assert invoke(office).code == Code.OK
     assert not covers(office, NOW)
     change(office, "land", roles=["supervisor", "validator"])

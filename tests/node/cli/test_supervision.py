@@ -168,3 +168,12 @@ def test_the_situation_is_shown_and_measured(alliance: Alliance) -> None:
     assert report["measures"] == []
     assert "trial as seen by tax" in command("situation", "--home", tax)
     assert 'muniment_peer_connected{member="land"} 1.0' in command("metrics", "--home", tax)
+
+
+def test_people_are_told_by_ids_what_concerns_their_member(alliance: Alliance) -> None:
+    told = command("notify", "--dry-run", "--home", alliance.home("land"))
+    assert "[trial] sanctions imposed 1" in told
+    assert "[trial] dispatch issued 2" in told
+    assert SECRET not in told
+    refused = command("notify", "--home", alliance.home("land"), fails=True)
+    assert "notices.mail_to" in refused

@@ -100,7 +100,8 @@ def test_who_signed_is_covered_until_it_withdraws(desk: Desk) -> None:
     assert not desk.load().allowed(LI)
     desk.publish(1)
     found = desk.load()
-    assert found.field == 1
+    rows: list[list[str | None]] = [["1", LI], ["2", ZHAO], [WANG, None], ["4"]]
+    assert [found.covers(row) for row in rows] == [True, False, False, False]
     assert [found.allowed(name) for name in (LI, WANG, ZHAO, None)] == [True, True, False, False]
     assert found.allowed("1101 0119-9003 0712 3x"), "identities are compared as people write them"
     desk.sign(form, WANG, kind=WITHDRAW)
@@ -202,6 +203,22 @@ def test_an_owner_takes_only_what_the_chain_commits_to(desk: Desk) -> None:
             Batch.open(CHAIN, wrong, desk.unseal)
     with pytest.raises(EnvelopeError, match="not here"):
         Batch.open(CHAIN, {**row, "envelope": "11" * 32}, desk.unseal)
+
+
+def test_a_batch_that_cannot_be_opened_harms_no_other(desk: Desk) -> None:
+    for names in ((LI, WANG), (ZHAO, WANG)):
+        desk.sign(desk.open(), *names)
+    desk.publish(1)
+    desk.publish(2)
+    before = desk.load()
+    desk.sign(desk.register.load(1).form, LI, kind=WITHDRAW)
+    desk.publish(1)
+    del desk.envelopes[desk.rows[1]["envelope"]]
+    found = desk.load()
+    assert [found.allowed(name) for name in (LI, WANG, ZHAO)] == [False, True, True]
+    assert found.faults == ("batch 1 of civil: is not here (yet)",)
+    assert found.is_current(desk.query, SCOPE, NOW)
+    assert not before.is_current(desk.query, SCOPE, NOW)
 
 
 def altered(made: Declaration, **changes: Any) -> Declaration:

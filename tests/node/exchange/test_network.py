@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +68,19 @@ class Town:
     def coverage(self) -> Any:
         scope = ("health/visits", "--for", RECIPIENT, "--purpose", "loan")
         return self.at(OWNER, "authorise", "coverage", *scope)
+
+    @contextmanager
+    def serving(self, member: str) -> Iterator[None]:
+        """Let a member give out what is in custody."""
+        command = ("-m", "node", "custody", "serve", "--home", self.net.home(member).path)
+        process = subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True)
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "serving\n"
+            yield
+        finally:
+            process.terminate()
+            process.communicate()
 
     def batch(self, number: int = 1) -> Any:
         asked = ("contract", "query", "subjects", "batch", f"batch={number}")
@@ -187,22 +203,44 @@ def test_a_version_in_escrow_and_with_a_delegate(town: Town) -> None:
             town.at(keeper, "custody", "take", number, "--version", 1, damaged)
         town.at(keeper, "custody", "take", number, "--version", 1, out)
 
+    # Later versions say on the chain how they are kept, if that is agreed.
+    again = ("dataset", "register", table, "--title", "Shops", "--custody")
+    assert town.at(OWNER, *again, "delegate")["version"] == 2
+    town.at(OWNER, "custody", "offer", "health/only", "--to", RECIPIENT, "--mode", "escrow", *until)
+    with pytest.raises(MunimentError, match="no agreement"):
+        town.at(OWNER, *again, "delegate", "--dataset", "only")
+
+    # A placement may be taken anew over a stream; only its custodian gets it.
+    with town.serving(OWNER):
+        town.at(OWNER, "custody", "place", 1, "--version", 1)
+        with pytest.raises(MunimentError, match="refused"):
+            town.at(SUPERVISOR, "custody", "take", 1, "--version", 1)
+        kept = Path(town.at(RECIPIENT, "custody", "take", 1, "--version", 1)["kept"])
+        assert not list((kept.parents[1] / "incoming").iterdir())
+
+    # An owner that has lost its copy gets it back from escrow.
+    shutil.rmtree(town.net.home(OWNER).vault / "health+shops" / "1")
+    assert town.at(OWNER, "vault", "restore", kept.parents[1])["restored"] == [
+        "health/shops version 1"
+    ]
+
     # The delegate reads it as its own; whoever holds it in escrow cannot.
-    assert town.at(REGISTRAR, "dataset", "preview", "health/shops", "--rows", 1, "--plain",
-                   "--purpose", "trial")["rows"] == [["s0", "bakery"]]  # fmt: skip
+    preview = ("dataset", "preview", "health/shops", "--version", 1, "--rows", 1, "--plain",
+               "--purpose", "trial")  # fmt: skip
+    assert town.at(REGISTRAR, *preview)["rows"] == [["s0", "bakery"]]
     with pytest.raises(MunimentError):
-        town.at(RECIPIENT, "dataset", "preview", "health/shops", "--plain", "--purpose", "trial")
+        town.at(RECIPIENT, *preview)
 
     # A challenge is answered; one whose data are damaged fails, and silence is told.
     answers = town.folder / "answers"
     town.at(SUPERVISOR, "custody", "challenge", 1, "--version", 1)
-    town.at(RECIPIENT, "custody", "answer", "-o", answers)
-    done = town.at(SUPERVISOR, "custody", "check", 1, answers / "1.answer")
-    assert done["passed"]
+    town.at(RECIPIENT, "custody", "answer")
+    with town.serving(RECIPIENT):
+        assert town.at(SUPERVISOR, "custody", "check", 1)["passed"]
     with pytest.raises(MunimentError, match="whose digest"):
         town.at(OWNER, "custody", "check", 1, table)
-    kept = town.net.home(RECIPIENT).path / "escrow" / "health+shops" / "1" / "segments"
-    kept.write_bytes(kept.read_bytes()[:-1])
+    segments = kept / "segments"
+    segments.write_bytes(segments.read_bytes()[:-1])
     asked = town.at(OWNER, "custody", "challenge", 1, "--version", 1, "--blocks", 4)
     with pytest.raises(MunimentError, match="not any more"):
         town.at(RECIPIENT, "custody", "answer", "-o", answers)

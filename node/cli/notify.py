@@ -1,0 +1,98 @@
+"""The command that tells people outside the node what concerns their member."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import click
+
+import config
+from config.settings import Notices
+from node.cli.common import Refused, connect, home_option
+from node.cli.trace import open_updated
+from node.home import Home, atomic_write
+from node.notices.select import Notice, notice_of
+from node.notices.send import NoticeError, send
+from node.rpc.client import Client
+from node.trace.index import Index
+
+FIRST_WAIT_S, LONGEST_WAIT_S = 2.0, 300.0
+HOUR_MS = 60 * 60 * 1_000
+
+
+@click.command()
+@click.option("--once", is_flag=True, help="Send what is due and end; for cron.")
+@click.option("--dry-run", is_flag=True, help="Print what would be sent, and send nothing.")
+@home_option
+def notify(once: bool, dry_run: bool, home: Path) -> None:
+    """Send mail and webhooks of what concerns the own member, as [notices] in the settings says.
+
+    Notices hold names, numbers and transaction ids only. It begins with what happened in the last
+    hour, and then goes on where it stood; a notice that cannot be sent is tried again.
+    """
+    place = Home(home)
+    settings = config.load(place.settings).notices
+    if not (settings.mail_to or settings.webhooks or dry_run):
+        raise Refused(f"{place.settings} says nobody to notify; set notices.mail_to or .webhooks")
+    with closing(open_updated(home)) as index, connect(home) as client:
+        if not once and not dry_run:
+            client.call("subscribe", topics=["blocks"])
+        last = _cursor(place, index)
+        for number, notice in _due(index, client, last):
+            if dry_run:
+                click.echo(notice.subject)
+                continue
+            _insist(notice, settings, once)
+            _keep(place, number)
+        if once or dry_run:
+            return
+        for _ in client.subscribe(("blocks",)):
+            index.update(client)
+            for number, notice in _due(index, client, _cursor(place, index)):
+                _insist(notice, settings, once)
+                _keep(place, number)
+
+
+def _insist(notice: Notice, settings: Notices, once: bool) -> None:
+    """Send until it is taken; with --once a failure ends the command, which begins there again."""
+    wait = FIRST_WAIT_S
+    while True:
+        try:
+            send(notice, settings)
+        except NoticeError as error:
+            if once:
+                raise
+            click.echo(f"{error.message}; again in {wait:.0f} s", err=True)
+            time.sleep(wait)
+            wait = min(2 * wait, LONGEST_WAIT_S)
+        else:
+            return
+
+
+def _due(index: Index, client: Client, last: int) -> Iterator[tuple[int, Notice]]:
+    status = client.call("status")
+    rows = client.call("state.query", contract="members", method="list", args={})
+    members = {row["name"]: row for row in rows}
+    own = members.get(status["name"], {"roles": []})
+    is_supervisor = "supervisor" in own["roles"]
+    for number, entry in index.above(last):
+        notice = notice_of(
+            entry, index, status["network"], status["name"], members.keys(), is_supervisor
+        )
+        if notice is not None:
+            yield number, notice
+
+
+def _cursor(place: Home, index: Index) -> int:
+    """The last entry that was seen to; at first, what is older than an hour is left out."""
+    try:
+        return int(place.notices.read_text())
+    except (OSError, ValueError):
+        return index.first(time.time_ns() // 1_000_000 - HOUR_MS) - 1
+
+
+def _keep(place: Home, number: int) -> None:
+    atomic_write(place.notices, f"{number}\n".encode(), 0o600)
