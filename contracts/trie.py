@@ -18,6 +18,7 @@ what a single update with all changes would have written.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import NamedTuple, Protocol
@@ -34,7 +35,7 @@ _BUCKET_BYTES = BUCKET_LEAVES * LEAF_BYTES
 _TWIG_LEAVES = 16 * BUCKET_LEAVES
 _NIBBLES = tuple(bytes((nibble,)) for nibble in range(16))
 _NO_HASHES = bytes(16 * HASH_BYTES)
-_NODE_SIZE = 250 + len(_NO_HASHES)
+_NODE_SIZE = 350 + len(_NO_HASHES)
 
 
 class CorruptState(ValueError):
@@ -280,21 +281,18 @@ def _root_of_leaves(leaves: bytes, depth: int) -> bytes:
 
 
 class TrieCache:
-    """Parts of the final trie in memory, the least recently used dropped first.
-
-    Two generations approximate that without bookkeeping on each read.
-    """
+    """Parts of the final trie in memory, the least recently used dropped first."""
 
     def __init__(self, source: TrieSource, max_bytes: int) -> None:
         self._source = source
         self._max_bytes = max_bytes
-        self._young: dict[bytes, Part] = {}
-        self._old: dict[bytes, Part] = {}
-        self._young_bytes = 0
+        self._parts: OrderedDict[bytes, Part] = OrderedDict()
+        self._bytes = 0
 
     def get_node(self, path: bytes, digest: bytes) -> Node:
-        part = self._young.get(path) or self._find_old(path)
+        part = self._parts.get(path)
         if type(part) is Node:
+            self._parts.move_to_end(path)
             return part
         node = self._load_node(path)
         if node.digest != digest:
@@ -302,8 +300,9 @@ class TrieCache:
         return node
 
     def get_bucket(self, path: bytes, digest: bytes) -> bytes:
-        part = self._young.get(path) or self._find_old(path)
+        part = self._parts.get(path)
         if type(part) is bytes:
+            self._parts.move_to_end(path)
             return part
         leaves = self._source.scan_leaves(path, BUCKET_LEAVES + 1)
         bucket = b"".join(key + value for key, value in leaves)
@@ -315,18 +314,10 @@ class TrieCache:
     def put(self, parts: Mapping[bytes, Part | None]) -> None:
         """Take over parts that have become final."""
         for path, part in parts.items():
-            if part is None:
-                self._old.pop(path, None)
-                gone = self._young.pop(path, None)
-                self._young_bytes -= 0 if gone is None else _size(gone)
-            else:
+            if part is not None:
                 self._keep(path, part)
-
-    def _find_old(self, path: bytes) -> Part | None:
-        part = self._old.get(path)
-        if part is not None:
-            self._keep(path, part)
-        return part
+            elif (gone := self._parts.pop(path, None)) is not None:
+                self._bytes -= _size(gone)
 
     def _load_node(self, path: bytes) -> Node:
         """Read a stored node, or make one of the leaves below it, whose buckets are kept too."""
@@ -348,20 +339,17 @@ class TrieCache:
         return node
 
     def _keep(self, path: bytes, part: Part) -> None:
-        young = self._young
-        old = young.get(path)
-        young[path] = part
-        if old is None:
-            self._young_bytes += _size(part)
-        elif type(part) is not Node or type(old) is not Node:
-            self._young_bytes += _size(part) - _size(old)
-        if self._young_bytes * 2 > self._max_bytes:
-            self._old, self._young, self._young_bytes = young, {}, 0
+        parts = self._parts
+        old = parts.get(path)
+        parts[path] = part
+        self._bytes += _size(part) - (0 if old is None else _size(old))
+        while self._bytes > self._max_bytes:
+            self._bytes -= _size(parts.popitem(last=False)[1])
 
 
 def _size(part: Part) -> int:
     """About what a part takes in memory with its path and its place in a dict; bytes."""
-    return 200 + len(part) if type(part) is bytes else _NODE_SIZE
+    return 300 + len(part) if type(part) is bytes else _NODE_SIZE
 
 
 class LayeredTrie:
