@@ -84,6 +84,11 @@ class Home:
         return self.path / "ballots"
 
     @property
+    def marks(self) -> Path:
+        """Which of one's own deliveries carries which mark, sealed."""
+        return self.path / "marks"
+
+    @property
     def socket(self) -> Path:
         return self.path / "rpc.sock"
 
