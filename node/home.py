@@ -56,6 +56,11 @@ class Home:
         return self.path / "trace.db"
 
     @property
+    def watch(self) -> Path:
+        """What `muniment supervise` remembers."""
+        return self.path / "watch.cbor"
+
+    @property
     def journal(self) -> Path:
         return self.path / "journal"
 

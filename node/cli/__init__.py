@@ -49,6 +49,8 @@ _COMMANDS = {
     "trace": ("node.cli.trace", "Tell the life of a dataset, grant, member; draw lineage."),
     "authorise": ("node.cli.authorise", "Authorise the use of one's data; see who authorised."),
     "registrar": ("node.cli.registrar", "Know the persons behind authorisations."),
+    "supervise": ("node.cli.alert", "Watch what happens, and raise alerts on the chain."),
+    "alert": ("node.cli.alert", "What supervisors' nodes have noticed, and why."),
     "case": ("node.cli.case", "What supervisors look into: open, follow and decide cases."),
     "sanction": ("node.cli.sanction", "Violations, the ladder of measures, and appeals."),
     "feedback": ("node.cli.feedback", "Rate datasets, and answer what others think."),

@@ -49,8 +49,8 @@ def source_add(name: str, values: tuple[str, ...], home: Path) -> None:
     Lists are written with commas, and columns.FIELD=COLUMN and dates.FIELD=dmy set tables. Keys:
     kind (file, folder, sql, http, inbox), standard, title, dataset, key,
     mode (snapshot, incremental), path, pattern, format, sheet, records, url, url_file,
-    header_file, next, page, first, table, order, stamp, ignore, keywords, frequency, fresh_field,
-    fresh_days, schedule, watch.
+    header_file, next, page, first, table, order, stamp, ignore, keywords, frequency, custody,
+    fresh_field, fresh_days, schedule, watch.
     """
     from node.data import source as sources
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from contracts.system.catalogue import FREQUENCIES
+from contracts.system.custodians import MODES as CUSTODY
+from contracts.system.custodians import OWN
 from node.data.standard import StandardError
 from node.errors import MunimentError
 from node.home import atomic_write
@@ -70,6 +72,7 @@ class Source:
     dates: Mapping[str, str] = field(default_factory=dict)
     keywords: tuple[str, ...] = ()
     frequency: str = "irregular"
+    custody: str = OWN
     fresh_field: str = ""
     fresh_days: int = 0
     schedule: str = ""
@@ -141,7 +144,8 @@ def _check(source: Source, place: str) -> None:
 
     if not source.name or not _NAME.issuperset(source.name) or len(source.name) > 64:
         refuse("a source's name is 1 to 64 of a-z, 0-9, '-', '_'")
-    for key, allowed in (("kind", KINDS), ("mode", MODES), ("frequency", FREQUENCIES)):
+    words = {"kind": KINDS, "mode": MODES, "frequency": FREQUENCIES, "custody": CUSTODY}
+    for key, allowed in words.items():
         if getattr(source, key) not in allowed:
             refuse(f"{key} must be one of {', '.join(allowed)}")
     for key in ("standard", "title", *_NEEDED[source.kind]):

@@ -83,8 +83,7 @@ class Watch:
 
     def _look(self, item: Item) -> Iterator[Alert]:
         if item.contract == NODE:
-            if item.name == HEALTH:
-                yield from self._look_at_node(item, Health(*item.data))
+            yield from self._look_at_node(item, Health(*item.data))
             return
         match item.contract, item.name, item.data:
             case "evidence", "reported", [str(member), *_]:
@@ -162,7 +161,7 @@ class Watch:
             if count:
                 reason = Reason(rule, count, 0, count)
                 yield _alert(item, rule, member, "", severity, 1.0, (reason,))
-        for name, found in self._nodes.add(health):
+        for name, found in self._nodes.add(health) if item.name == HEALTH else ():
             limit, severity = limits.NODES[name]
             beyond = self._beyond(name, member, found.far / limit)
             if beyond >= 1:
