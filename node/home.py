@@ -89,6 +89,16 @@ class Home:
         return self.path / "marks"
 
     @property
+    def registrar(self) -> Path:
+        """A registrar's register of persons and their authorisations, encrypted."""
+        return self.path / "registrar"
+
+    @property
+    def escrow(self) -> Path:
+        """Ciphertext that is kept for other members, and answers to challenges of it."""
+        return self.path / "escrow"
+
+    @property
     def socket(self) -> Path:
         return self.path / "rpc.sock"
 

@@ -22,6 +22,7 @@ from node.cli.common import (
     table,
 )
 from node.cli.person import person, person_options
+from node.cli.scan import scan
 from node.home import Home
 
 if TYPE_CHECKING:
@@ -83,6 +84,9 @@ def _content(values: tuple[str, ...]) -> dict[str, Any]:
         else:
             content[key] = value
     return content
+
+
+source.add_command(scan)
 
 
 @source.command("list")

@@ -24,6 +24,7 @@ FORMATS = {
     ".ndjson": "jsonl", ".parquet": "parquet", ".xlsx": "excel", ".xlsm": "excel",
 }  # fmt: skip
 MODES = ("snapshot", "incremental")
+CHANGES = ("mutable", "append-only", "frozen")
 DATE_ORDERS = ("dmy", "mdy")
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")
 _NEEDED = {"file": ("path",), "folder": ("path",), "sql": ("table",), "http": ("url",),
@@ -43,7 +44,8 @@ class Source:
     `snapshot`: each run reads everything; `incremental`: a run reads what is new by `stamp` or
     `order` (SQL) or by file (folder), and the key says what it replaces. `columns` maps fields to
     the source's columns where they are called otherwise; `ignore` names columns not taken. Secrets
-    stand in files of their own (`url_file`, `header_file`).
+    stand in files of their own (`url_file`, `header_file`). `changes` says what may change in it;
+    of a mutable one `change_stamp` names the field that every change sets anew.
     """
 
     name: str
@@ -77,6 +79,8 @@ class Source:
     fresh_days: int = 0
     schedule: str = ""
     watch: bool = False
+    changes: str = "mutable"
+    change_stamp: str = ""
 
     def declaration(self) -> dict[str, Any]:
         """Return what a reader needs to know."""
@@ -144,7 +148,8 @@ def _check(source: Source, place: str) -> None:
 
     if not source.name or not _NAME.issuperset(source.name) or len(source.name) > 64:
         refuse("a source's name is 1 to 64 of a-z, 0-9, '-', '_'")
-    words = {"kind": KINDS, "mode": MODES, "frequency": FREQUENCIES, "custody": CUSTODY}
+    words = {"kind": KINDS, "mode": MODES, "frequency": FREQUENCIES, "custody": CUSTODY,
+             "changes": CHANGES}  # fmt: skip
     for key, allowed in words.items():
         if getattr(source, key) not in allowed:
             refuse(f"{key} must be one of {', '.join(allowed)}")
