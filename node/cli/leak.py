@@ -37,10 +37,11 @@ def leak_trace(
     path: Path, dataset: str, columns: tuple[str, ...], home: Path, passphrase_file: Path | None,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Try the mark of every delivery of yours on a table.
+    """Try the mark of every delivery of yours on FILE: a table, an image or a PDF.
 
-    FILE is CSV, JSON lines, Parquet or Excel. A delivery is named if there is less than one chance
-    in a million that any of those tried is named wrongly. It names the copy, not who passed it on.
+    Tables are CSV, JSON lines, Parquet or Excel. A delivery is named if there is less than one
+    chance in a million that any of those tried is named wrongly. It names the copy, not who passed
+    it on.
 
     \b
     Example: muniment leak trace found.csv --home HOME

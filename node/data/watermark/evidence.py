@@ -42,11 +42,11 @@ def test(green: np.ndarray, weights: np.ndarray, lot: float) -> Evidence:
     variance = float((weights**2).sum())
     grain = float(weights.min())
     smooth = (total + (2 * lot - 1) * grain) / math.sqrt(variance + grain**2 / 3)
-    bound = min(1.0, BOUND * _upper(total / math.sqrt(variance)))
-    return Evidence(_upper(smooth), bound, len(weights))
+    bound = min(1.0, BOUND * upper(total / math.sqrt(variance)))
+    return Evidence(upper(smooth), bound, len(weights))
 
 
-def _upper(z: float) -> float:
+def upper(z: float) -> float:
     """P(N >= z) of the standard normal."""
     return 0.5 * math.erfc(z / math.sqrt(2))
 

@@ -11,6 +11,9 @@ from node.data.watermark.mark import marked_columns
 from node.data.watermark.trace import Candidate, Verdict
 from node.data.worker import Worker, WorkerError
 
+FILES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".pdf"))
+"""What carries a mark of its own; a delivery of such files has no columns."""
+
 
 def trace_file(
     path: Path, candidates: Sequence[Candidate], names: Mapping[str, str]
@@ -19,7 +22,8 @@ def trace_file(
 
     `names` maps marked columns to those of the file where they are called otherwise.
     """
-    marked = [each for each in candidates if marked_columns(each.plan)]
+    is_table = path.suffix.lower() not in FILES
+    marked = [e for e in candidates if bool(marked_columns(e.plan)) == is_table]
     if not marked:
         raise MaskError("no delivery that is tested carries a mark: there was nothing to mark")
     args: dict[str, Value] = {

@@ -103,15 +103,16 @@ class Copy:
     def verdicts(self) -> list[Verdict]:
         """Try every candidate, the likeliest first."""
         parts = {key: _arrays(counts) for key, counts in self._counts.items()}
-        made = [self._verdict(candidate, parts) for candidate in self._candidates]
-        return sorted(made, key=lambda verdict: (verdict.bound, verdict.p_value))
+        return rank([(each.delivery, weigh(each, parts)) for each in self._candidates])
 
-    def _verdict(
-        self, candidate: Candidate, parts: Mapping[Key, tuple[np.ndarray, np.ndarray]]
-    ) -> Verdict:
-        found = weigh(candidate, parts)
-        is_found = found.is_convincing(len(self._candidates))
-        return Verdict(candidate.delivery, is_found, found.p_value, found.bound, found.nodes)
+
+def rank(found: Sequence[tuple[int, Evidence]]) -> list[Verdict]:
+    """Decide on all candidates of one copy together, the likeliest first."""
+    made = [
+        Verdict(number, each.is_convincing(len(found)), each.p_value, each.bound, each.nodes)
+        for number, each in found
+    ]
+    return sorted(made, key=lambda verdict: (verdict.bound, verdict.p_value))
 
 
 def _arrays(counts: Counts) -> tuple[np.ndarray, np.ndarray]:
