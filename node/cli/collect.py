@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from getpass import getuser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from node.cli.common import (
     submit,
     table,
 )
+from node.cli.person import person, person_options
 from node.cli.scan import scan
 from node.home import Home
 
@@ -145,8 +145,13 @@ def schedule(home: Path, passphrase_file: Path | None, poll: float) -> None:
     Scheduler(Home(home), chain, master, poll, lambda line: click.echo(line)).serve()
 
 
-def chain_of(home: Path, passphrase_file: Path | None) -> tuple[Chain, bytes]:
-    """Return what runs ask of the node, and the vault's master key."""
+def chain_of(
+    home: Path, passphrase_file: Path | None, operator: tuple[str, str] | None = None
+) -> tuple[Chain, bytes]:
+    """Return what runs ask of the node, and the vault's master key.
+
+    Calls are signed by `operator` (name and passphrase), or with the member key.
+    """
     import config
     from node.data.collect import Chain
     from node.keys import load_key
@@ -154,6 +159,7 @@ def chain_of(home: Path, passphrase_file: Path | None) -> tuple[Chain, bytes]:
 
     place = Home(home)
     passphrase = passphrase_for(place, passphrase_file)
+    name, signs = operator or (None, passphrase)
 
     def query(contract: str, method: str, args: dict[str, Any]) -> Any:
         with connect(home) as client:
@@ -163,7 +169,7 @@ def chain_of(home: Path, passphrase_file: Path | None) -> tuple[Chain, bytes]:
         load_genesis(place.genesis).genesis.chain_id,
         config.load(place.settings).node.name,
         query,
-        lambda contract, method, args: submit(place, passphrase, contract, method, args),
+        lambda contract, method, args: submit(place, signs, contract, method, args, name),
     )
     return chain, load_key(place.key("vault"), "vault", passphrase)
 
@@ -189,15 +195,17 @@ def quarantine() -> None:
 @passphrase_option
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
 @click.option("--plain", is_flag=True, help="Show the records' values too.")
+@person_options
 @json_option
 def quarantine_list(
-    name: str, home: Path, passphrase_file: Path | None, limit: int, plain: bool, as_json: bool
-) -> None:
+    name: str, home: Path, passphrase_file: Path | None, limit: int, plain: bool,
+    operator: str | None, operator_file: Path | None, as_json: bool,
+) -> None:  # fmt: skip
     """List what was refused of SOURCE: record, field, reason."""
     run = collector(home, name, passphrase_file)
     found = run.quarantine
     if plain:
-        run.note_access(getuser(), "quarantine list --plain")
+        run.note_access(person(home, operator, operator_file), "quarantine list --plain")
     rows, total = [], 0
     for each in found:
         total += 1

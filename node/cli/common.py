@@ -174,7 +174,7 @@ def submit_calls(
         if operator is None:
             signer = _member_signer(home, passphrase, client, name)
         else:
-            signer = _operator_signer(home, passphrase, operator)
+            signer = operator_signer(home, passphrase, operator)
         height = client.call("status")["height"]
         window = client.call("validators.get")["parameters"]["replay_window"]
         transaction = Transaction.create(
@@ -216,7 +216,7 @@ def _member_signer(home: Home, passphrase: str, client: Client, name: str) -> Si
     raise Refused(f"{home.keys} does not hold the member key that the chain knows, {wanted[0]}")
 
 
-def _operator_signer(home: Home, passphrase: str, operator: str) -> Signer:
+def operator_signer(home: Home, passphrase: str, operator: str) -> Signer:
     """The newest key of an operator in this home."""
     from consensus.crypto import Signer
     from node.keys import find_keys, load_key
