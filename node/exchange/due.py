@@ -46,8 +46,8 @@ def _pages(query: Query, contract: str, method: str, args: dict[str, Any]) -> It
 
 def _reviews(query: Query, member: str, now_ms: int) -> Iterator[Due]:
     for row in query("access", "waiting", {"member": member, "time": now_ms}):
-        yield Due("review", row["id"], f"{row['recipient']} asks for {row['dataset']}", None,
-                  f"muniment request show {row['id']}")  # fmt: skip
+        yield Due("review", row["id"], f"{row['recipient']} asks for {row['dataset']}",
+                  row["deadline"], f"muniment request show {row['id']}")  # fmt: skip
 
 
 def _obligations(query: Query, member: str) -> Iterator[Due]:

@@ -10,7 +10,7 @@ from contracts.codes import Code
 from contracts.starlark.runtime import QUERY_GAS
 from contracts.starlark.thread import Thread
 from contracts.state import StateReader
-from contracts.system import catalogue
+from contracts.system import catalogue, operators
 from contracts.system.access import grants, store
 from contracts.system.access.decide import Decision, plan_of, reasons_of
 from contracts.system.access.facts import REQUEST, Facts
@@ -24,8 +24,6 @@ from contracts.system.access.process import (
 
 PAGE = 50
 _COUNT = b"count"
-_TRAINED = frozenset(("approver", "steward"))
-"""Duties that are there only while training and the term of confidentiality last."""
 
 
 def make(ctx: Context, args: Args) -> None:
@@ -98,7 +96,7 @@ def _ask(ctx: Context, base: dict[str, Any], args: Args) -> None:
         **base,
         "args": args,
         "by": "" if operator is None else operator.name,
-        "trained": operator is None or not _TRAINED.isdisjoint(operator.duties),
+        "trained": operator is None or not operator.duties.isdisjoint(operators.NEED_TRAINING),
         "masks": [],
         "reviews": {},
         "standard": None,
