@@ -175,6 +175,7 @@ def new(
     if is_sent:
         passphrase = passphrase_for(place, passphrase_file, operator)
         owner = found.registration["owner"]
+        args["standard"] = found.digest
         state = _submit_sealed(
             place, passphrase, ("request", args), args, owner, words, conditions, operator
         )
@@ -409,6 +410,8 @@ def _change(
     if not changes and words is None:
         raise click.UsageError("say what is to be changed; see --help")
     args = {"request": number, "changes": changes}
+    if fields or conditions or given["key"] is not None:
+        args["standard"] = found.digest
     passphrase = passphrase_for(place, passphrase_file, operator)
     owner = found.registration["owner"]
     state = _submit_sealed(
