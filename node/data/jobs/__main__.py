@@ -22,6 +22,7 @@ _JOBS = {
     "process": "node.data.jobs.process",
     "documents": "node.data.jobs.documents",
     "train": "node.data.jobs.train",
+    "mask": "node.data.jobs.mask",
 }
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 Send = Callable[..., None]
