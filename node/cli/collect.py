@@ -12,7 +12,7 @@ import click
 
 from node.cli.common import (
     Refused,
-    connect,
+    ask,
     home_option,
     json_option,
     pairs,
@@ -141,8 +141,10 @@ def schedule(home: Path, passphrase_file: Path | None, poll: float) -> None:
     Scheduler(Home(home), chain, master, poll, lambda line: click.echo(line)).serve()
 
 
-def chain_of(home: Path, passphrase_file: Path | None) -> tuple[Chain, bytes]:
-    """Return what runs ask of the node, and the vault's master key."""
+def chain_of(
+    home: Path, passphrase_file: Path | None, operator: str | None = None
+) -> tuple[Chain, bytes]:
+    """Return what runs ask of the node, and the vault's master key; see `submit` on `operator`."""
     import config
     from node.data.collect import Chain
     from node.keys import load_key
@@ -152,14 +154,13 @@ def chain_of(home: Path, passphrase_file: Path | None) -> tuple[Chain, bytes]:
     passphrase = passphrase_for(place, passphrase_file)
 
     def query(contract: str, method: str, args: dict[str, Any]) -> Any:
-        with connect(home) as client:
-            return client.call("state.query", contract=contract, method=method, args=args)
+        return ask(home, contract, method, args)
 
     chain = Chain(
         load_genesis(place.genesis).genesis.chain_id,
         config.load(place.settings).node.name,
         query,
-        lambda contract, method, args: submit(place, passphrase, contract, method, args),
+        lambda contract, method, args: submit(place, passphrase, contract, method, args, operator),
     )
     return chain, load_key(place.key("vault"), "vault", passphrase)
 

@@ -168,7 +168,7 @@ def erase(folder: Path) -> None:
 
 def held(copies: Path) -> list[int]:
     """Return the grants under which something is here."""
-    found = [path.name for path in copies.glob("*") if path.name.isdigit() and any(path.iterdir())]
+    found = [path.name for path in copies.glob("*") if path.name.isdigit()]
     return sorted(map(int, found))
 
 
