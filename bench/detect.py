@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from bench.columns import Column, Columns
 from bench.letters import letters
 from bench.population import Labelled, Population
 from node.data import texts
@@ -42,7 +43,8 @@ def score(
     found: Counter[str] = Counter()
     there: Counter[str] = Counter()
     for case in cases:
-        spans = [((r.start, r.end), r.entity_type) for r in engine.analyze(case.text)]
+        spans = [((r.start, r.end), _ALIKE.get(r.entity_type, r.entity_type))
+                 for r in engine.analyze(case.text)]  # fmt: skip
         wanted = [((start, end), kind) for start, end, kind in case.spans]
         for span, kind in spans:
             found[kind] += 1
@@ -50,6 +52,12 @@ def score(
         for span, kind in wanted:
             there[kind] += 1
             hit[kind] += any(kind == k and same(span, s) for s, k in spans)
+    return _table(right, hit, found, there)
+
+
+def _table(
+    right: Counter[str], hit: Counter[str], found: Counter[str], there: Counter[str]
+) -> Table:
     table = {}
     for kind in sorted(found | there):
         precision = right[kind] / found[kind] if found[kind] else 0.0
@@ -58,6 +66,32 @@ def score(
         f1 = 2 * precision * recall / both if both else 0.0
         table[kind] = (precision, recall, f1, there[kind])
     return table
+
+
+def score_columns(columns: Iterable[Column]) -> tuple[Table, float, float]:
+    """Return the table of what columns are, and the shares put at their level and below it."""
+    right: Counter[str] = Counter()
+    found: Counter[str] = Counter()
+    there: Counter[str] = Counter()
+    exact = below = count = 0
+    for column in columns:
+        classifier = Classifier([column.name], TODAY)
+        values = pa.array(column.values, pa.string())
+        classifier.add(pa.record_batch([values], names=[column.name]))
+        findings = classifier.findings()
+        entity = findings[0].entity if findings else ""
+        level = max((each.level for each in findings), default=1)
+        found[entity] += 1
+        there[column.entity] += 1
+        right[entity] += entity == column.entity
+        exact, below, count = (
+            exact + (level == column.level),
+            below + (level < column.level),
+            count + 1,
+        )
+    table = _table(right, right, found, there)
+    table["no entity"] = table.pop("")
+    return table, exact / count, below / count
 
 
 def overlap(one: tuple[int, int], other: tuple[int, int]) -> bool:
@@ -166,6 +200,10 @@ def main() -> None:
     ):
         right, below = document_accuracy(cases)
         print(f"{title:<40} {right:>9.4f} {below:>9.4f}")
+    for title, named in (("columns, by their values", False), ("columns, with names", True)):
+        table, exact, below = score_columns(Columns(SEED + 1).draw(60, named=named))
+        show(title, table)
+        print(f"at their level {exact:.4f}, below {below:.4f}")
     for path in options.table:
         print(f"\n{path.name}")
         for each in findings_of(path):

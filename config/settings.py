@@ -62,7 +62,7 @@ class Storage:
     heights behind, a snapshot is fetched instead of all blocks (never by an archive).
     """
 
-    cache_mib: int = 96
+    cache_mib: int = 64
     archive: bool = False
     snapshots: bool = True
     snapshot_behind: int = 5_000

@@ -105,6 +105,11 @@ class Block:
         """Whether the header's transactions root covers this body."""
         return self.header.transactions_root == merkle.root(self.body)
 
+    @cached_property
+    def places(self) -> dict[bytes, int]:
+        """Where each transaction stands in the body."""
+        return {wid: place for place, wid in enumerate(self.body)}
+
     def to_value(self) -> Value:
         return [self.header.to_value(), b"".join(self.body)]
 

@@ -37,7 +37,6 @@ _BOUNDS: dict[str, tuple[int, int]] = {
     "max_transaction_bytes": (512, 1 << 20),
     "max_calls": (1, 1_000),
     "replay_window": (8, 10_000),
-    "replay_limit": (1_000, 10_000_000),
     "retention": (0, 1 << 40),
     "max_gas": (10_000, 100_000_000),
     "max_block_gas": (10_000, 1_000_000_000),
@@ -70,7 +69,6 @@ class Parameters:
     max_transaction_bytes: int = 64 << 10
     max_calls: int = 100
     replay_window: int = 600
-    replay_limit: int = 1_000_000
     retention: int = 0
     max_gas: int = 1_000_000
     max_block_gas: int = 5_000_000

@@ -89,6 +89,7 @@ class Code(IntEnum):
     NOT_PARTY_OF_CASE = 282
     TOO_MANY_STEPS = 283
     APPEAL_OVER = 284
+    TOO_MANY_ALERTS = 300
 
 
 NAMES = {code: code.name.replace("_", "-").translate(_LOWER) for code in Code}

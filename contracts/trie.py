@@ -18,6 +18,7 @@ what a single update with all changes would have written.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import NamedTuple, Protocol
@@ -34,6 +35,7 @@ _BUCKET_BYTES = BUCKET_LEAVES * LEAF_BYTES
 _TWIG_LEAVES = 16 * BUCKET_LEAVES
 _NIBBLES = tuple(bytes((nibble,)) for nibble in range(16))
 _NO_HASHES = bytes(16 * HASH_BYTES)
+_NODE_SIZE = 350 + len(_NO_HASHES)
 
 
 class CorruptState(ValueError):
@@ -108,6 +110,8 @@ def update(reader: TrieReader, root: bytes, changes: Mapping[bytes, bytes | None
 
 def update_hashed(reader: TrieReader, root: bytes, leaves: dict[bytes, bytes | None]) -> TrieUpdate:
     """Like `update`, with hashed keys and values."""
+    if not leaves:
+        return TrieUpdate(root, {}, {}, {})
     work = _Update(reader)
     changed, _ = work.change(b"", reader.get_node(b"", root), sorted(leaves.items()))
     return TrieUpdate(changed, work.parts, work.stored, leaves)
@@ -130,24 +134,25 @@ class _Update:
         byte, high = depth >> 1, not depth & 1
         hashes, inner, has_shrunk = bytearray(node.hashes), node.inner, False
         start, count = 0, len(leaves)
+        digit = leaves[0][0][byte]
+        nibble = digit >> 4 if high else digit & 15
         while start < count:
-            digit = leaves[start][0][byte]
-            nibble = digit >> 4 if high else digit & 15
-            end = start + 1
+            here, end = nibble, start + 1
             while end < count:
                 digit = leaves[end][0][byte]
-                if (digit >> 4 if high else digit & 15) != nibble:
+                nibble = digit >> 4 if high else digit & 15
+                if nibble != here:
                     break
                 end += 1
-            child = path + _NIBBLES[nibble]
-            place = nibble * HASH_BYTES
+            child = path + _NIBBLES[here]
+            place = here * HASH_BYTES
             digest = node.hashes[place : place + HASH_BYTES]
-            if inner >> nibble & 1:
+            if inner >> here & 1:
                 below = reader.get_node(child, digest)
                 group = leaves if end - start == count else leaves[start:end]
                 digest, is_node = self.change(child, below, group)
                 if not is_node:
-                    inner ^= 1 << nibble
+                    inner ^= 1 << here
                     has_shrunk = True
             else:
                 old = b"" if digest == EMPTY else reader.get_bucket(child, digest)
@@ -157,7 +162,7 @@ class _Update:
                     new = _with_leaves(old, leaves[start:end])
                 if len(new) > _BUCKET_BYTES:
                     digest = self.split(child, new)
-                    inner |= 1 << nibble
+                    inner |= 1 << here
                 else:
                     has_shrunk = has_shrunk or len(new) < len(old)
                     digest = bucket_hash(new)
@@ -276,21 +281,18 @@ def _root_of_leaves(leaves: bytes, depth: int) -> bytes:
 
 
 class TrieCache:
-    """Parts of the final trie in memory, the least recently used dropped first.
-
-    Two generations approximate that without bookkeeping on each read.
-    """
+    """Parts of the final trie in memory, the least recently used dropped first."""
 
     def __init__(self, source: TrieSource, max_bytes: int) -> None:
         self._source = source
         self._max_bytes = max_bytes
-        self._young: dict[bytes, Part] = {}
-        self._old: dict[bytes, Part] = {}
-        self._young_bytes = 0
+        self._parts: OrderedDict[bytes, Part] = OrderedDict()
+        self._bytes = 0
 
     def get_node(self, path: bytes, digest: bytes) -> Node:
-        part = self._young.get(path) or self._find_old(path)
+        part = self._parts.get(path)
         if type(part) is Node:
+            self._parts.move_to_end(path)
             return part
         node = self._load_node(path)
         if node.digest != digest:
@@ -298,8 +300,9 @@ class TrieCache:
         return node
 
     def get_bucket(self, path: bytes, digest: bytes) -> bytes:
-        part = self._young.get(path) or self._find_old(path)
+        part = self._parts.get(path)
         if type(part) is bytes:
+            self._parts.move_to_end(path)
             return part
         leaves = self._source.scan_leaves(path, BUCKET_LEAVES + 1)
         bucket = b"".join(key + value for key, value in leaves)
@@ -311,18 +314,10 @@ class TrieCache:
     def put(self, parts: Mapping[bytes, Part | None]) -> None:
         """Take over parts that have become final."""
         for path, part in parts.items():
-            if part is None:
-                self._old.pop(path, None)
-                gone = self._young.pop(path, None)
-                self._young_bytes -= 0 if gone is None else _size(gone)
-            else:
+            if part is not None:
                 self._keep(path, part)
-
-    def _find_old(self, path: bytes) -> Part | None:
-        part = self._old.get(path)
-        if part is not None:
-            self._keep(path, part)
-        return part
+            elif (gone := self._parts.pop(path, None)) is not None:
+                self._bytes -= _size(gone)
 
     def _load_node(self, path: bytes) -> Node:
         """Read a stored node, or make one of the leaves below it, whose buckets are kept too."""
@@ -344,16 +339,17 @@ class TrieCache:
         return node
 
     def _keep(self, path: bytes, part: Part) -> None:
-        young = self._young
-        self._young_bytes += _size(part) - (_size(young[path]) if path in young else 0)
-        young[path] = part
-        if self._young_bytes * 2 > self._max_bytes:
-            self._old, self._young, self._young_bytes = young, {}, 0
+        parts = self._parts
+        old = parts.get(path)
+        parts[path] = part
+        self._bytes += _size(part) - (0 if old is None else _size(old))
+        while self._bytes > self._max_bytes:
+            self._bytes -= _size(parts.popitem(last=False)[1])
 
 
 def _size(part: Part) -> int:
     """About what a part takes in memory with its path and its place in a dict; bytes."""
-    return 200 + len(part) if type(part) is bytes else 250 + len(_NO_HASHES)
+    return 300 + len(part) if type(part) is bytes else _NODE_SIZE
 
 
 class LayeredTrie:
@@ -363,16 +359,18 @@ class LayeredTrie:
         self._layers = [layer for layer in layers if layer]
         self._base = base
 
+    # What is asked for is there, so of each layer that knows the path the newest has its kind.
+
     def get_node(self, path: bytes, digest: bytes) -> Node:
-        part = self._find(path)
-        return part if isinstance(part, Node) else self._base.get_node(path, digest)
+        for layer in self._layers:
+            part = layer.get(path)
+            if type(part) is Node:
+                return part
+        return self._base.get_node(path, digest)
 
     def get_bucket(self, path: bytes, digest: bytes) -> bytes:
-        part = self._find(path)
-        return part if type(part) is bytes else self._base.get_bucket(path, digest)
-
-    def _find(self, path: bytes) -> Part | None:
         for layer in self._layers:
-            if path in layer:
-                return layer[path]
-        return None
+            part = layer.get(path)
+            if type(part) is bytes:
+                return part
+        return self._base.get_bucket(path, digest)

@@ -926,8 +926,9 @@ class Core:
         if transaction is not None:
             return transaction.raw
         for full in self._pinned.values():
-            if wid in full.block.body:
-                return full.raws[full.block.body.index(wid)]
+            place = full.block.places.get(wid)
+            if place is not None:
+                return full.raws[place]
         return None
 
 

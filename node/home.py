@@ -56,6 +56,11 @@ class Home:
         return self.path / "trace.db"
 
     @property
+    def watch(self) -> Path:
+        """What `muniment supervise` remembers."""
+        return self.path / "watch.cbor"
+
+    @property
     def journal(self) -> Path:
         return self.path / "journal"
 
@@ -77,6 +82,21 @@ class Home:
     def ballots(self) -> Path:
         """Salts of votes that are still to be shown, encrypted."""
         return self.path / "ballots"
+
+    @property
+    def marks(self) -> Path:
+        """Which of one's own deliveries carries which mark, sealed."""
+        return self.path / "marks"
+
+    @property
+    def registrar(self) -> Path:
+        """A registrar's register of persons and their authorisations, encrypted."""
+        return self.path / "registrar"
+
+    @property
+    def escrow(self) -> Path:
+        """Ciphertext that is kept for other members, and answers to challenges of it."""
+        return self.path / "escrow"
 
     @property
     def socket(self) -> Path:

@@ -47,7 +47,7 @@ from p2p.wire import FullBlock
 STATE_CACHE_BYTES = 8 << 20
 CACHED_BYTES = 250
 """About what an entry of a cache takes beside key and value."""
-TRIE_CACHE_BYTES = 96 << 20
+TRIE_CACHE_BYTES = 64 << 20
 
 
 @dataclass(slots=True)

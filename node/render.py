@@ -83,6 +83,7 @@ _SENTENCES: dict[Code, str] = {
     Code.OWN_CASE: "{} cannot decide on, or rate, what is its own",
     Code.NOT_PARTY_OF_CASE: "{} is no supervisor, has not opened the case, and is not its subject",
     Code.TOO_MANY_STEPS: "a case has {} steps at most",
+    Code.TOO_MANY_ALERTS: "a supervisor raises {} alerts a day at most",
     Code.APPEAL_OVER: "the time to appeal is over, or it was appealed already: {}",
     Code.TOO_MANY_PLANS: "a member may have {} emergency plans at most",
 }

@@ -8,13 +8,14 @@ from typing import Any
 
 import trio
 
+from consensus.block import Header
 from consensus.events import Now
 from consensus.genesis import Genesis
 from contracts.engine import QueryError, query
 from contracts.envelope import Transaction
 from contracts.receipts import Receipt, of_transactions
 from contracts.system import governance
-from node import receipt, state_proof
+from node import activity, receipt, state_proof
 from node.core import BlockFinal, Core, Outcome, Refusal, TransactionDropped
 from node.driver import Driver
 from node.evidence import kept_evidence
@@ -26,7 +27,7 @@ from p2p.transport import Transport
 
 MAX_EVENT_BLOCKS, MAX_EVENT_ROWS = 1_000, 400
 """Blocks looked at, and rows told of, in one answer of `events.range`, so that it takes ms."""
-TOPICS = ("blocks", "transactions", "events")
+TOPICS = ("blocks", "transactions", "events", "activity")
 MAX_SUBMIT_MANY = 1_000
 MAX_REMEMBERED = 10_000
 MAX_WAIT_MS = 600_000
@@ -78,6 +79,7 @@ class Service:
             "evidence.list": self._evidence_list,
             "state.query": self._state_query,
             "log.get": self._log_get,
+            "activity.get": self._activity_get,
             "events.range": self._events_range,
             "validators.get": self._validators_get,
             "envelope.wait": self._envelope_wait,
@@ -134,6 +136,20 @@ class Service:
                 for event in outcome.events:
                     data = {"contract": event.contract, "name": event.name}
                     server.publish("events", base | data | {"data": to_json(event.data)})
+
+        if server.has_subscribers("activity"):
+            server.publish(
+                "activity", self._activity_of(header, entry.transactions, entry.receipts)
+            )
+
+    def _activity_of(
+        self, header: Header, transactions: Sequence[Transaction], receipts: Sequence[Receipt]
+    ) -> dict[str, Any]:
+        store = self._core.ledger.store
+        found = store.finalization_from(header.height)
+        certificate = found[1] if found is not None and found[0] == header.height else None
+        validators = store.validator_set(header.epoch)
+        return activity.describe(header, transactions, receipts, certificate, validators)
 
     # The node
 
@@ -223,6 +239,7 @@ class Service:
                     "validator": peer.index is not None,
                     "addresses": list(peer.addresses),
                     "height": peer.status.height if peer.status else None,
+                    "tip": peer.status.digest.hex() if peer.status else None,
                     "sent_bytes": known.bytes_out if known else 0,
                     "received_bytes": known.bytes_in if known else 0,
                     "last_fault": known.last_fault if known else "",
@@ -464,6 +481,22 @@ class Service:
             events = [[e.contract, e.name, to_json(e.data)] for e in outcome.events]
             rows.append([outcome.txid.hex(), sender, outcome.code, calls, events])
         return rows
+
+    async def _activity_get(self, params: dict[str, Any], session: Session) -> Any:
+        """Activity of blocks from a height on whose results are kept: a page of it, and its end."""
+        ledger = self._core.ledger
+        height = max(_integer(params, "from", 1), ledger.store.results_from())
+        rows, blocks = list[dict[str, Any]](), 0
+        while height <= ledger.tip.header.height and blocks < activity.MAX_BLOCKS:
+            full = ledger.store.block_at(height)
+            if full is None:
+                break
+            header = full.block.header
+            transactions = [self._decode(raw, header.epoch) for raw in full.raws]
+            rows.append(self._activity_of(header, transactions, ledger.store.receipts_at(height)))
+            blocks += 1 + len(full.raws) // activity.LARGE
+            height += 1
+        return {"blocks": rows, "next": height, "tip": ledger.tip.header.height}
 
     async def _receipt_get(self, params: dict[str, Any], session: Session) -> Any:
         data = receipt.build(self._core.ledger.store, _bytes(params, "txid", 32))

@@ -39,6 +39,8 @@ def watch(line: str, folder: Path) -> str:
     process = subprocess.Popen(
         [sys.executable, "-m", "node", *shlex.split(line)[1:]],
         stdout=subprocess.PIPE, text=True, cwd=folder,
+        # A shell starts what runs in the background deaf to Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
     assert process.stdout is not None
     said = process.stdout.readline()

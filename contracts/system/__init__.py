@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contracts.api import Contract
 from contracts.system import (
     access,
+    alerts,
     anchors,
     cases,
     catalogue,
@@ -32,6 +33,7 @@ _VERSION_1: Mapping[str, Contract] = {
     contract.name: contract
     for contract in (
         access.CONTRACT,
+        alerts.CONTRACT,
         anchors.CONTRACT,
         cases.CONTRACT,
         catalogue.CONTRACT,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from getpass import getuser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,8 @@ from node.cli.common import (
     submit,
     table,
 )
+from node.cli.person import person, person_options
+from node.cli.scan import scan
 from node.home import Home
 
 if TYPE_CHECKING:
@@ -49,8 +50,8 @@ def source_add(name: str, values: tuple[str, ...], home: Path) -> None:
     Lists are written with commas, and columns.FIELD=COLUMN and dates.FIELD=dmy set tables. Keys:
     kind (file, folder, sql, http, inbox), standard, title, dataset, key,
     mode (snapshot, incremental), path, pattern, format, sheet, records, url, url_file,
-    header_file, next, page, first, table, order, stamp, ignore, keywords, frequency, fresh_field,
-    fresh_days, schedule, watch.
+    header_file, next, page, first, table, order, stamp, ignore, keywords, frequency, custody,
+    fresh_field, fresh_days, schedule, watch.
     """
     from node.data import source as sources
 
@@ -83,6 +84,9 @@ def _content(values: tuple[str, ...]) -> dict[str, Any]:
         else:
             content[key] = value
     return content
+
+
+source.add_command(scan)
 
 
 @source.command("list")
@@ -142,9 +146,16 @@ def schedule(home: Path, passphrase_file: Path | None, poll: float) -> None:
 
 
 def chain_of(
-    home: Path, passphrase_file: Path | None, operator: str | None = None
+    home: Path,
+    passphrase_file: Path | None,
+    operator: tuple[str, str] | None = None,
+    *,
+    as_node: bool = False,
 ) -> tuple[Chain, bytes]:
-    """Return what runs ask of the node, and the vault's master key; see `submit` on `operator`."""
+    """Return what runs ask of the node, and the vault's master key.
+
+    Calls are signed by `operator` (name and passphrase), or `as_node`, or with the member key.
+    """
     import config
     from node.data.collect import Chain
     from node.keys import load_key
@@ -152,6 +163,7 @@ def chain_of(
 
     place = Home(home)
     passphrase = passphrase_for(place, passphrase_file)
+    name, signs = operator or ("node" if as_node else None, passphrase)
 
     def query(contract: str, method: str, args: dict[str, Any]) -> Any:
         return ask(home, contract, method, args)
@@ -160,7 +172,7 @@ def chain_of(
         load_genesis(place.genesis).genesis.chain_id,
         config.load(place.settings).node.name,
         query,
-        lambda contract, method, args: submit(place, passphrase, contract, method, args, operator),
+        lambda contract, method, args: submit(place, signs, contract, method, args, name),
     )
     return chain, load_key(place.key("vault"), "vault", passphrase)
 
@@ -186,15 +198,17 @@ def quarantine() -> None:
 @passphrase_option
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
 @click.option("--plain", is_flag=True, help="Show the records' values too.")
+@person_options
 @json_option
 def quarantine_list(
-    name: str, home: Path, passphrase_file: Path | None, limit: int, plain: bool, as_json: bool
-) -> None:
+    name: str, home: Path, passphrase_file: Path | None, limit: int, plain: bool,
+    operator: str | None, operator_file: Path | None, as_json: bool,
+) -> None:  # fmt: skip
     """List what was refused of SOURCE: record, field, reason."""
     run = collector(home, name, passphrase_file)
     found = run.quarantine
     if plain:
-        run.note_access(getuser(), "quarantine list --plain")
+        run.note_access(person(home, operator, operator_file), "quarantine list --plain")
     rows, total = [], 0
     for each in found:
         total += 1

@@ -177,7 +177,7 @@ def submit_calls(
         elif operator == "node":
             signer = _member_signer(home, passphrase, client, name, "node")
         else:
-            signer = _operator_signer(home, passphrase, operator)
+            signer = operator_signer(home, passphrase, operator)
         height = client.call("status")["height"]
         window = client.call("validators.get")["parameters"]["replay_window"]
         transaction = Transaction.create(
@@ -223,7 +223,7 @@ def _member_signer(
     raise Refused(f"{home.keys} does not hold the {purpose} key that the chain knows, {wanted[0]}")
 
 
-def _operator_signer(home: Home, passphrase: str, operator: str) -> Signer:
+def operator_signer(home: Home, passphrase: str, operator: str) -> Signer:
     """The newest key of an operator in this home."""
     from consensus.crypto import Signer
     from node.keys import find_keys, load_key

@@ -260,7 +260,7 @@ def _fetch_version(home: Path, row: dict[str, Any]) -> Path:
     from node.exchange import escrow_service
 
     owner = row["dataset"].partition("/")[0]
-    folder = Home(home).path / "escrow" / "incoming" / f"{row['agreement']}-{row['version']}"
+    folder = Home(home).escrow / "incoming" / f"{row['agreement']}-{row['version']}"
 
     async def fetch(socket: DataSocket) -> None:
         await escrow_service.fetch_version(socket, owner, row, folder)
@@ -516,5 +516,5 @@ def _place_of(home: Home, row: dict[str, Any]) -> Path:
     """Where a custodian keeps a version: a delegate in its vault, escrow apart from it."""
     from node.data import vault
 
-    base = home.vault if row["mode"] == "delegate" else home.path / "escrow"
+    base = home.vault if row["mode"] == "delegate" else home.escrow
     return vault.folder_of(base, row["dataset"], row["version"])

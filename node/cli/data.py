@@ -63,6 +63,8 @@ for _command in (search, versions, export, quality, preview, diff, retire, destr
 @click.option("--dataset", "slug", help="Name after the member's; by default the file's.")
 @click.option("--keyword", multiple=True, help="A word to find it by; may be repeated.")
 @click.option("--level", type=click.IntRange(1, 4), default=None, help="Raise the sharing level.")
+@click.option("--custody", type=click.Choice(["own", "escrow", "delegate"]), default="own",
+              show_default=True, help="Who keeps it; see: muniment custody.")  # fmt: skip
 @json_option
 def register(
     file: Path,
@@ -73,6 +75,7 @@ def register(
     slug: str | None,
     keyword: tuple[str, ...],
     level: int | None,
+    custody: str,
     as_json: bool,
 ) -> None:
     """Commit each field of each record of FILE.csv, and register the version.
@@ -145,7 +148,7 @@ def register(
         "commitment": head.commitment,
         "quality": None,
         "derived_from": [],
-        "custody": "own",
+        "custody": custody,
     }
     atomic_write(submitted, str(height + VALID_FOR_HEIGHTS + SLACK_HEIGHTS).encode(), 0o600)
     try:

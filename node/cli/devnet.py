@@ -118,11 +118,13 @@ def down(folder: Path) -> None:
 @click.option(
     "--duration", type=click.IntRange(1), default=60, show_default=True, help="Seconds of trouble."
 )
+@click.option("--count", type=click.IntRange(1), help="So many troubles, however long they take.")
 @click.option(
     "--kinds",
     default="all",
     show_default=True,
-    help="all, or names with commas: kill, pause, disconnect, restart, wipe, disk-full.",
+    help="all, or names with commas: kill, blackout (all killed at once), pause, disconnect, "
+    "restart, wipe, disk-full.",
 )
 @click.option(
     "--load",
@@ -140,7 +142,14 @@ def down(folder: Path) -> None:
 )
 @json_option
 def perturb(
-    folder: Path, seed: int, duration: int, kinds: str, load: int, nodes: int, as_json: bool
+    folder: Path,
+    seed: int,
+    duration: int,
+    count: int | None,
+    kinds: str,
+    load: int,
+    nodes: int,
+    as_json: bool,
 ) -> None:
     """Trouble the network in DIR at random under load, and check what it promises.
 
@@ -151,6 +160,7 @@ def perturb(
     \b
     Example:
       muniment devnet perturb trial --seed 7 --duration 120
+      muniment devnet perturb trial --seed 1 --kinds kill,blackout --count 100
     """
     from node.devnet import Devnet
     from node.perturb.run import KINDS, Perturber, may_mount
@@ -165,7 +175,7 @@ def perturb(
     found = Devnet.create(folder, nodes)
     say = (lambda line: None) if as_json else click.echo
     perturber = Perturber(found, seed, chosen, load, say)
-    checked = perturber.run(duration)
+    checked = perturber.run(duration, count)
     data = {"seed": seed, "troubles": dict(sorted(perturber.counts.items())), **checked}
     show(data, as_json, lambda d: pairs([
         ("troubles", ", ".join(f"{kind} {count}" for kind, count in d["troubles"].items())),

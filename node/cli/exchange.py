@@ -69,7 +69,7 @@ def serve(home: Path, passphrase_file: Path | None) -> None:
 
     place = Home(home)
     place.require()
-    chain, master = chain_of(home, passphrase_file, "node")
+    chain, master = chain_of(home, passphrase_file, as_node=True)
     record = chain.query("members", "get", {"name": chain.member})
     path = find_keys(place.keys, "node").get(bytes.fromhex(record["node_key"]))
     if path is None:
@@ -153,7 +153,7 @@ def erase(grant: int, yes: bool, home: Path, passphrase_file: Path | None) -> No
 
     if not yes:
         click.confirm(f"Erase all copies under grant {grant}?", abort=True, err=True)
-    expiry.erase(Home(home), *chain_of(home, passphrase_file, "node"), grant)
+    expiry.erase(Home(home), *chain_of(home, passphrase_file, as_node=True), grant)
     click.echo(f"copies under grant {grant} are erased, and the chain says so")
 
 
@@ -176,7 +176,7 @@ def fetch(
     from node.exchange.fetch import ENDED, Fetcher, FetchError
 
     place = Home(home)
-    fetcher = Fetcher(place, *chain_of(home, passphrase_file, "node"))
+    fetcher = Fetcher(place, *chain_of(home, passphrase_file, as_node=True))
     with fetcher.locked(grant):
         copy = fetcher.begin(grant, rows)
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from getpass import getuser
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import click
 
 from node.cli.common import (
     Refused,
+    acting_option,
     connect,
     home_option,
     json_option,
@@ -24,6 +24,7 @@ from node.cli.common import (
     table,
     where,
 )
+from node.cli.person import person, person_options
 from node.home import Home
 
 _version_option = click.option("--version", type=click.IntRange(1), help="By default the latest.")
@@ -145,6 +146,7 @@ def quality(name: str, version: int | None, home: Path, as_json: bool) -> None:
 @_purpose_option
 @home_option
 @passphrase_option
+@person_options
 @json_option
 def preview(
     name: str,
@@ -154,6 +156,8 @@ def preview(
     purpose: str,
     home: Path,
     passphrase_file: Path | None,
+    operator: str | None,
+    operator_file: Path | None,
     as_json: bool,
 ) -> None:
     """Show the first records of one of your datasets, masked unless --plain is given."""
@@ -166,7 +170,8 @@ def preview(
     levels = levels_of(found, name, number)
     if plain:
         _need_purpose(purpose)
-        found.log.note(getuser(), name, number, (1, min(count, opened.head.rows)), purpose)
+        who = person(home, operator, operator_file)
+        found.log.note(who, name, number, (1, min(count, opened.head.rows)), purpose)
     rows = [
         values if plain else [veil(v, level) for v, level in zip(values, levels, strict=True)]
         for values in itertools.islice(opened.rows(), count)
@@ -191,6 +196,7 @@ def _need_purpose(purpose: str) -> None:
 @_purpose_option
 @home_option
 @passphrase_option
+@person_options
 @json_option
 def diff(
     name: str,
@@ -201,6 +207,8 @@ def diff(
     purpose: str,
     home: Path,
     passphrase_file: Path | None,
+    operator: str | None,
+    operator_file: Path | None,
     as_json: bool,
 ) -> None:
     """Say which records of your DATASET were added, removed, changed from version OLD to NEW."""
@@ -212,7 +220,7 @@ def diff(
     found = custody_of(home, passphrase_file)
     if plain:
         _need_purpose(purpose)
-        found.log.note(getuser(), name, new, (1, limit), purpose)
+        found.log.note(person(home, operator, operator_file), name, new, (1, limit), purpose)
     result = compare_versions(Home(home), found, master, name, (old, new), limit, plain)
     data = {**result.counts, "records": [list(each) for each in result.records]}
 
@@ -229,12 +237,15 @@ def diff(
 @click.argument("name", metavar="DATASET")
 @home_option
 @passphrase_option
+@acting_option
 @json_option
-def retire(name: str, home: Path, passphrase_file: Path | None, as_json: bool) -> None:
+def retire(
+    name: str, home: Path, passphrase_file: Path | None, operator: str | None, as_json: bool
+) -> None:
     """End a dataset: it takes no further versions; what is registered stays."""
     place = Home(home)
-    state = submit(place, passphrase_for(place, passphrase_file), "catalogue", "retire",
-                   {"dataset": name})  # fmt: skip
+    passphrase = passphrase_for(place, passphrase_file, operator)
+    state = submit(place, passphrase, "catalogue", "retire", {"dataset": name}, operator)
     show(where(state), as_json, lambda d: pairs([("retired", name), *d.items()]))
 
 
@@ -246,6 +257,7 @@ def retire(name: str, home: Path, passphrase_file: Path | None, as_json: bool) -
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @home_option
 @passphrase_option
+@acting_option
 @json_option
 def destroy(
     name: str,
@@ -254,12 +266,16 @@ def destroy(
     yes: bool,
     home: Path,
     passphrase_file: Path | None,
+    operator: str | None,
     as_json: bool,
 ) -> None:
     """Make a version, or single records of it, unreadable for good, and say so on the chain.
 
     Its key is destroyed, so copies of the vault stay closed too. Backups of keys that can be
     reached are rewritten; for others the day is told on which the last one expires.
+
+    With --as it is only prepared: a second person confirms it with `operator confirm`, and then
+    `vault replay` carries it out here.
     """
     from node.cli.vault import custody_of
     from node.data import vault
@@ -268,6 +284,9 @@ def destroy(
     what = f"{len(rows)} records of {name} version {version}" if rows else f"{name} v{version}"
     if not yes:
         click.confirm(f"Destroy {what}? Nothing can bring it back", abort=True, err=True)
+    if operator is not None:
+        _prepare(home, passphrase_file, operator, name, version, rows, as_json)
+        return
     found = custody_of(home, passphrase_file)
     state = found.destroy(name, version, rows)
     left = found.backups.holding(vault.name_of(name, version) + "|") if not rows else []
@@ -279,5 +298,30 @@ def destroy(
         pairs([(key, d[key]) for key in ("destroyed", "txid", "height")])
         for each in d["key_backups"]:
             click.echo(f"still in the key backup {each['path']}, until {each['expires']}")
+
+    show(data, as_json, render)
+
+
+def _prepare(
+    home: Path, passphrase_file: Path | None, operator: str, name: str, version: int,
+    rows: tuple[int, ...], as_json: bool,
+) -> None:  # fmt: skip
+    """Ask, as an operator, for a destruction that another person confirms."""
+    from node.data.custody import MAX_ROWS
+
+    if len(rows) > MAX_ROWS:
+        raise Refused(f"one request names at most {MAX_ROWS} records; prepare several")
+    place = Home(home)
+    call = {"dataset": name, "version": version, "rows": list(rows)}
+    args = {"contract": "catalogue", "method": "destroy", "args": call}
+    passphrase = passphrase_for(place, passphrase_file, operator)
+    state = submit(place, passphrase, "operators", "prepare", args, operator)
+    request = next(data[0] for _, event, data in state["events"] if event == "prepared")
+    data = {"request": request, **where(state)}
+
+    def render(d: dict[str, Any]) -> None:
+        pairs(list(d.items()))
+        click.echo(f"a second person confirms it: muniment operator confirm {request} --as NAME")
+        click.echo("then it is carried out here with: muniment vault replay")
 
     show(data, as_json, render)

@@ -52,7 +52,7 @@ class _Office:
         place = Home(home)
         passphrase = passphrase_for(place, passphrase_file)
         master = load_key(place.key("vault"), "vault", passphrase)
-        register = Register(place.path / "registrar", master)
+        register = Register(place.registrar, master)
         click.get_current_context().with_resource(register.alone())
         return cls(place, passphrase, register)
 

@@ -236,15 +236,19 @@ def tx(txid: str, home: Path, as_json: bool) -> None:
 @click.argument(
     "topics",
     nargs=-1,
-    type=click.Choice(("blocks", "transactions", "events")),
+    type=click.Choice(("blocks", "transactions", "events", "alerts")),
     metavar="[TOPIC]...",
 )
 @home_option
 @json_option
 def watch(topics: tuple[str, ...], home: Path, as_json: bool) -> None:
-    """Follow blocks, transactions or events live (blocks if none is named); Ctrl-C ends."""
+    """Follow blocks, transactions, events or alerts live (blocks if none is named); Ctrl-C ends."""
     with connect(home) as client:
-        for topic, data in client.subscribe(topics or ("blocks",)):
+        wanted = {"events" if topic == "alerts" else topic for topic in topics}
+        for topic, data in client.subscribe(sorted(wanted) or ("blocks",)):
+            is_alert = topic == "events" and data["contract"] == "alerts"
+            if topic == "events" and not is_alert and "events" not in topics:
+                continue
             if as_json:
                 click.echo(json.dumps({"topic": topic, **data}))
             elif topic == "blocks":
@@ -256,6 +260,12 @@ def watch(topics: tuple[str, ...], home: Path, as_json: bool) -> None:
                 click.echo(
                     f"block {data['height']:>8}  {data['txid'][:24]}  {data['sender']}  "
                     f"code {data['code']}"
+                )
+            elif is_alert:
+                number, detector, member, subject, severity, disposition = data["data"]
+                click.echo(
+                    f"block {data['height']:>8}  alert {number} {disposition or data['name']}  "
+                    f"severity {severity}  {detector}  {member}  {subject or ''}".rstrip()
                 )
             else:
                 what = f"{data['contract']}.{data['name']}"

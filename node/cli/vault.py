@@ -19,17 +19,20 @@ from node.cli.common import (
     show,
     table,
 )
+from node.cli.person import person_options
 from node.home import Home
 
 if TYPE_CHECKING:
     from node.data.custody import Custody
 
 
-def custody_of(home: Path, passphrase_file: Path | None) -> Custody:
-    """Return a home's vault with its keys unlocked."""
+def custody_of(
+    home: Path, passphrase_file: Path | None, operator: tuple[str, str] | None = None
+) -> Custody:
+    """Return a home's vault with its keys unlocked; see `chain_of`."""
     from node.data.custody import Custody
 
-    return Custody(Home(home), *chain_of(home, passphrase_file))
+    return Custody(Home(home), *chain_of(home, passphrase_file, operator))
 
 
 @click.group()
@@ -103,9 +106,16 @@ def log(limit: int, home: Path, passphrase_file: Path | None, as_json: bool) -> 
 @vault.command()
 @home_option
 @passphrase_option
-def anchor(home: Path, passphrase_file: Path | None) -> None:
+@person_options
+def anchor(
+    home: Path, passphrase_file: Path | None, operator: str | None, operator_file: Path | None
+) -> None:
     """Anchor the access log on the chain now; `collect schedule` does so each hour."""
-    click.echo(f"{custody_of(home, passphrase_file).anchor()} entries are anchored")
+    from node.keys import read_passphrase
+
+    signs = None if operator is None else (operator, read_passphrase(operator_file))
+    found = custody_of(home, passphrase_file, signs)
+    click.echo(f"{found.anchor()} entries are anchored")
 
 
 @vault.command()

@@ -465,6 +465,40 @@ class Collector:
             **self.detectors.args(),
         }
 
+    # Look
+
+    def look(self) -> Iterator[list[Field]]:
+        """Yield all records that the source shows now and that follow the standard.
+
+        Nothing is staged, registered or kept; what is refused is left out.
+        """
+        standard = self._find_standard()
+        for rows in self._work(self._job(standard), self._shown(standard), _Tally()):
+            for _, values in rows:
+                if not isinstance(values, Refused):
+                    yield values
+
+    def _shown(self, standard: dict[str, Any]) -> Iterator[Value]:
+        """Chunks of the whole source, file by file, as a reader gives them."""
+        if self._source.kind == "inbox":
+            raise CollectError(f"{self._source.name} takes uploads; there is no source to look at")
+        files = self._source.kind in ("file", "folder")
+        items = [{"kind": "file", "path": str(p)} for p in self._paths()] if files else [{}]
+        for item in items:
+            args: dict[str, Any] = {
+                "source": {**self._source.declaration(), **item},
+                "cursor": None,
+                "columns": self._columns(standard),
+                "validators": {},
+            }
+            with Worker("read", args) as worker:
+                for frame in worker.frames():
+                    match frame:
+                        case ["columns", list(names)]:
+                            match_columns(self._source, _names(standard), names)
+                        case ["chunk", bytes(data), *_]:
+                            yield ["chunk", data]
+
     # Register
 
     def _finish(self) -> Outcome | None:

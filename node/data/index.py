@@ -96,6 +96,14 @@ class Index:
             return False
         return self._get(self._digest([values[place] for place in self._key])) is not None
 
+    def content_of(self, values: Sequence[Field]) -> bytes | None:
+        """Return the digest of the content noted under a record's key, or None."""
+        return self._get(self.digest_of(values))
+
+    def is_content(self, values: Sequence[Field], content: bytes) -> bool:
+        """Whether `content`, which `content_of` gave, is that of `values`. Needs a declared key."""
+        return self._digest(values) == content
+
     def digest_of(self, values: Sequence[Field]) -> bytes:
         """Return the digest of a record's key."""
         return self._digest([values[place] for place in self._key] if self._key else values)

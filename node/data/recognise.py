@@ -16,7 +16,7 @@ from operator import attrgetter
 
 import re2
 
-from node.data import identifiers
+from node.data import english, identifiers
 from node.data.lexicon import (
     DOUBLE_SURNAMES,
     SURNAMES,
@@ -116,21 +116,6 @@ _STREET = re2.compile(
     r"[路街道巷弄同村镇苑组][0-9]{1,5}号"
     r"(?:[0-9A-Za-z\p{Han}-]{0,24}(?:室|栋|单元|楼|层|幢))?[0-9]{0,5}(?:室)?"
 )
-_AMERICAN = re2.compile(
-    r"\d{1,6} (?:[NSEW]\.? )?(?:[A-Z][A-Za-z]+ ){1,4}"
-    r"(?:St|Street|Ave|Avenue|Rd|Road|Blvd|Lane|Ln|Dr|Drive|Court|Ct|Way|Place|Pl|Square|Building)\b"
-    r"\.?(?:,? (?:[A-Z][A-Za-z]+ ?){1,4},? [A-Z]{2} \d{5})?"
-)
-_CUES = (" is ", "Mr", "Ms", "Dr", "mr", "ms", "dr", "iss ", " lives", "call", "ear ", "igned",
-         "ient ", "cant ", "nant ", "ontact", "ame ", "ame:")  # fmt: skip
-"""Parts of what `_ENGLISH_NAME` needs: looking for these first is cheaper."""
-_NAME = r"([A-ZÀ-Þ][a-zß-ſ]+(?:[ -][A-ZÀ-Þ][A-Za-zÀ-ſ]*\.?){0,3})"
-_ENGLISH_NAME = re2.compile(
-    rf"\b(?:[Mm]rs?|[Mm]s|[Mm]iss|[Dd]r|[Pp]rof)\.? {_NAME}"
-    r"|\b(?:[Nn]ame is|[Nn]ame:|called|calls? me|[Dd]ear|[Ss]igned|[Pp]atient|[Aa]pplicant|"
-    rf"[Tt]enant|[Ee]mployee|[Cc]ontact person|under the name of):? {_NAME}"
-    rf"|{_NAME} (?:lives (?:at|on|in)|was born|is a \d+ year)"
-)
 _OLD = 0.65
 UNSURE = 0.5
 """At this score and below, a word before the match must say what it is."""
@@ -185,15 +170,10 @@ class AnalyzerEngine:
                 RecognizerResult("EMAIL_ADDRESS", m.start(), m.end(), 1.0)
                 for m in _EMAIL.finditer(text)
             ]
-        if any(cue in text for cue in _CUES):
-            found += _english(text)
+        if english.CAPITAL.search(text):
+            found += [RecognizerResult(*each) for each in english.find(text)]
         if not text.isascii():
             found += _chinese(text)
-        else:
-            found += [
-                RecognizerResult("ADDRESS", m.start(), m.end(), 0.7)
-                for m in _AMERICAN.finditer(text)
-            ]
         wanted = None if entities is None else frozenset(entities)
         return [each for each in _disjoint(found) if wanted is None or each.entity_type in wanted]
 
@@ -252,13 +232,6 @@ def _inside(run: str, offset: int) -> Iterator[RecognizerResult]:
                 yield RecognizerResult("PHONE_NUMBER", offset + place, offset + place + 11, 0.8)
         else:
             place += 1
-
-
-def _english(text: str) -> Iterator[RecognizerResult]:
-    """Names after a title or a word that announces one; without those, only a dictionary helps."""
-    for match in _ENGLISH_NAME.finditer(text):
-        group = 1 if match.start(1) >= 0 else 2 if match.start(2) >= 0 else 3
-        yield RecognizerResult("PERSON", match.start(group), match.end(group), 0.6)
 
 
 def _chinese(text: str) -> Iterator[RecognizerResult]:

@@ -127,7 +127,7 @@ def registration(
         "commitment": head.commitment,
         "quality": dict(report.quality),
         "derived_from": [],
-        "custody": "own",
+        "custody": source.custody,
     }
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from contracts.system.catalogue import FREQUENCIES
+from contracts.system.custodians import MODES as CUSTODY
+from contracts.system.custodians import OWN
 from node.data.standard import StandardError
 from node.errors import MunimentError
 from node.home import atomic_write
@@ -22,6 +24,7 @@ FORMATS = {
     ".ndjson": "jsonl", ".parquet": "parquet", ".xlsx": "excel", ".xlsm": "excel",
 }  # fmt: skip
 MODES = ("snapshot", "incremental")
+CHANGES = ("mutable", "append-only", "frozen")
 DATE_ORDERS = ("dmy", "mdy")
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")
 _NEEDED = {"file": ("path",), "folder": ("path",), "sql": ("table",), "http": ("url",),
@@ -41,7 +44,8 @@ class Source:
     `snapshot`: each run reads everything; `incremental`: a run reads what is new by `stamp` or
     `order` (SQL) or by file (folder), and the key says what it replaces. `columns` maps fields to
     the source's columns where they are called otherwise; `ignore` names columns not taken. Secrets
-    stand in files of their own (`url_file`, `header_file`).
+    stand in files of their own (`url_file`, `header_file`). `changes` says what may change in it;
+    of a mutable one `change_stamp` names the field that every change sets anew.
     """
 
     name: str
@@ -70,10 +74,13 @@ class Source:
     dates: Mapping[str, str] = field(default_factory=dict)
     keywords: tuple[str, ...] = ()
     frequency: str = "irregular"
+    custody: str = OWN
     fresh_field: str = ""
     fresh_days: int = 0
     schedule: str = ""
     watch: bool = False
+    changes: str = "mutable"
+    change_stamp: str = ""
 
     def declaration(self) -> dict[str, Any]:
         """Return what a reader needs to know."""
@@ -141,7 +148,9 @@ def _check(source: Source, place: str) -> None:
 
     if not source.name or not _NAME.issuperset(source.name) or len(source.name) > 64:
         refuse("a source's name is 1 to 64 of a-z, 0-9, '-', '_'")
-    for key, allowed in (("kind", KINDS), ("mode", MODES), ("frequency", FREQUENCIES)):
+    words = {"kind": KINDS, "mode": MODES, "frequency": FREQUENCIES, "custody": CUSTODY,
+             "changes": CHANGES}  # fmt: skip
+    for key, allowed in words.items():
         if getattr(source, key) not in allowed:
             refuse(f"{key} must be one of {', '.join(allowed)}")
     for key in ("standard", "title", *_NEEDED[source.kind]):

@@ -468,15 +468,15 @@ class Version:
                 except VaultError as error:
                     yield error.message
                     continue
-                row = number * SEGMENT_RECORDS
-                places.seek(8 * row)
-                for record in records:
-                    row += 1
-                    at = int.from_bytes(places.read(8), "big")
-                    tree.seek(HASH_BYTES * min(at, self.head.rows))
-                    if record is None or tree.read(HASH_BYTES) == commitment.record(
-                        *open_record(record)
-                    ):
+                first = number * SEGMENT_RECORDS
+                found = os.pread(places.fileno(), 8 * len(records), 8 * first)
+                for index, record in enumerate(records):
+                    row, at = first + index + 1, int.from_bytes(found[8 * index :][:8], "big")
+                    if record is None:
+                        continue
+                    byte = HASH_BYTES * min(at, self.head.rows)
+                    hashed = os.pread(tree.fileno(), HASH_BYTES, byte)  # no buffer: in any order
+                    if hashed == commitment.record(*open_record(record)):
                         continue
                     name, byte = ("places", 8 * (row - 1)) if is_tree_whole else ("tree", 32 * at)
                     yield (

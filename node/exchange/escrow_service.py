@@ -37,7 +37,7 @@ Query = Callable[[str, str, dict[str, Any]], Any]
 
 def answers_of(home: Home) -> Path:
     """Where a custodian keeps its answers."""
-    return home.path / "escrow" / "answers"
+    return home.escrow / "answers"
 
 
 async def serve(

@@ -68,8 +68,10 @@ class Perturber:
 
     # The whole
 
-    def run(self, duration_s: float) -> dict[str, int]:
-        """Trouble the network for so long, then check its promises; returns counts.
+    def run(self, duration_s: float, count: int | None = None) -> dict[str, int]:
+        """Trouble the network for so long, or `count` times, then check its promises.
+
+        Returns counts.
 
         Raises BrokenPromiseError, or DevnetError if a node does not come back.
         """
@@ -79,7 +81,8 @@ class Perturber:
             self._started_s = time.monotonic()
             for operator in self._operators:
                 operator.start()
-            while time.monotonic() < self._started_s + duration_s:
+            end = self._started_s + duration_s
+            while time.monotonic() < end if count is None else self.counts.total() < count:
                 self._go_on(GAP_TRANSACTIONS)
                 self._trouble(self._random.choice(self._kinds))
             recovery_s = self._go_on(GAP_TRANSACTIONS)

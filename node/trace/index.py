@@ -70,6 +70,8 @@ class Index:
         try:
             self._db = sqlite3.connect(path, timeout=30)
             path.chmod(0o600)
+            # A power cut may lose the last additions, which come again, and harms nothing else.
+            self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;")
             if not self._db.execute("SELECT 1 FROM sqlite_master").fetchone():
                 self._db.executescript(_SCHEMA)
                 self._set("format", FORMAT)

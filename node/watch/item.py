@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-NODE = "node"
-"""The contract of what was seen at a node rather than executed."""
-FAILED = ("ledger", "failed")
+NODE = "/node"
+"""Stands for the contract of what was seen at a node; no contract's name has a slash."""
+LEDGER, FAILED = "/ledger", "failed"
 """Contract and name of a transaction that failed; its data is [code]."""
-HEALTH = "health"
+HEALTH, FAULT = "health", "fault"
+"""A report of a node, and one that tells of refused messages or differing roots at once."""
 HEALTH_MS = 1_800_000
 """Time that one report of a node's health covers."""
 

@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from contracts.codes import Code
-from node.watch.item import FAILED, Item, Terms
+from node.watch.item import FAILED, LEDGER, Item, Terms
 from simnet.activity.departments import (
     DAY_MS,
     HOUR_MS,
@@ -30,8 +30,10 @@ MONTH_END = (27, 28, 29, 30)
 """Days of March whose working days are its last."""
 WEEKDAYS = (1.15, 1.05, 1.0, 1.0, 0.85, 0.04, 0.03)
 BLOCK_MS = 2_000
-SLIPS = (Code.GRANT_EXPIRED, Code.QUOTA_EXCEEDED, Code.BAD_ARGUMENT, Code.OFF_HOURS)
-"""How honest calls fail."""
+SLIPS = (
+    Code.GRANT_EXPIRED, Code.QUOTA_EXCEEDED, Code.BAD_ARGUMENT, Code.OFF_HOURS, Code.NEEDS_DUTY,
+)  # fmt: skip
+"""How honest calls fail: now and then somebody tries what is for a colleague to do."""
 
 
 @dataclass(slots=True)
@@ -95,7 +97,7 @@ class World:
         return end
 
     def fail(self, time: float, code: int, sender: str) -> None:
-        self.add(time, *FAILED, [int(code)], sender)
+        self.add(time, LEDGER, FAILED, [int(code)], sender)
 
     def look_up(
         self, grant: Grant, time: float, minutes: int, pace: float, misses: float, sender: str

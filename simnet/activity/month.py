@@ -10,11 +10,15 @@ from node.watch.item import Item, Terms
 from simnet.activity import base, health
 from simnet.activity.base import DAYS, PAST_DAYS, START, World
 from simnet.activity.departments import DAY_MS, draw
-from simnet.activity.plants import FIRST_DAY, LAST_DAY, NODES, PLANTS, Plant
+from simnet.activity.plants import FIRST_DAY, LAST_DAY, PLANTS, Plant, Planter
+from simnet.activity.unseen import UNSEEN
 
 BEGIN = START + PAST_DAYS * DAY_MS
 """When the month begins (ms UTC); what is before is the past."""
 END = START + DAYS * DAY_MS
+KINDS: dict[str, Planter] = {**PLANTS, **UNSEEN}
+NODES = frozenset(("flapping", "late-votes", "stalling"))
+"""Kinds of validators' nodes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ def make(seed: int, kinds: Iterable[str] = tuple(PLANTS)) -> Month:
         name = next(name for name in free if kind not in NODES or name in nodes)
         free.remove(name)
         day = random.randint(FIRST_DAY, LAST_DAY)
-        plants.append(PLANTS[kind](world, reports, departments[name], day))
+        plants.append(KINDS[kind](world, reports, departments[name], day))
     health.tell(world, reports)
     items = sorted((i for i in world.items if START <= i.time <= END), key=lambda i: i.time)
     return Month(tuple(items), world.terms, tuple(plants))

@@ -34,29 +34,29 @@ Planter = Callable[[World, health.Reports, Department, int], Plant]
 """Plants one instance with a department, from a day on."""
 
 
-def _plant(kind: str, times: list[float], *members: str) -> Plant:
+def planted(kind: str, times: list[float], *members: str) -> Plant:
     return Plant(kind, members, int(min(times)), int(max(times)))
 
 
-def _person(world: World, department: Department) -> str:
+def person(world: World, department: Department) -> str:
     return f"{department.name}/{world.random.choice(department.operators)}"
 
 
-def _working_days(world: World, day: int, count: int) -> list[int]:
+def working_days(world: World, day: int, count: int) -> list[int]:
     return [d for d in range(day, DAYS) if is_working(world, d)][:count]
 
 
-def _rows(random: Random, dataset: Dataset, times: float = 1.0) -> int:
+def rows_of(random: Random, dataset: Dataset, times: float = 1.0) -> int:
     return max(1, round(dataset.rows * times * random.lognormvariate(0, 0.3)))
 
 
-def _tables(department: Department, level: int = 1) -> list[Grant]:
+def tables(department: Department, level: int = 1) -> list[Grant]:
     return [g for g in department.grants if g.kind == "table" and g.dataset.level >= level]
 
 
 def _sensitive_grant(world: World, department: Department) -> Grant:
     """A grant of the department at L3 or above; where it has none it is given one."""
-    found = _tables(department, 3)
+    found = tables(department, 3)
     if found:
         return world.random.choice(found)
     usual = [d for owner, _ in department.usual for d in world.departments[owner].datasets]
@@ -64,7 +64,7 @@ def _sensitive_grant(world: World, department: Department) -> Grant:
     time = START + DAY_MS
     grant = None
     while grant is None:
-        grant = world.ask(department, dataset, time, _person(world, department), "REVIEW")
+        grant = world.ask(department, dataset, time, person(world, department), "REVIEW")
     return grant
 
 
@@ -72,92 +72,92 @@ def frequent_sensitive(
     world: World, reports: health.Reports, department: Department, day: int
 ) -> Plant:
     """Somebody asks for sensitive data again and again, within hours, for some days."""
-    random, sender, times = world.random, _person(world, department), list[float]()
+    random, sender, times = world.random, person(world, department), list[float]()
     grants = [_sensitive_grant(world, department) for _ in range(3)]
     per_day = random.uniform(0.5, 1.2) * department.rate + random.randint(5, 12)
-    for later in _working_days(world, day, random.randint(2, 3)):
+    for later in working_days(world, day, random.randint(2, 3)):
         for _ in range(world.poisson(per_day)):
             grant = random.choice(grants)
             times.append(world.moment(department, later, world.office_minute(department)))
-            world.deliver(grant, _rows(random, grant.dataset, 0.6), times[-1], sender)
-    return _plant("frequent-sensitive", times, department.name)
+            world.deliver(grant, rows_of(random, grant.dataset, 0.6), times[-1], sender)
+    return planted("frequent-sensitive", times, department.name)
 
 
 def off_hours(world: World, reports: health.Reports, department: Department, day: int) -> Plant:
     """Somebody takes the usual things at night."""
-    random, sender, times = world.random, _person(world, department), list[float]()
+    random, sender, times = world.random, person(world, department), list[float]()
     for later in range(day, min(DAYS, day + random.randint(2, 4))):
         for _ in range(random.randint(3, 10)):
-            grant = random.choice(_tables(department))
+            grant = random.choice(tables(department))
             times.append(world.moment(department, later, random.uniform(20, 290)))
-            world.deliver(grant, _rows(random, grant.dataset), times[-1], sender)
-    return _plant("off-hours", times, department.name)
+            world.deliver(grant, rows_of(random, grant.dataset), times[-1], sender)
+    return planted("off-hours", times, department.name)
 
 
 def bulk(world: World, reports: health.Reports, department: Department, day: int) -> Plant:
     """A few deliveries of many times what is usual, under a grant that stands."""
-    random, sender, times = world.random, _person(world, department), list[float]()
-    [later] = _working_days(world, day, 1)
-    grant = random.choice(_tables(department))
+    random, sender, times = world.random, person(world, department), list[float]()
+    [later] = working_days(world, day, 1)
+    grant = random.choice(tables(department))
     for _ in range(random.randint(1, 3)):
         times.append(world.moment(department, later, world.office_minute(department)))
         world.deliver(
-            grant, _rows(random, grant.dataset, random.uniform(10, 40)), times[-1], sender
+            grant, rows_of(random, grant.dataset, random.uniform(10, 40)), times[-1], sender
         )
-    return _plant("bulk", times, department.name)
+    return planted("bulk", times, department.name)
 
 
 def first_contact(world: World, reports: health.Reports, department: Department, day: int) -> Plant:
     """Sensitive data of owners that the department never had to do with, and taken at once."""
-    random, sender, times = world.random, _person(world, department), list[float]()
+    random, sender, times = world.random, person(world, department), list[float]()
     known = {department.name, *(owner for owner, _ in department.usual)}
     owners = [name for name in world.departments if name not in known]
     for owner in random.sample(owners, random.randint(2, 4)):
         dataset = max(world.departments[owner].datasets, key=lambda d: (d.level, d.id))
-        later = random.choice(_working_days(world, day, 2))
+        later = random.choice(working_days(world, day, 2))
         times.append(world.moment(department, later, world.office_minute(department)))
         grant = world.ask(department, dataset, times[-1], sender)
         if grant is not None:
             times.append(times[-1] + random.uniform(6, 20) * HOUR_MS)
-            rows = _rows(random, dataset, random.uniform(1, 4))
+            rows = rows_of(random, dataset, random.uniform(1, 4))
             world.deliver(grant, rows, times[-1], sender)
-    return _plant("first-contact", times, department.name)
+    return planted("first-contact", times, department.name)
 
 
 def failed_burst(world: World, reports: health.Reports, department: Department, day: int) -> Plant:
     """A tool is let loose: calls of all sorts that fail, within an hour or so."""
-    random, sender = world.random, _person(world, department)
+    random, sender = world.random, person(world, department)
     begin = world.moment(department, day, world.office_minute(department))
     length = random.uniform(20, 90) * MINUTE_MS
     times = [begin + random.random() * length for _ in range(random.randint(12, 50))]
     for time in times:
         world.fail(time, random.choice((*SLIPS, *PROBES, Code.NOT_FOUND)), sender)
-    return _plant("failed-burst", times, department.name)
+    return planted("failed-burst", times, department.name)
 
 
 def probing(world: World, reports: health.Reports, department: Department, day: int) -> Plant:
     """Somebody tries, a few times a day, what they may not do."""
-    random, sender, times = world.random, _person(world, department), list[float]()
-    for later in _working_days(world, day, random.randint(1, 3)):
+    random, sender, times = world.random, person(world, department), list[float]()
+    for later in working_days(world, day, random.randint(1, 3)):
         for _ in range(random.randint(3, 9)):
             times.append(world.moment(department, later, world.office_minute(department)))
             world.fail(times[-1], random.choice(PROBES), sender)
-    return _plant("probing", times, department.name)
+    return planted("probing", times, department.name)
 
 
 def split(world: World, reports: health.Reports, department: Department, day: int) -> Plant:
     """What would need a review is asked for in pieces that need none."""
-    random, sender, times = world.random, _person(world, department), list[float]()
+    random, sender, times = world.random, person(world, department), list[float]()
     owner = random.choice(department.usual)[0]
     dataset = random.choice(world.departments[owner].datasets)
-    for later in _working_days(world, day, random.randint(1, 4)):
+    for later in working_days(world, day, random.randint(1, 4)):
         for _ in range(random.randint(2, 5)):
             times.append(world.moment(department, later, world.office_minute(department)))
             grant = world.ask(department, dataset, times[-1], sender, "APPROVE")
             if grant is not None:
                 times.append(times[-1] + random.uniform(5, 50) * MINUTE_MS)
-                world.deliver(grant, _rows(random, dataset), times[-1], sender)
-    return _plant("split", times, department.name)
+                world.deliver(grant, rows_of(random, dataset), times[-1], sender)
+    return planted("split", times, department.name)
 
 
 def circular(world: World, reports: health.Reports, department: Department, day: int) -> Plant:
@@ -169,29 +169,29 @@ def circular(world: World, reports: health.Reports, department: Department, day:
     grants = []
     for place, giver in enumerate(ring):
         taker = ring[(place + 1) % len(ring)]
-        known = [g for g in _tables(taker) if g.owner == giver.name]
+        known = [g for g in tables(taker) if g.owner == giver.name]
         if known:
             grants.append(random.choice(known))
         else:
             asked = world.moment(taker, day - 1, taker.opens + random.uniform(20, 200))
             dataset = random.choice(giver.datasets)
-            made = world.ask(taker, dataset, asked, _person(world, taker), "APPROVE")
+            made = world.ask(taker, dataset, asked, person(world, taker), "APPROVE")
             if made is not None:
                 grants.append(made)
-    for later in _working_days(world, day, random.randint(2, 4)):
+    for later in working_days(world, day, random.randint(2, 4)):
         time = world.moment(department, later, department.opens + random.uniform(10, 120))
         for grant in grants:
             taker = world.departments[grant.recipient]
             times.append(time)
             moved = round(rows * random.uniform(0.96, 1.0))
-            time = world.deliver(grant, moved, time, _person(world, taker))
+            time = world.deliver(grant, moved, time, person(world, taker))
             time += random.uniform(10, 110) * MINUTE_MS
-    return _plant("circular", times, *(member.name for member in ring))
+    return planted("circular", times, *(member.name for member in ring))
 
 
 def enumeration(world: World, reports: health.Reports, department: Department, day: int) -> Plant:
     """Keys are tried at a counter one after the other; most are nobody's."""
-    random, sender, times = world.random, _person(world, department), list[float]()
+    random, sender, times = world.random, person(world, department), list[float]()
     counters = [g for g in department.grants if g.kind == "lookup"]
     if counters:
         grant = counters[0]
@@ -202,25 +202,25 @@ def enumeration(world: World, reports: health.Reports, department: Department, d
         found = world.ask(department, dataset, time, sender, "APPROVE", "lookup")
         assert found is not None
         grant = found
-    [later] = _working_days(world, day, 1)
+    [later] = working_days(world, day, 1)
     for _ in range(random.randint(1, 3)):
         times.append(world.moment(department, later, world.office_minute(department)))
         minutes, pace = random.randint(15, 60), random.uniform(6, 30)
         world.look_up(grant, times[-1], minutes, pace, random.uniform(0.4, 0.9), sender)
         times.append(times[-1] + minutes * MINUTE_MS)
-    return _plant("enumeration", times, department.name)
+    return planted("enumeration", times, department.name)
 
 
 def exfiltration(world: World, reports: health.Reports, department: Department, day: int) -> Plant:
     """A little more of something sensitive, day by day, for two weeks."""
-    random, sender, times = world.random, _person(world, department), list[float]()
+    random, sender, times = world.random, person(world, department), list[float]()
     grant = _sensitive_grant(world, department)
-    for later in _working_days(world, min(day, DAYS - 16), random.randint(9, 12)):
+    for later in working_days(world, min(day, DAYS - 16), random.randint(9, 12)):
         for _ in range(random.randint(1, 3)):
             times.append(world.moment(department, later, world.office_minute(department)))
-            rows = _rows(random, grant.dataset, random.uniform(1.0, 2.5))
+            rows = rows_of(random, grant.dataset, random.uniform(1.0, 2.5))
             world.deliver(grant, rows, times[-1], sender)
-    return _plant("exfiltration", times, department.name)
+    return planted("exfiltration", times, department.name)
 
 
 def flapping(world: World, reports: health.Reports, department: Department, day: int) -> Plant:
@@ -250,7 +250,7 @@ def late_votes(world: World, reports: health.Reports, department: Department, da
 
 def _of_slots(kind: str, slots: list[int], department: Department) -> Plant:
     times = [float(START + (slot + 1) * HEALTH_MS) for slot in slots]
-    return _plant(kind, times, department.name)
+    return planted(kind, times, department.name)
 
 
 PLANTS: dict[str, Planter] = {
@@ -267,6 +267,4 @@ PLANTS: dict[str, Planter] = {
     "flapping": flapping,
     "late-votes": late_votes,
 }
-NODES = frozenset(("flapping", "late-votes"))
-"""Kinds of validators' nodes."""
 FIRST_DAY, LAST_DAY = PAST_DAYS + 3, DAYS - 6

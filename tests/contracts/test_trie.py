@@ -13,11 +13,12 @@ from contracts.trie import (
     EMPTY_ROOT,
     CorruptState,
     LayeredTrie,
+    TrieCache,
     root_of,
     update,
     update_hashed,
 )
-from tests.contracts.trie_disk import Trie
+from tests.contracts.trie_disk import Disk, Trie
 
 _KEYS = st.integers(0, 2_000).map(lambda number: b"%d" % number)
 _BATCHES = st.lists(
@@ -116,3 +117,23 @@ def test_damage_on_disk_is_found_where_it_is_read(what: str) -> None:
             disk.nodes[b""] = disk.nodes[b""][:-1]
     with pytest.raises(CorruptState):
         trie.update({b"7": b"new"})
+
+
+def test_cache_keeps_to_its_bytes_and_drops_what_was_used_longest_ago() -> None:
+    trie, disk = Trie(_many(0, 2_000)), Disk()  # type: ignore[arg-type]
+    disk.leaves, disk.nodes = trie.disk.leaves, trie.disk.nodes
+    held = 0
+
+    def read(*keys: bytes) -> int:
+        before = disk.reads
+        for key in keys:
+            update(cache, trie.root, {key: b"v"})
+        return disk.reads - before
+
+    cache = TrieCache(disk, 40_000)
+    assert read(b"5") > 0
+    for number in range(0, 2_000, 40):
+        held += read(b"%d" % number) > 0
+        assert read(b"5") == 0
+    assert held > 20
+    assert read(b"0") > 0

@@ -11,11 +11,14 @@ class Disk:
     def __init__(self) -> None:
         self.nodes: dict[bytes, bytes] = {}
         self.leaves: dict[bytes, bytes] = {}
+        self.reads = 0
 
     def get_node(self, path: bytes) -> bytes | None:
+        self.reads += 1
         return self.nodes.get(path)
 
     def scan_leaves(self, path: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        self.reads += 1
         rows = sorted(
             (key, value)
             for key, value in self.leaves.items()
@@ -34,8 +37,8 @@ class Trie:
         if items:
             self.update(dict(items))
 
-    def restart(self) -> None:
-        self.cache = TrieCache(self.disk, 1 << 20)
+    def restart(self, cache_bytes: int = 1 << 20) -> None:
+        self.cache = TrieCache(self.disk, cache_bytes)
 
     def update(self, changes: dict[bytes, bytes | None]) -> TrieUpdate:
         return self.apply(update(self.cache, self.root, changes))

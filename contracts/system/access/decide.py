@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
 
-from consensus.codec import Value, encode
+from consensus.codec import DecodeError, Value, encode
 from consensus.crypto import sha256
 from consensus.genesis import TIERS
+from contracts.masks import REDACT, Use, strictest, use
 from contracts.system.access import rules
 from contracts.system.access.facts import Facts
 from contracts.system.access.rules import CENTRAL, OWNER, SUPERVISOR
@@ -24,11 +24,6 @@ IMPORTANT, CORE = 1, 2
 AUTHORISED = 4
 """The level whose records need their subjects' authorisation."""
 RESTRICTED = 3
-MASK_VERSION = 1
-"""Of the default masks, which a standard names without a version."""
-
-Mask = tuple[str, int, tuple[tuple[str, int | str], ...]]
-"""Id, version, parameters sorted by name."""
 Change = tuple[str, tuple[int | str, ...]]
 """What would change a verdict: which part of the request or of its maker, and to what."""
 
@@ -49,7 +44,7 @@ class Verdict:
     outcome: Outcome = Outcome.APPROVE
     change: Change | None = None
     reviewers: frozenset[str] = frozenset()
-    masks: frozenset[tuple[int, Mask]] = frozenset()
+    masks: frozenset[tuple[int, Use]] = frozenset()
     hours: frozenset[tuple[int, int, int, int]] = frozenset()
     k: int = 0
     is_audited: bool = False
@@ -163,6 +158,14 @@ def _above(facts: Facts, level: int) -> tuple[int, ...]:
 # The default policy: each rule yields what it has to say
 
 
+def default_mask(name: str | None) -> Use:
+    """A standard's mask, which stands there without parameters; redacted if it is not known."""
+    try:
+        return use(name or "")
+    except DecodeError:
+        return REDACT
+
+
 def _deny(rule: str, what: str, *to: int | str) -> Verdict:
     return Verdict(rule, Outcome.DENY, (what, to))
 
@@ -216,7 +219,7 @@ def _level(facts: Facts, grade: Grade) -> Iterator[Verdict]:
     below = ("fields", _above(facts, RESTRICTED - 1))
     name = "authorised" if grade.level == AUTHORISED else "restricted"
     masks = frozenset(
-        (index, (facts.fields[index].mask or "", MASK_VERSION, ()))
+        (index, default_mask(facts.fields[index].mask))
         for index in facts.args["fields"]
         if facts.fields[index].level >= RESTRICTED and facts.fields[index].mask is not None
     )
@@ -311,14 +314,13 @@ _RULES: tuple[_Rule, ...] = (
 def plan_of(facts: Facts, decision: Decision) -> dict[str, Value]:
     """Return what a grant adds to its request.
 
-    `fields` are [place, masks] of each delivered field: none is exact, of several the strictest
-    counts, and of masks that cannot be compared nothing is left to be seen.
+    `fields` are [place, mask] of each delivered field: null is exact, of several the strictest.
     """
     args, combined = facts.args, decision.combined
     windows = {*combined.hours, *([tuple(args["hours"])] if args["hours"] is not None else [])}
     is_marked = decision.mode == "audited" and args["kind"] == "table" and bool(combined.masks)
     return {
-        "fields": [[index, _masks_of(combined, index)] for index in args["fields"]],
+        "fields": [[index, _mask_of(combined, index)] for index in args["fields"]],
         "hours": [list(window) for window in sorted(windows)],
         "k": combined.k,
         "mode": decision.mode,
@@ -333,20 +335,9 @@ def plan_of(facts: Facts, decision: Decision) -> dict[str, Value]:
     }
 
 
-def _masks_of(combined: Verdict, index: int) -> list[Value]:
-    found = [mask_value(mask) for place, mask in combined.masks if place == index]
-    return sorted(found, key=encode)
-
-
-def mask_value(mask: Mask) -> Value:
-    name, version, params = mask
-    return [name, version, dict(params)]
-
-
-def mask_of(value: Any) -> Mask:
-    """The inverse of `mask_value`, for a value that `check_mask` accepts."""
-    name, version, params = value
-    return name, version, tuple(sorted(params.items()))
+def _mask_of(combined: Verdict, index: int) -> Value:
+    found = strictest([mask for place, mask in combined.masks if place == index])
+    return None if found is None else found.to_value()
 
 
 def reasons_of(decision: Decision) -> list[Value]:

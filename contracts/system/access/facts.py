@@ -20,7 +20,6 @@ OPERATORS = ("eq", "ge", "gt", "in", "le", "lt", "ne", "prefix")
 KINDS = ("lookup", "table")
 MODES = ("audited", "linked")
 MAX_FILTERS = 16
-MAX_PARAMS = 8
 MAX_DAYS = 36_500
 INDEX = checks.integer(0, standards.MAX_FIELDS - 1)
 _TIME = checks.integer(0, 1 << 53)
@@ -40,19 +39,6 @@ def _filters(value: Value, what: str) -> object:
         index, operator = expect_list(row, what, 2)
         INDEX(index, what)
         checks.one_of(*OPERATORS)(operator, what)
-    return value
-
-
-def check_mask(value: Value, what: str) -> object:
-    """[id, version, parameters by name, each an integer or text]."""
-    name, version, params = expect_list(value, what, 3)
-    checks.slug(name, what)
-    checks.integer(1, 1 << 16)(version, what)
-    if type(params) is not dict or len(params) > MAX_PARAMS:
-        raise DecodeError(f"{what}: parameters must be a map of at most {MAX_PARAMS}")
-    for item in params.values():
-        if type(item) is not int:
-            checks.text(64, 0)(item, what)
     return value
 
 

@@ -14,6 +14,7 @@ from consensus.crypto import sha256
 from contracts import checks
 from contracts.api import Args, Checker, Context, Failure, Reader, fail, plain
 from contracts.codes import Code
+from contracts.masks import Use, check_use, parse
 from contracts.starlark.convert import from_codec, to_codec
 from contracts.starlark.errors import StarlarkError
 from contracts.starlark.functions import call_function
@@ -22,8 +23,8 @@ from contracts.starlark.module import Module, load
 from contracts.starlark.thread import Thread
 from contracts.state import StateReader
 from contracts.system import members
-from contracts.system.access.decide import Grade, Mask, Outcome, Verdict, mask_of
-from contracts.system.access.facts import Facts, check_mask
+from contracts.system.access.decide import Grade, Outcome, Verdict
+from contracts.system.access.facts import Facts
 from contracts.system.access.rules import NAME, OWNER, REVIEWERS, hours
 from contracts.system.standards import CLASSES
 
@@ -202,7 +203,7 @@ def _masks(value: Value, what: str) -> object:
 def _pair(value: Value, what: str) -> object:
     if type(value) is not list or len(value) != 2 or type(value[0]) is not str:
         raise DecodeError(f"{what}: must be a field's name and a mask")
-    return check_mask(value[1], what)
+    return check_use(value[1], what)
 
 
 RESULT: dict[str, Checker] = {
@@ -249,10 +250,10 @@ def verdict_of(result: Value, places: dict[str, int]) -> Verdict:
     )
 
 
-def _located(places: dict[str, int], name: str, mask: Any) -> tuple[int, Mask]:
+def _located(places: dict[str, int], name: str, mask: Any) -> tuple[int, Use]:
     if name not in places:
         raise DecodeError("masks: a field that the standard does not have")
-    return places[name], mask_of(mask)
+    return places[name], parse(mask, name)
 
 
 # Questions

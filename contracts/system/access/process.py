@@ -8,6 +8,7 @@ from consensus.codec import Value
 from contracts import checks
 from contracts.api import Context, fail
 from contracts.codes import Code
+from contracts.masks import parse
 from contracts.starlark.thread import Thread
 from contracts.state import StateReader
 from contracts.system import envelopes, schedule
@@ -18,7 +19,6 @@ from contracts.system.access.decide import (
     Verdict,
     decide,
     grade_of,
-    mask_of,
     reasons_of,
 )
 from contracts.system.access.facts import Facts, gather
@@ -41,12 +41,15 @@ def judge(
 ) -> tuple[Facts, Decision]:
     """Decide on a request as things stand at `time`, with the masks that reviewers have added.
 
-    `thread` pays for the owner's policies.
+    `thread` pays for the owner's policies. Fields are places in a standard, so a request that was
+    made under another standard than today's means other fields, and is denied.
     """
     facts = gather(state, request["recipient"], request["args"], request["trained"], time)
     grade = grade_of(facts)
     said, digests = ask_policies(state, facts, grade, thread)
-    masks = frozenset((index, mask_of(mask)) for index, mask in request["masks"])
+    masks = frozenset((index, parse(mask, "mask")) for index, mask in request["masks"])
+    if request["standard"] not in (None, list(facts.registration["standard"])):
+        said.append(Verdict("reshaped", Outcome.DENY, ("fields", ())))
     if masks:
         said.append(Verdict("reviewers", masks=masks))
     return facts, decide(facts, grade, said, digests)
@@ -67,6 +70,7 @@ def carry_out(ctx: Context, request: dict[str, Any]) -> None:
         "rule": decision.rule,
         "reasons": reasons_of(decision),
         "policy": decision.policy,
+        "standard": list(facts.registration["standard"]),
         "height": ctx.block.height,
         "time": ctx.block.timestamp,
     }

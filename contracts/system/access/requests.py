@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from consensus.codec import DecodeError, Value
-from contracts.api import Args, Context, check_arguments, fail
+from contracts.api import Args, Context, Failure, check_arguments, fail
 from contracts.codes import Code
 from contracts.starlark.runtime import QUERY_GAS
 from contracts.starlark.thread import Thread
 from contracts.state import StateReader
+from contracts.system import catalogue
 from contracts.system.access import grants, store
 from contracts.system.access.decide import Decision, plan_of, reasons_of
 from contracts.system.access.facts import REQUEST, Facts
@@ -44,9 +45,7 @@ def amend(ctx: Context, args: Args) -> None:
     request = _require_own(ctx, args["request"])
     if request["status"] != store.WAITING:
         fail(Code.WRONG_STATUS, [f"request {request['id']}", request["status"]])
-    changed = _changed(request["args"], args["changes"])
-    if changed["dataset"] != request["args"]["dataset"]:
-        fail(Code.BAD_ARGUMENT, "changes.dataset: another dataset needs a request of its own")
+    changed = _changed(ctx, request, args["changes"])
     ctx.emit("amended", [request["id"], request["revision"] + 1])
     stopped = stop_waiting(ctx, request)
     _ask(ctx, {**stopped, "revision": request["revision"] + 1}, changed)
@@ -54,12 +53,21 @@ def amend(ctx: Context, args: Args) -> None:
 
 def clone(ctx: Context, args: Args) -> None:
     """Ask for what an earlier request of the sender asked for, with changes."""
-    make(ctx, _changed(_require_own(ctx, args["request"])["args"], args["changes"]))
+    make(ctx, _changed(ctx, _require_own(ctx, args["request"]), args["changes"]))
 
 
-def _changed(terms: Args, changes: Args) -> Args:
-    changed = {**terms, **changes}
+def _changed(ctx: Context, request: dict[str, Any], changes: Args) -> Args:
+    """Return a request's terms with changes. Places of fields do not outlive their standard."""
+    terms = request["args"]
+    changed: Args = {**terms, **changes}
     check_arguments(REQUEST, changed)
+    if changed["dataset"] != terms["dataset"]:
+        fail(Code.BAD_ARGUMENT, "changes.dataset: another dataset needs a request of its own")
+    found = catalogue.get(ctx.overlay, changed["dataset"], changed["version"])
+    if found is not None and list(found["standard"]) != request["standard"]:
+        for word in ("fields", "filter", "key"):
+            if word not in changes and terms[word] not in ([], None):
+                fail(Code.NEEDS_NEW_REQUEST, f"{word} are others in another standard")
     return changed
 
 
@@ -93,6 +101,7 @@ def _ask(ctx: Context, base: dict[str, Any], args: Args) -> None:
         "trained": operator is None or not _TRAINED.isdisjoint(operator.duties),
         "masks": [],
         "reviews": {},
+        "standard": None,
         **NOT_WAITING,
     }
     carry_out(ctx, request)
@@ -131,19 +140,27 @@ def query_preview(state: StateReader, args: Args) -> Value:
     """What would be decided on a request of `recipient` at `time` (ms UTC), without asking."""
     recipient, time = args["recipient"], args["time"]
     terms = {name: value for name, value in args.items() if name in REQUEST}
-    request = {"recipient": recipient, "args": terms, "trained": args["trained"], "masks": []}
+    request = {
+        "recipient": recipient, "args": terms, "trained": args["trained"], "masks": [],
+        "standard": None,
+    }  # fmt: skip
     return explained(*judge(state, request, time, Thread(QUERY_GAS)))
 
 
 def query_explain(state: StateReader, args: Args) -> Value:
-    """Why a request was decided as it was, and what would be decided at `time` (ms UTC)."""
+    """Why a request was decided as it was, and what would be decided at `time` (ms UTC).
+
+    `now` is null, and `fault` says why, where the dataset is retired or destroyed meanwhile.
+    """
     request = store.get_request(state, args["request"])
     if request is None:
         fail(Code.NOT_FOUND, f"request {args['request']}")
-    return {
-        "request": request,
-        "now": explained(*judge(state, request, args["time"], Thread(QUERY_GAS))),
-    }
+    try:
+        judged = judge(state, request, args["time"], Thread(QUERY_GAS))
+    except Failure as failure:
+        code = failure.code
+        return {"request": request, "now": None, "fault": int(code)}
+    return {"request": request, "now": explained(*judged), "fault": 0}
 
 
 def explained(facts: Facts, decision: Decision) -> dict[str, Value]:

@@ -12,10 +12,11 @@ from typing import Any
 from consensus.codec import Value, expect_list
 from contracts.api import Args, Context, Reader, fail
 from contracts.codes import Code
+from contracts.masks import check_use
 from contracts.state import StateReader
 from contracts.system import members
 from contracts.system.access import rules, store
-from contracts.system.access.facts import INDEX, check_mask
+from contracts.system.access.facts import INDEX
 from contracts.system.access.process import (
     REVIEW,
     WAIT,
@@ -177,5 +178,5 @@ def masks(value: Value, what: str) -> object:
     for row in expect_list(value, what, max_length=MAX_MASKS):
         index, mask = expect_list(row, what, 2)
         INDEX(index, what)
-        check_mask(mask, what)
+        check_use(mask, what)
     return value

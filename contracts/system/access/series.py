@@ -66,5 +66,6 @@ def _moved(ctx: Context, request: dict[str, Any], grant: Any) -> dict[str, Any]:
         "filter": [[place(index), operator] for index, operator in terms["filter"]],
         "key": None if terms["key"] is None else place(terms["key"]),
     }
-    masks = [[place(index), mask] for index, found in grant["fields"] for mask in found]
-    return {**request, "args": moved, "masks": masks}
+    masks = [[place(index), mask] for index, mask in grant["fields"] if mask is not None]
+    standard = list(latest["standard"])
+    return {**request, "args": moved, "masks": masks, "standard": standard}

@@ -22,7 +22,7 @@ TERMS = tuple(REQUEST)
 _REQUEST_PARTS = (
     "id", "recipient", "owner", "revision", "by", "trained", "masks", "reviews", "waits_for",
     "parties", "deadline", "is_escalated", "level", "raised", "outcome", "rule", "reasons",
-    "policy", "height", "time", "status",
+    "policy", "standard", "height", "time", "status",
 )  # fmt: skip
 _PLAN_PARTS = (
     "fields", "hours", "k", "mode", "watermark", "subjects", "notice", "level", "class",

@@ -252,7 +252,7 @@ def _calls(ctx: Context, args: Args) -> None:
     looks = misses >= rules["misses"] and 100 * misses >= rules["miss_percent"] * count
     delivery["calls"] = [count, misses, args["root"], before[3] or looks]
     _put(ctx, delivery)
-    ctx.emit("calls", [delivery["id"], count, args["root"]])
+    ctx.emit("calls", [delivery["id"], count, args["root"], misses])
     if looks and not before[3]:
         ctx.emit("enumeration", [delivery["id"], delivery["recipient"], count, misses])
 

@@ -23,6 +23,8 @@ _JOBS = {
     "documents": "node.data.jobs.documents",
     "train": "node.data.jobs.train",
     "mask": "node.data.jobs.mask",
+    "trace": "node.data.jobs.trace",
+    "stamp": "node.data.jobs.stamp",
 }
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 Send = Callable[..., None]

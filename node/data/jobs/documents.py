@@ -53,7 +53,9 @@ def look_at(documents: Sequence[str], model: texts.Model) -> Iterator[Seen]:
 
 def grade(counts: Counter[str]) -> int:
     """The highest level of what is found, raised by how much of it there is."""
-    level = max((level_of_entity(entity) for entity in counts), default=1)
+    if not counts:
+        return 1
+    level = max(map(level_of_entity, counts))
     for rule in pack()["documents"]:
         at_least = sum(
             n for entity, n in counts.items() if level_of_entity(entity) >= rule["level"]

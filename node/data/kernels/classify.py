@@ -15,6 +15,7 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from node.data import english
 from node.data.identifiers import birth_of, is_day
 from node.data.lexicon import COLUMN_WORDS, divisions, is_person_name
 from node.data.recognise import UNSURE, AnalyzerEngine, whole
@@ -31,7 +32,9 @@ TEXT_SHARE = 0.2
 """Share of a column's texts from which it counts as what they read like."""
 MINOR_YEARS = 14
 MIN_SHARE = 0.5
-_LEVELS = {"ETHNICITY": 3, "US_SSN": 4, "US_DRIVER_LICENSE": 4, "MINOR": 4}
+_LISTED = frozenset(("PERSON", "LOCATION"))
+"""Within a column's values these need more than a list of words that knows them."""
+_LEVELS = {"LOCATION": 1, "ETHNICITY": 3, "US_SSN": 4, "US_DRIVER_LICENSE": 4, "MINOR": 4}
 _CHANCE = {"CN_RESIDENT_ID": 0.02, "CN_CREDIT_CODE": 0.1, "EMAIL_ADDRESS": 0.01, "IBAN_CODE": 0.02,
            "MAC_ADDRESS": 0.05, "CN_LICENSE_PLATE": 0.05}  # fmt: skip
 """Shares above which whole values are more than chance; for others MIN_SHARE."""
@@ -100,9 +103,9 @@ class Classifier:
                 continue
             if kind is not None:
                 seen.whole[kind[0]] += 1
-            elif is_person_name(value):
+            elif is_person_name(value) or english.is_person(value):
                 seen.whole["PERSON"] += 1
-            elif _is_address(value):
+            elif _is_address(value) or english.is_address(value):
                 seen.whole["ADDRESS"] += 1
             elif len(seen.texts) < MAX_TEXTS and _is_text(value):
                 seen.texts.append(value)
@@ -130,7 +133,8 @@ class Classifier:
         for value in shaped[: MAX_ANALYSED - seen.analysed].to_pylist():
             seen.analysed += 1
             for result in self._engine.analyze(value):
-                if result.end - result.start < len(value.strip()):
+                is_listed = result.entity_type in _LISTED and result.score <= UNSURE
+                if result.end - result.start < len(value.strip()) and not is_listed:
                     seen.inside[result.entity_type] += 1
 
     def findings(self) -> list[Finding]:
@@ -146,7 +150,7 @@ class Classifier:
     def _findings_of(self, name: str) -> list[Finding]:
         seen, hint = self._columns[name], self._hints[name]
         found = []
-        entity, count, why = self._main(seen, hint)
+        entity, count, why = self._main(name, seen, hint)
         if entity:
             found.append(Finding(name, entity, level_of_entity(entity), count, why))
         for other, count in sorted(seen.inside.items()):
@@ -171,7 +175,7 @@ class Classifier:
                 return [Finding(name, entity, level, count, why)]
         return []
 
-    def _main(self, seen: _Column, hint: str) -> tuple[str, int, str]:
+    def _main(self, name: str, seen: _Column, hint: str) -> tuple[str, int, str]:
         """Return what the column as a whole is, on how many values, and why."""
         if not seen.looked:
             # An empty column says nothing: its name alone decides, upwards.
@@ -179,7 +183,8 @@ class Classifier:
         for entity, count in seen.whole.most_common():
             share = count / seen.looked
             least = MIN_SHARE / 5 if entity == hint else _CHANCE.get(entity, MIN_SHARE)
-            if entity == "PERSON" and entity != hint and not self._is_like_names(seen, share):
+            is_guess = entity == "PERSON" and entity != hint
+            if is_guess and (_is_of_things(name) or not self._is_like_names(seen, share)):
                 continue
             if share >= least:
                 return entity, count, f"{count} of {seen.looked} values"
@@ -208,9 +213,12 @@ def hint_of(name: str) -> str:
     if words == " name " and not name.isascii():
         return ""
     is_name = words.strip() in ("name", "names") or words.endswith(" name ")
-    if is_name and not any(word in name.lower() for word in pack()["not_persons"]):
-        return "PERSON"
-    return ""
+    return "PERSON" if is_name and not _is_of_things(name) else ""
+
+
+def _is_of_things(name: str) -> bool:
+    """Whether a column's name speaks of offices, places or goods."""
+    return any(word in name.lower() for word in pack()["not_persons"])
 
 
 def _are_names(values: set[str]) -> bool:

@@ -53,7 +53,7 @@ def test_level_two_is_automatic_and_the_grant_is_bound(net: Exchange) -> None:
     names = [event.name for event in receipt.events]
     assert names == ["requested", "decided", "granted"]
     found = net.grant(1)
-    assert found["fields"] == [[DIVISION, []], [SECTOR, []]]
+    assert found["fields"] == [[DIVISION, None], [SECTOR, None]]
     assert (found["owner"], found["recipient"], found["level"]) == ("tax", "city", 2)
     assert (found["mode"], found["subjects"], found["watermark"]) == ("linked", None, False)
     assert (found["rule"], found["class"], found["k"]) == ("automatic", "general", 0)
@@ -68,7 +68,7 @@ def test_level_three_waits_for_the_owner_and_is_masked(net: Exchange) -> None:
     assert net.ask("access", "waiting", member="land", time=net.now) == []
     assert net.review("tax", 1).code == Code.OK
     assert net.ask("access", "waiting", member="tax", time=net.now) == []
-    assert net.grant(1)["fields"] == [[SECTOR, []], [PERSON, [["name", 1, {}]]], [INCOME, []]]
+    assert net.grant(1)["fields"] == [[SECTOR, None], [PERSON, ["name", 1, {}]], [INCOME, None]]
     assert net.ask("schedule", "list")[0][1] == "access"  # the grant's end, not the deadline
     assert len(net.ask("schedule", "list")) == 1
 

@@ -8,17 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.masks import is_as_strict, strictest, use
 from contracts.system.access.decide import Outcome, Verdict, combine
 from contracts.system.access.rules import is_within
 
 _MASKS = st.frozensets(
     st.tuples(
         st.integers(0, 3),
-        st.tuples(
-            st.sampled_from(("name", "redact")),
-            st.integers(1, 2),
-            st.sampled_from(((), (("n", 1),), (("n", "x"),))),
-        ),
+        st.sampled_from((use("name"), use("redact"), use("keep-first"), use("keep-last"))),
     ),
     max_size=3,
 )
@@ -75,6 +72,9 @@ def test_one_verdict_more_never_loosens(verdicts: list[Verdict], more: Verdict, 
     assert after.k >= before.k
     for flag in ("is_audited", "is_authorised", "is_noticed"):
         assert getattr(after, flag) >= getattr(before, flag)
+    for place in range(4):
+        masks = [[mask for at, mask in found.masks if at == place] for found in (before, after)]
+        assert is_as_strict(strictest(masks[1]), strictest(masks[0]))
     if all(is_within(window, time) for window in after.hours):
         assert all(is_within(window, time) for window in before.hours)
 

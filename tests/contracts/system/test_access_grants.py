@@ -10,7 +10,7 @@ from contracts import checks
 from contracts.api import Args, Context, Contract, Signature
 from contracts.codes import Code
 from contracts.system import VERSIONS, access
-from tests.contracts.exchange import DAY_MS, FIELDS, SECTOR, Exchange
+from tests.contracts.exchange import DAY_MS, FIELDS, INCOME, SECTOR, Exchange
 
 
 def _take(ctx: Context, args: Args) -> None:
@@ -166,14 +166,14 @@ def test_the_owner_lets_a_series_go_on(net: Exchange) -> None:
     take(net, 1)
     assert resume(net) == (Code.OK, None)
     found = net.grant(1)
-    assert (found["fields"], found["standard"][1]) == ([[1, []]], 2)
+    assert (found["fields"], found["standard"][1]) == ([[1, None]], 2)
     assert take(net, 1)[0] == Code.OK
 
 
 def test_fields_are_found_again_by_name(net: Exchange) -> None:
     again(net, fields=(FIELDS[1], FIELDS[0]), level=2, **{"class": "general"})
     assert resume(net)[0] == Code.OK
-    assert net.grant(1)["fields"] == [[0, []]]
+    assert net.grant(1)["fields"] == [[0, None]]
 
 
 @pytest.mark.parametrize(
@@ -187,3 +187,22 @@ def test_what_was_not_agreed_on_needs_a_new_request(net: Exchange, fields: Any, 
     again(net, fields=fields, level=level, **{"class": "general"})
     assert resume(net)[0] == Code.NEEDS_NEW_REQUEST
     assert net.usable(1) == Code.GRANT_PAUSED
+
+
+def test_places_of_fields_do_not_outlive_their_standard(net: Exchange) -> None:
+    waiting = net.ask_for(INCOME, basis="public-task")
+    again(net, fields=FIELDS[::-1])
+    for method in ("amend", "clone"):
+        args = {"request": 2, "changes": {"rows": 5}}
+        receipt = net.run("city", "access", method, args)
+        assert receipt.code == Code.NEEDS_NEW_REQUEST
+    assert net.review("tax", waiting["id"]).code == Code.OK
+    assert net.ask("access", "request", request=2)["rule"] == "reshaped"
+    shown = net.ask("access", "explain", request=1, time=net.now)
+    assert (shown["request"]["rule"], shown["now"]["outcome"]) == ("automatic", "DENY")
+    assert ["reshaped", "DENY", ["fields", []]] in shown["now"]["reasons"]
+    args = {"request": 2, "changes": {"fields": [0]}}
+    assert net.run("city", "access", "clone", args).code == Code.OK
+    net.run("tax", "catalogue", "retire", {"dataset": "tax/firms"})
+    gone = net.ask("access", "explain", request=1, time=net.now)
+    assert (gone["now"], gone["fault"]) == (None, Code.RETIRED)

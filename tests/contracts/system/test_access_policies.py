@@ -55,13 +55,13 @@ def test_a_policy_cannot_loosen(net: Exchange) -> None:
     assert net.ask_for(SECTOR, purpose="curiosity")["status"] == "denied"
     assert net.ask_for(PERSON, **TASK)["status"] == "waiting"
     net.review("tax", 3)
-    assert net.grant(3)["fields"] == [[PERSON, [["name", 1, {}]]]]
+    assert net.grant(3)["fields"] == [[PERSON, ["name", 1, {}]]]
 
 
 def test_what_policies_demand_is_in_the_grant(net: Exchange) -> None:
     set_policy(net, returning(
         "{'outcome': 'review', 'rule': 'careful', 'reviewers': ['member/town'], 'k': 7,"
-        " 'masks': [['sector', ['keep-first', 2, {'n': 1}]]], 'hours': [480, 127, 0, 1440]}"
+        " 'masks': [['sector', ['keep-first', 1, {'count': 1}]]], 'hours': [480, 127, 0, 1440]}"
     ))  # fmt: skip
     set_policy(net, returning("{'outcome': 'approve', 'rule': 'marked', 'audited': True}"), "tax/")
     request = net.ask_for(SECTOR)
@@ -69,7 +69,7 @@ def test_what_policies_demand_is_in_the_grant(net: Exchange) -> None:
     assert net.review("tax", 1).code == Code.NOT_REVIEWER
     assert net.review("town", 1).code == Code.OK
     found = net.grant(1)
-    assert found["fields"] == [[SECTOR, [["keep-first", 2, {"n": 1}]]]]
+    assert found["fields"] == [[SECTOR, ["keep-first", 1, {"count": 1, "length": 4}]]]
     assert (found["k"], found["mode"], found["hours"]) == (7, "audited", [[480, 127, 0, 1440]])
 
 
@@ -96,6 +96,7 @@ def test_the_digest_of_a_decision_names_the_policies(net: Exchange) -> None:
         "return {'outcome': 'review', 'rule': 'x', 'reviewers': ['member/nobody']}",
         "return {'outcome': 'approve', 'rule': 'x', 'masks': [['none', ['name', 1, {}]]]}",
         "return {'outcome': 'approve', 'rule': 'x', 'masks': [['sector', 'name']]}",
+        "return {'outcome': 'approve', 'rule': 'x', 'masks': [['sector', ['veil', 1, {}]]]}",
         "return {'outcome': 'approve', 'rule': 'x', 'hours': [1]}",
         "return {'outcome': 'approve', 'rule': 'x', 'k': -1}",
         "return request['price']",

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import json
+import signal
 import sqlite3
-from contextlib import closing
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import cbor2
 import pytest
 
 from consensus.validators import Parameters
+from contracts.codes import Code
 from node.cli.common import ask
 from node.rpc.client import Client
+from node.watch.calendar import DAY_MS
+from node.watch.item import FAILED, LEDGER, Item
+from node.watch.watch import Watch
 from tests.node.alliance import Alliance, command
 
 SECRET = "Close the locks at marker-9317"
@@ -128,6 +138,63 @@ def test_an_order_reaches_three_tiers_and_escalates_past_who_is_gone(
     listed = command("dispatch", "list", "--home", land)
     assert "closed" in listed
     assert SECRET not in listed
+
+
+def remember(path: Path, height: int, member: str) -> None:
+    """Write the memory of a watch that has known a member for a month, in which nothing failed."""
+    watch = Watch(lambda grant: None)
+    now = time.time_ns() // 1_000_000
+    for day in range(30, 0, -1):
+        item = Item(1, now - day * DAY_MS, LEDGER, FAILED, [int(Code.NOT_LATER)], f"{member}/li")
+        assert watch.step(item) == []
+    path.write_bytes(cbor2.dumps([height, watch.dump()]))
+
+
+def test_what_a_member_tries_reaches_the_supervisors_terminal(alliance: Alliance) -> None:
+    tax, health, land = map(alliance.home, ("tax", "health", "land"))
+    assert "is no supervisor" in command("supervise", "--home", land, fails=True)
+    remember(tax / "watch.cbor", alliance.ask("tax", "status")["height"], "land")
+    case = ("--kind", "other", "--home", land, "--json")
+    number = json.loads(command("case", "open", *case))["case"]
+    with started("watch", "alerts", "--home", tax) as terminal:
+        with started("supervise", "--home", tax) as supervisor:
+            assert supervisor.stdout is not None
+            assert "watching as tax" in supervisor.stdout.readline()
+            for _ in range(3):
+                command("case", "assign", number, "land", "--home", land, fails=True)
+            assert "forbidden/land" in supervisor.stdout.readline()
+        assert supervisor.returncode == 0
+        assert terminal.stdout is not None
+        assert "raised  severity" in (line := terminal.stdout.readline())
+        assert "forbidden  land" in line
+    [alert] = json.loads(command("alert", "list", "--home", health, "--json"))
+    assert (alert["detector"], alert["by"], alert["status"]) == ("forbidden", ["tax"], "open")
+    explained = command("alert", "explain", alert["id"], "--home", health)
+    assert "land: calls that the sender may not make" in explained
+    assert "3.00" in explained
+    command("alert", "dispose", alert["id"], "expected", "--home", tax)
+    assert json.loads(command("alert", "list", "--home", health, "--json")) == []
+    assert "expected" in command("alert", "show", alert["id"], "--home", land)
+
+    # It goes on where it was, and learns what became of the alert.
+    with started("supervise", "--home", tax) as supervisor:
+        assert supervisor.stdout is not None
+        assert "watching as tax" in supervisor.stdout.readline()
+    kept = cbor2.loads((tax / "watch.cbor").read_bytes())
+    assert kept[0] >= alert["height"]
+
+
+@contextmanager
+def started(*args: object) -> Iterator[subprocess.Popen[str]]:
+    """Run a command that does not end by itself, until the end of the block."""
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "node", *map(str, args)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
 
 
 def test_the_life_of_each_is_told_in_order_and_checked_with_the_chain(alliance: Alliance) -> None:

@@ -217,3 +217,43 @@ def test_records_whose_registration_may_yet_be_final_are_not_replaced(steward: S
     (place / "submitted").write_text("0")
     assert steward.command(*again)["version"] == 2
     assert not (place / "submitted").exists()
+
+
+def _operator(steward: Steward, name: str, *options: str) -> Path:
+    """Make and grant an operator; returns the file of its passphrase."""
+    file = steward.folder / f"{name}.pass"
+    file.write_text(f"passphrase of {name}")
+    file.chmod(0o600)
+    steward.command("operator", "new", name, "--passphrase-file", str(file))
+    card = steward.home.path / "operators" / f"{name}.json"
+    steward.command("operator", "grant", str(card), *options)
+    return file
+
+
+def test_operators_read_under_their_name_and_destroy_in_twos(steward: Steward) -> None:
+    run = steward.command
+    terms = ("--trained-until", "2099-12-31", "--confidential-until", "2099-12-31")
+    li = _operator(steward, "li-vault", "--duty", "steward", *terms)
+    wang = _operator(steward, "wang-vault", "--duty", "approver", *terms)
+    name = steward.register("shared", ROWS)
+    plain = ("dataset", "preview", name, "--plain", "--purpose", "audit")
+    said = run(*plain, "--as", "wang-vault", "--as-passphrase-file", str(wang), fails=True)
+    assert "needs the duty steward or auditor" in said
+    run(*plain, "--as", "li-vault", "--as-passphrase-file", str(li))
+    key = json.loads((steward.home.path / "operators" / "li-vault.json").read_text())["key"]
+    last = run("vault", "log")[-1]
+    assert (last["operator"], last["dataset"]) == (f"li-vault {key[:16]}", name)
+    anchored = run(
+        "vault", "anchor", "--as", "li-vault", "--as-passphrase-file", str(li), plain=True
+    )
+    assert "entries are anchored" in anchored
+
+    own = ("--as", "li-vault", "--passphrase-file", str(li))
+    asked = run("dataset", "destroy", name, "--version", "1", "--yes", *own)
+    assert steward.place(name, 1).exists()
+    confirm = ("operator", "confirm", str(asked["request"]))
+    assert run(*confirm, *own, fails=True)
+    assert steward.place(name, 1).exists()
+    run(*confirm, "--as", "wang-vault", "--passphrase-file", str(wang))
+    assert [name, 1] in run("vault", "replay")
+    assert not steward.place(name, 1).exists()

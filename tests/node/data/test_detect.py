@@ -9,7 +9,15 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from bench.detect import CHECKED, document_accuracy, documents, findings_of, score
+from bench.columns import Columns
+from bench.detect import (
+    CHECKED,
+    document_accuracy,
+    documents,
+    findings_of,
+    score,
+    score_columns,
+)
 from bench.letters import letters
 from bench.population import Population
 from node.data import identifiers
@@ -92,6 +100,7 @@ def test_long_runs_take_bounded_time() -> None:
     assert found_in("1" * 2_000_000) == []
     assert found_in("路1号" * 100_000)[:1] == []
     assert found_in("@" * 500_000) == []
+    assert found_in("Ab " * 200_000) == []
 
 
 def classify(rows: list[dict[str, str]]) -> list[Finding]:
@@ -123,6 +132,38 @@ def test_columns_are_known_by_content_alone() -> None:
     assert entities(classify(bare)) == {
         "c0": "CN_CREDIT_CODE", "c2": "PERSON", "c3": "PHONE_NUMBER", "c4": "ADDRESS",
     }  # fmt: skip
+
+
+def test_columns_of_registers_reach_the_frozen_thresholds() -> None:
+    table, at_level, below = score_columns(Columns(41).draw(6, named=True))
+    for kind in ("PERSON", "ADDRESS", *CHECKED):
+        assert table[kind][2] >= 0.90, (kind, table[kind])
+    assert at_level >= 0.95
+    assert below <= 0.01
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Yesterday Mary Johnson met Robert.", [("PERSON", "Mary Johnson"), ("PERSON", "Robert")]),
+        ("May was warm. Will they grant it?", []),
+        ("Kelly Street is near the Kelly Hospital.", []),
+        ("Dear Wijtze, I'm Ana de la Cruz", [("PERSON", "Wijtze"), ("PERSON", "Ana de la Cruz")]),
+        ("She lives in Berlin, Hauptstraße 12.", [("LOCATION", "Berlin"),
+                                                  ("ADDRESS", "Hauptstraße 12")]),
+        ("P.O. Box 12, London SW1A 1AA", [("ADDRESS", "P.O. Box 12"), ("LOCATION", "London"),
+                                          ("ADDRESS", "SW1A 1AA")]),
+        ("12 Main Street, Apt 4, Salem, OR 97301", [("ADDRESS",
+                                                     "12 Main Street, Apt 4, Salem, OR 97301")]),
+    ],
+)  # fmt: skip
+def test_english_names_places_and_streets(text: str, expected: list[tuple[str, str]]) -> None:
+    assert found_in(text) == expected
+
+
+def test_a_place_alone_is_public_and_a_listed_name_does_not_grade_a_column() -> None:
+    rows = [{"note": f"The road works in Paris began on day {i}, said Robert."} for i in range(60)]
+    assert classify(rows) == []
 
 
 def test_minors_and_combinations_raise_the_level() -> None:

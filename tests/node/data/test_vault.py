@@ -192,4 +192,4 @@ def test_memory_does_not_grow_with_the_rows(tmp_path: Path) -> None:
 
 @pytest.mark.campaign
 def test_ten_million_rows_are_written_in_bounded_memory(tmp_path: Path) -> None:
-    assert _peak_mib(tmp_path / "v", 10_000_000, vault.RUN_ENTRIES) <= 300
+    assert _peak_mib(tmp_path / "v", 10_000_000, vault.RUN_ENTRIES) <= 128

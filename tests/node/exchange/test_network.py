@@ -203,6 +203,13 @@ def test_a_version_in_escrow_and_with_a_delegate(town: Town) -> None:
             town.at(keeper, "custody", "take", number, "--version", 1, damaged)
         town.at(keeper, "custody", "take", number, "--version", 1, out)
 
+    # Later versions say on the chain how they are kept, if that is agreed.
+    again = ("dataset", "register", table, "--title", "Shops", "--custody")
+    assert town.at(OWNER, *again, "delegate")["version"] == 2
+    town.at(OWNER, "custody", "offer", "health/only", "--to", RECIPIENT, "--mode", "escrow", *until)
+    with pytest.raises(MunimentError, match="no agreement"):
+        town.at(OWNER, *again, "delegate", "--dataset", "only")
+
     # A placement may be taken anew over a stream; only its custodian gets it.
     with town.serving(OWNER):
         town.at(OWNER, "custody", "place", 1, "--version", 1)
@@ -218,10 +225,11 @@ def test_a_version_in_escrow_and_with_a_delegate(town: Town) -> None:
     ]
 
     # The delegate reads it as its own; whoever holds it in escrow cannot.
-    assert town.at(REGISTRAR, "dataset", "preview", "health/shops", "--rows", 1, "--plain",
-                   "--purpose", "trial")["rows"] == [["s0", "bakery"]]  # fmt: skip
+    preview = ("dataset", "preview", "health/shops", "--version", 1, "--rows", 1, "--plain",
+               "--purpose", "trial")  # fmt: skip
+    assert town.at(REGISTRAR, *preview)["rows"] == [["s0", "bakery"]]
     with pytest.raises(MunimentError):
-        town.at(RECIPIENT, "dataset", "preview", "health/shops", "--plain", "--purpose", "trial")
+        town.at(RECIPIENT, *preview)
 
     # A challenge is answered; one whose data are damaged fails, and silence is told.
     answers = town.folder / "answers"

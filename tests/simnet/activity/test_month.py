@@ -6,17 +6,16 @@ import pytest
 
 from node.watch.item import NODE, Health
 from simnet.activity.departments import COUNT
-from simnet.activity.month import BEGIN, END, Month, make
-from simnet.activity.plants import PLANTS
+from simnet.activity.month import BEGIN, END, KINDS, Month, make
 
 
 @pytest.fixture(scope="module")
 def month() -> Month:
-    return make(3)
+    return make(3, KINDS)
 
 
 def test_one_seed_one_month(month: Month) -> None:
-    assert make(3) == month
+    assert make(3, KINDS) == month
     assert make(4).items != month.items
 
 
@@ -27,7 +26,7 @@ def test_items_are_in_order_and_within_the_time(month: Month) -> None:
 
 
 def test_each_kind_is_planted_once_within_the_month(month: Month) -> None:
-    assert Counter(plant.kind for plant in month.plants) == Counter(PLANTS.keys())
+    assert Counter(plant.kind for plant in month.plants) == Counter(KINDS.keys())
     first = [plant.members[0] for plant in month.plants]
     assert len(set(first)) == len(first)
     for plant in month.plants:

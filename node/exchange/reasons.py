@@ -1,0 +1,84 @@
+"""Rules of access, and what would change what they say, in sentences for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+RULES = {
+    "open": "L1 data is open to every member",
+    "automatic": "L2 data is granted without review",
+    "restricted": "L3 data needs its owner's review, and default masks apply",
+    "authorised": "L4 data needs its owner's review, and default masks apply",
+    "subjects": "only records whose subjects have authorised it, or a use by law",
+    "own-data": "a member does not ask for its own data",
+    "owner-not-active": "the owner's membership is suspended or ended",
+    "sanction": "the recipient is under a sanction",
+    "untrained": "from L3 on a person with a duty that needs training has to ask",
+    "unknown-purpose": "the purpose is not in the table of access",
+    "unknown-basis": "the basis is not in the table of access",
+    "purpose-level": "the purpose does not allow data of this level",
+    "basis-level": "the basis does not allow data of this level",
+    "subjects-not-asked": "the basis neither asks subjects nor stands on a statute",
+    "basis-review": "the basis needs a review",
+    "too-many-days": "the time asked for is longer than this level allows",
+    "too-many-rows": "more rows are asked for than this level allows",
+    "too-many-retention": "it would be kept longer than this level allows",
+    "onward": "from L3 on data is not passed on",
+    "office-hours": "only within office hours",
+    "k-anonymity": "only groups of subjects alike",
+    "core-data": "core data needs its owner and the central tier",
+    "important-downwards": "important data to a lower tier needs its owner's review",
+    "third-party": "third parties need a supervisor's review and audited delivery",
+    "no-permit": "the third party has no permit for this purpose",
+    "cross-border": "data that leaves the country needs the central tier's review",
+    "core-abroad": "core data does not leave the country",
+    "filter-audited": "a filtered delivery is audited",
+    "level-audited": "data of this level is delivered audited",
+    "k-audited": "groups of subjects alike are delivered audited",
+    "masked-filter": "a field that is masked cannot be filtered by",
+    "k-lookup": "a look-up tells of single records, which the purpose rules out",
+    "reviewers": "reviewers have added masks",
+    "refused": "a reviewer has refused",
+    "no-answer": "no review was given in time",
+    "reshaped": "the dataset has another standard than when the request was made",
+    "policy-fault": "the owner's own policy fails on it, which denies",
+    "policy-silent": "the owner's own policy has nothing to add",
+}
+CHANGES = {
+    "fields": "leave out {}",
+    "filter": "do not filter by {}",
+    "purpose": "one of the purposes {}",
+    "basis": "one of the bases {}",
+    "days": "at most {} days",
+    "rows": "at most {} rows",
+    "retention": "kept for at most {} days",
+    "onward": "without onward use",
+    "training": "a steward or approver asks, or the member's own key signs",
+    "permit": "a supervisor's permit for {}",
+    "wait": "wait until it has ended",
+    "kind": "a {} in place of it",
+    "dataset": "another dataset",
+    "policy": "see muniment policy show, or talk to the owner",
+}
+
+
+def rule_text(rule: str) -> str:
+    """What a rule says."""
+    if rule.startswith("policy."):
+        return "the owner's own policy"
+    return RULES.get(rule, "a rule of a newer release")
+
+
+def change_text(change: Sequence[Any] | None, names: Sequence[str]) -> str:
+    """What would change it; `names` are the fields', in order. Empty if nothing would."""
+    if change is None:
+        return ""
+    what, to = str(change[0]), change[1]
+    if what in ("fields", "filter"):
+        to = [names[index] if index < len(names) else f"field {index}" for index in to]
+        if not to:
+            return "other fields"
+    if what == "basis" and not to:
+        return "another basis"
+    return CHANGES.get(what, what).format(", ".join(map(str, to)))

@@ -1,0 +1,198 @@
+"""The watch: items in, alerts out. Pure and replayable; what it remembers can be written down.
+
+Explicit rules stand beside streams: equivocation, differing roots and refused messages need no
+history. Everything else is compared with what is usual for the member (`days`, `sizes`, `drifts`)
+or with the graph of deliveries (`flows`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import cbor2
+
+from node.watch import limits
+from node.watch.alert import Alert, Reason
+from node.watch.calendar import DAY_MS, Calendar
+from node.watch.days import Days, Found
+from node.watch.drifts import Nodes, Trickle
+from node.watch.features import Features, Resolver, Sighting, Taken
+from node.watch.flows import Flows
+from node.watch.item import HEALTH, NODE, Health, Item
+from node.watch.memory import Memory
+from node.watch.sizes import Sizes
+
+AGAIN_MS = 3 * DAY_MS
+"""Trouble that goes on is not told again for so long, unless it gets worse."""
+MAX_TOLD, MAX_FACTORS = 20_000, 20_000
+LOWEST, HIGHEST = 0.75, 2.0
+"""How far dispositions move a detector's threshold for a member."""
+STEPS = {"confirmed": 0.95, "unfounded": 1.2, "expected": 1.2}
+FORMAT = 1
+
+
+class StateError(ValueError):
+    """What was kept is not a watch's memory."""
+
+
+class Watch:
+    """Detectors over one memory. `resolve` tells of grants that are older than the watch."""
+
+    def __init__(
+        self, resolve: Resolver, calendar: Calendar | None = None, kept: bytes | None = None
+    ) -> None:
+        calendar = calendar or Calendar()
+        self._memory = memory = Memory(_read(kept))
+        self._calendar = calendar
+        self._features = Features(memory, calendar, resolve)
+        self._days = Days(memory, calendar, limits.DAYS)
+        self._sizes = Sizes(memory)
+        self._trickle = Trickle(memory, calendar)
+        self._nodes = Nodes(memory)
+        self._flows = Flows(memory)
+        self._told = memory.table("told", MAX_TOLD)
+        self._factors = memory.table("factors", MAX_FACTORS)
+        self._today = memory.table("together", 5_000)
+
+    def dump(self) -> bytes:
+        """Everything remembered, for `kept` of another watch."""
+        return cbor2.dumps([FORMAT, self._memory.to_value()])
+
+    def step(self, item: Item) -> list[Alert]:
+        """Take what happened; returns the alerts that it completes."""
+        return [alert for alert in self._look(item) if self._is_new(alert)]
+
+    def learn(self, detector: str, member: str, disposition: str) -> None:
+        """Take to heart what became of an alert: how far the detector must see for the member."""
+        step = STEPS.get(disposition)
+        if step is not None:
+            key = f"{detector}|{member}"
+            factor = self._factors.get(key, 1.0) * step
+            self._factors.touch(key, max(LOWEST, min(HIGHEST, factor)))
+
+    def _is_new(self, alert: Alert) -> bool:
+        """Not told lately, or worse than what was told."""
+        found = self._told.get(alert.key)
+        if found and alert.time - found[0] < AGAIN_MS and alert.severity <= found[1]:
+            return False
+        self._told.touch(alert.key, [alert.time, alert.severity])
+        return True
+
+    # Detectors
+
+    def _look(self, item: Item) -> Iterator[Alert]:
+        if item.contract == NODE:
+            yield from self._look_at_node(item, Health(*item.data))
+            return
+        match item.contract, item.name, item.data:
+            case "evidence", "reported", [str(member), *_]:
+                reason = Reason("equivocation", 1, 0, 1)
+                yield _alert(item, "equivocation", member, "", 4, 1.0, (reason,))
+        for seen in self._features.see(item):
+            match seen:
+                case Sighting():
+                    yield from self._look_at_day(item, seen)
+                case Taken():
+                    yield from self._look_at_delivery(item, seen)
+
+    def _look_at_day(self, item: Item, seen: Sighting) -> Iterator[Alert]:
+        member, feature, amount, subject = seen
+        limit = limits.DAYS.get(feature, limits.OTHER)
+        found = self._days.add(member, feature, subject, amount, item.time, limit)
+        beyond = self._beyond(feature, member, found.far / limit.far)
+        about = subject if limit.by_subject else ""
+        if beyond >= 1 and found.value >= limit.least:
+            yield _alert(
+                item, feature, member, about, limit.severity, beyond, (_reason(feature, found),)
+            )
+        if not limit.by_subject:
+            yield from self._look_at_all(item, member, feature, found)
+
+    def _look_at_all(self, item: Item, member: str, feature: str, found: Found) -> Iterator[Alert]:
+        """Features that are each a little unusual on the same day."""
+        day = self._calendar.day(item.time)
+        row = self._today.get(member)
+        if row is None or row[0] != day:
+            row = [day, {}]
+        row[1][feature] = list(found)
+        self._today.touch(member, row)
+        odd = {name: f for name, f in row[1].items() if f[2] > 2}
+        total = sum((f[2] - 2) ** 2 for f in odd.values())
+        beyond = self._beyond("together", member, total / limits.TOGETHER)
+        if beyond >= 1 and len(odd) >= 3:
+            reasons = tuple(_reason(name, Found(*f)) for name, f in sorted(odd.items()))
+            yield _alert(item, "together", member, "", 2, beyond, reasons)
+
+    def _look_at_delivery(self, item: Item, taken: Taken) -> Iterator[Alert]:
+        size = self._sizes.add(taken)
+        if size is not None and taken.rows >= limits.SIZE_ROWS:
+            beyond = self._beyond("bulk", taken.member, size.far / limits.SIZE)
+            if beyond >= 1:
+                yield _alert(
+                    item, "bulk", taken.member, taken.dataset, 3, beyond,
+                    (_reason("delivery-rows", size),),
+                )  # fmt: skip
+        slow = self._trickle.add(taken, item.time)
+        if slow is not None:
+            beyond = self._beyond("trickle", taken.member, slow.far / limits.TRICKLE)
+            if beyond >= 1:
+                yield _alert(
+                    item, "trickle", taken.member, taken.dataset, 3, beyond,
+                    (_reason("sensitive-deliveries", slow),),
+                )  # fmt: skip
+        circle = self._flows.add(taken, item.time)
+        if circle is not None:
+            member = circle.members[0]
+            beyond = self._beyond("circle", member, circle.weight / limits.CIRCLE)
+            if beyond >= 1:
+                reasons = (
+                    Reason("circles", circle.times, 0, circle.weight),
+                    *(Reason(f"through.{name}", circle.rows, 0, 0) for name in circle.members),
+                )
+                about = ".".join(circle.members[1:])
+                yield _alert(item, "circle", member, about, 3, beyond, reasons)
+
+    def _look_at_node(self, item: Item, health: Health) -> Iterator[Alert]:
+        member = health.member
+        for rule, count, severity in (
+            ("mismatched-roots", health.mismatched, 4), ("invalid-messages", health.invalid, 2),
+        ):  # fmt: skip
+            if count:
+                reason = Reason(rule, count, 0, count)
+                yield _alert(item, rule, member, "", severity, 1.0, (reason,))
+        for name, found in self._nodes.add(health) if item.name == HEALTH else ():
+            limit, severity = limits.NODES[name]
+            beyond = self._beyond(name, member, found.far / limit)
+            if beyond >= 1:
+                yield _alert(item, name, member, "", severity, beyond, (_reason(name, found),))
+
+    def _beyond(self, detector: str, member: str, far: float) -> float:
+        return far / float(self._factors.get(f"{detector}|{member}", 1.0))
+
+
+def _reason(feature: str, found: Found) -> Reason:
+    return Reason(feature, *found)
+
+
+def _alert(
+    item: Item, detector: str, member: str, subject: str, severity: int, far: float,
+    reasons: Iterable[Reason],
+) -> Alert:  # fmt: skip
+    worse = severity + (far >= 2)
+    return Alert(
+        detector, member, subject, min(4, worse), item.height, item.time, far, tuple(reasons)
+    )
+
+
+def _read(kept: bytes | None) -> dict[str, Any] | None:
+    """Raises StateError."""
+    if kept is None:
+        return None
+    try:
+        number, tables = cbor2.loads(kept)
+    except (cbor2.CBORDecodeError, TypeError, ValueError) as error:
+        raise StateError(f"the memory of the watch is damaged: {error}") from error
+    if number != FORMAT or not isinstance(tables, dict):
+        raise StateError(f"the memory of the watch has another format, {number}")
+    return tables

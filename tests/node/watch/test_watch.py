@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from contracts.codes import Code
+from node.watch.alert import Alert
+from node.watch.calendar import DAY_MS, Calendar
+from node.watch.item import FAILED, HEALTH, HEALTH_MS, LEDGER, NODE, Health, Item, Terms
+from node.watch.memory import Table
+from node.watch.watch import StateError, Watch
+from simnet.activity.month import Month, make
+
+MONDAY = 20_871 * DAY_MS
+"""22 February 2027, 8:00 in the offices."""
+HOUR = 3_600_000
+TERMS = {
+    1: Terms("tax", "land", "land/parcels", 3),
+    2: Terms("land", "city", "city/permits", 2),
+    3: Terms("city", "tax", "tax/returns", 2),
+}
+
+
+class Life:
+    """A watch, and what is told to it; `alerts` are all that it raised."""
+
+    def __init__(self, watch: Watch | None = None) -> None:
+        self.watch = watch or Watch(TERMS.get)
+        self.alerts: list[Alert] = []
+        self.deliveries = 0
+
+    def tell(self, time: int, contract: str, name: str, data: Any, sender: str) -> list[Alert]:
+        made = self.watch.step(Item(1, time, contract, name, data, sender))
+        self.alerts += made
+        return made
+
+    def deliver(self, grant: int, rows: int, time: int, operator: str = "li") -> list[Alert]:
+        self.deliveries += 1
+        number, terms = self.deliveries, TERMS[grant]
+        opened = [number, grant, terms.recipient, terms.owner, 1, rows]
+        sender = f"{terms.recipient}/{operator}"
+        made = self.tell(time, "deliveries", "opened", opened, sender)
+        ended = [number, grant, "closed", rows]
+        return made + self.tell(time + 60_000, "deliveries", "ended", ended, f"{terms.owner}/node")
+
+    def live(self, days: int) -> int:
+        """Two deliveries each working day; returns the morning after."""
+        for day in range(days):
+            if Calendar().is_working(Calendar().day(MONDAY + day * DAY_MS)):
+                self.deliver(1, 1_000 + day, MONDAY + day * DAY_MS + 2 * HOUR)
+                self.deliver(1, 1_100 - day, MONDAY + day * DAY_MS + 5 * HOUR)
+        return MONDAY + days * DAY_MS
+
+    def report(self, slot: int, **values: int) -> list[Alert]:
+        health = Health("tax", **values)
+        return self.tell(MONDAY + slot * HEALTH_MS, NODE, HEALTH, list(health), "")
+
+
+def names(alerts: list[Alert]) -> set[str]:
+    return {alert.detector for alert in alerts}
+
+
+def test_what_is_usual_raises_nothing() -> None:
+    life = Life()
+    life.live(28)
+    assert life.alerts == []
+
+
+def test_a_bulk_delivery_names_its_rows_and_what_is_usual() -> None:
+    life = Life()
+    morning = life.live(21)
+    [alert] = [a for a in life.deliver(1, 40_000, morning + HOUR) if a.detector == "bulk"]
+    assert (alert.member, alert.subject, alert.key) == (
+        "tax", "land/parcels", "bulk/tax/land/parcels",
+    )  # fmt: skip
+    [reason] = alert.reasons
+    assert (reason.feature, reason.value) == ("delivery-rows", 40_000)
+    assert 900 < reason.usual < 1_200
+    assert reason.far > 4
+
+
+def test_the_same_trouble_is_told_once_and_again_after_days() -> None:
+    life = Life()
+    morning = life.live(21)
+    assert "bulk" in names(life.deliver(1, 40_000, morning + HOUR))
+    assert "bulk" not in names(life.deliver(1, 40_000, morning + 2 * HOUR))
+    assert "bulk" in names(life.deliver(1, 400_000, morning + 4 * DAY_MS))
+
+
+def test_nights_and_many_sensitive_deliveries_are_seen() -> None:
+    life = Life()
+    morning = life.live(21)
+    night = morning + 17 * HOUR
+    for minute in range(12):
+        life.deliver(1, 1_000, night + minute * 600_000)
+    assert {"off-hours", "sensitive"} <= names(life.alerts)
+
+
+def test_failures_count_by_how_various_they_are() -> None:
+    retries, probes = Life(), Life()
+    for life in (retries, probes):
+        life.live(21)
+    noon = MONDAY + 21 * DAY_MS + 4 * HOUR
+    codes = (Code.NEEDS_DUTY, Code.NOT_OWNER, Code.NOT_PARTY, Code.NOT_REVIEWER)
+    for number in range(8):
+        retries.tell(noon + number, LEDGER, FAILED, [int(Code.GRANT_EXPIRED)], "tax/etl")
+        probes.tell(noon + number, LEDGER, FAILED, [int(codes[number % 4])], "tax/li")
+    assert names(retries.alerts) == set()
+    assert {"failures", "forbidden"} <= names(probes.alerts)
+
+
+def test_rows_that_go_round_are_a_circle() -> None:
+    life = Life()
+    life.live(21)
+    morning = MONDAY + 22 * DAY_MS
+    life.deliver(2, 5_000, morning)
+    life.deliver(1, 4_950, morning + HOUR)  # land to tax, as every day
+    assert "circle" not in names(life.alerts)
+    life.deliver(3, 4_900, morning + 2 * HOUR)
+    for grant in (2, 1, 3):
+        morning += HOUR
+        life.deliver(grant, 5_000, morning + DAY_MS)
+    [alert] = [a for a in life.alerts if a.detector == "circle"]
+    assert {alert.member, *alert.subject.split(".")} == {"city", "land", "tax"}
+
+
+def test_nodes_are_compared_with_themselves() -> None:
+    life = Life()
+    usual = {"turns": 75, "blocks": 900, "absent": 200}
+    for slot in range(40):
+        life.report(slot, **usual)
+    assert life.alerts == []
+    for slot in range(40, 46):
+        life.report(slot, **usual | {"absent": 500, "downs": 4})
+    assert names(life.alerts) == {"late-votes", "downs"}
+
+
+def test_contradictions_and_differing_roots_need_no_history() -> None:
+    life = Life()
+    life.tell(MONDAY, "evidence", "reported", ["tax", 1, 7], "land/node")
+    life.report(1, mismatched=1)
+    assert {(a.detector, a.severity) for a in life.alerts} == {
+        ("equivocation", 4), ("mismatched-roots", 4),
+    }  # fmt: skip
+
+
+def test_dispositions_move_a_threshold_within_bounds() -> None:
+    deaf, keen = Life(), Life()
+    for life in (deaf, keen):
+        life.live(21)
+    for _ in range(50):
+        deaf.watch.learn("bulk", "tax", "unfounded")
+        keen.watch.learn("bulk", "tax", "confirmed")
+    morning = MONDAY + 21 * DAY_MS + HOUR
+    assert "bulk" not in names(deaf.deliver(1, 8_000, morning))
+    assert "bulk" in names(keen.deliver(1, 8_000, morning))
+    assert "bulk" in names(deaf.deliver(1, 100_000, morning + HOUR))
+
+
+def test_data_of_another_shape_shows_nothing() -> None:
+    life = Life()
+    for data in (None, [], ["x"], [1, 2], {"a": 1}, [1, [2], "tax", None], [-1, -1, "", "", 0, 0]):
+        for contract, name in (
+            ("access", "requested"), ("access", "decided"), ("access", "reviewed"),
+            ("deliveries", "opened"), ("deliveries", "ended"), ("deliveries", "calls"),
+            ("evidence", "said"), ("node", "health"), (LEDGER, FAILED), ("mine", "said"),
+        ):  # fmt: skip
+            life.tell(MONDAY, contract, name, data, "tax/li")
+    assert life.alerts == []
+
+
+@pytest.fixture(scope="module")
+def month() -> Month:
+    return make(2)
+
+
+def test_a_watch_goes_on_where_it_was_written_down(month: Month) -> None:
+    items = month.items[:30_000]
+    whole = Life(Watch(month.terms.get))
+    for item in items:
+        whole.tell(*item[1:])
+    first = Life(Watch(month.terms.get))
+    for item in items[:20_000]:
+        first.tell(*item[1:])
+    second = Life(Watch(month.terms.get, kept=first.watch.dump()))
+    for item in items[20_000:]:
+        second.tell(*item[1:])
+    assert whole.alerts == first.alerts + second.alerts
+    assert second.watch.dump() == whole.watch.dump()
+    assert whole.alerts
+
+
+@pytest.mark.parametrize("kept", [b"", b"\xff", b"\x01", b"\x82\x02\xa0", b"\x82\x01\x02"])
+def test_a_damaged_memory_is_refused(kept: bytes) -> None:
+    with pytest.raises(StateError):
+        Watch(TERMS.get, kept=kept)
+
+
+def test_tables_forget_what_was_touched_least_lately() -> None:
+    table = Table(2)
+    for key in ("a", "b", "a", "c"):
+        table.touch(key, key)
+    assert list(table) == ["a", "c"]
+
+
+def test_months_end_on_their_last_working_days() -> None:
+    calendar = Calendar()
+    first = calendar.day(MONDAY) + 7  # 1 March 2027
+    ends = [day - first + 1 for day in range(first, first + 31) if calendar.is_month_end(day)]
+    assert ends == [27, 28, 29, 30, 31]
