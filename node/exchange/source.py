@@ -8,7 +8,7 @@ from hmac import digest
 from typing import Any
 
 from consensus.codec import Value
-from contracts.masks import Use, parse, strictest
+from contracts.masks import Use, parse
 from contracts.system.deliveries.header import Header
 from node.data.commitment import Field
 from node.data.vault import SEGMENT_RECORDS, Version, open_record
@@ -25,13 +25,8 @@ Masks = tuple[tuple[int, Use], ...]
 
 
 def masks_of(grant: dict[str, Any]) -> Masks:
-    """Return field and mask of each field that a grant masks; of several masks the strictest."""
-    found = []
-    for index, uses in grant["fields"]:
-        use = strictest([parse(each, f"field {index}") for each in uses])
-        if use is not None:
-            found.append((index, use))
-    return tuple(found)
+    """Return field and mask of each field that a grant masks."""
+    return tuple((index, parse(mask, f"field {index}")) for index, mask in grant["fields"] if mask)
 
 
 def shape_of(grant: dict[str, Any], count: int) -> Shape:

@@ -86,7 +86,7 @@ class World:
         # A mask that a reviewer asks for stands in the grant like this one.
         key = b"access/grant/" + (1).to_bytes(8, "big")
         plan: Any = decode(self.chain.state.values[key])
-        plan[_PLAN_PARTS.index("fields")][1][1] = [["keep-last", 1, {}]]
+        plan[_PLAN_PARTS.index("fields")][1][1] = ["keep-last", 1, {}]
         self.chain.state.values[key] = encode(plan)
 
     def asked(self, member: str) -> Asked:
