@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import time
+from bisect import bisect
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from simnet.activity.plants import Plant
 
 DAYS = (END - BEGIN) / DAY_MS
 GRACE_MS = DAY_MS
-HELD_OUT = range(101, 121)
+HELD_OUT = range(121, 141)
 FITTED = (1, 2, 3)
 """Seeds on which the plain detectors find how strict they have to be."""
 
@@ -97,13 +98,14 @@ def choose(
     ladder: Sequence[float],
 ) -> float:
     """Return the lowest strictness of the ladder that brings at most one false alert a day."""
-    for strict in ladder:
+
+    def is_quiet(strict: float) -> bool:
         score = Score()
         for month, rows in months:
             score.count(month, detector(rows, strict))
-        if score.false_a_day <= 1:
-            return strict
-    return ladder[-1]
+        return score.false_a_day <= 1
+
+    return ladder[bisect(ladder, False, hi=len(ladder) - 1, key=is_quiet)]
 
 
 def baselines() -> dict[str, Detector]:

@@ -40,32 +40,35 @@ def seen(month: Month) -> Iterator[Seen]:
                 yield item.time, found.member, found.feature, found.amount
 
 
-Score = Callable[[str, str, float, Sequence[float]], float]
-"""How odd a day's value is, by member, feature, value and the days before."""
+Usual = Callable[[str, Sequence[float]], tuple[float, float]]
+"""Mean and spread of a feature, by its values on a member's days before."""
 
 
-def by_day(rows: Sequence[Seen], score: Score, strict: float) -> Iterator[Alert]:
-    """Alert where a day's value, as it grows, scores at least `strict`."""
+def by_day(rows: Sequence[Seen], usual: Usual, strict: float) -> Iterator[Alert]:
+    """Alert where a day's value, as it grows, is `strict` spreads above the mean."""
     calendar = Calendar()
     days: dict[tuple[str, str], list[Any]] = {}
     told: dict[tuple[str, str], int] = {}
     first = calendar.day(rows[0][0])
     for time, member, feature, amount in rows:
         key, day = (member, feature), calendar.day(time)
-        row = days.setdefault(key, [day, 0.0, [0.0] * (day - first)])
+        row = days.get(key)
+        if row is None:
+            row = days[key] = [day, 0.0, [0.0] * (day - first), 0.0, 1.0]
+            row[3:] = usual(feature, row[2])
         if row[0] < day:
             row[2] += [row[1], *[0.0] * (day - row[0] - 1)]
             row[0], row[1] = day, 0.0
+            row[3:] = usual(feature, row[2])
         row[1] += amount
-        if time - told.get(key, -AGAIN_MS) < AGAIN_MS:
-            continue
-        far = score(member, feature, row[1], row[2])
-        if far >= strict:
+        far = (row[1] - row[3]) / row[4]
+        if far >= strict and time - told.get(key, -AGAIN_MS) >= AGAIN_MS:
             told[key] = time
-            yield Alert(feature, member, "", 2, 0, time, far, (Reason(feature, row[1], 0, far),))
+            reason = Reason(feature, row[1], row[3], far)
+            yield Alert(feature, member, "", 2, 0, time, far, (reason,))
 
 
-def fixed(months: Iterable[Sequence[Seen]]) -> Score:
+def fixed(months: Iterable[Sequence[Seen]]) -> Usual:
     """One threshold for each feature, the same for all: a high quantile of the member-days."""
     values: dict[str, dict[tuple[int, str, int], float]] = defaultdict(lambda: defaultdict(float))
     members = set()
@@ -77,17 +80,17 @@ def fixed(months: Iterable[Sequence[Seen]]) -> Score:
     for feature, found in values.items():
         filled = sorted(chain(found.values(), [0.0] * (len(members) - len(found))))
         limits[feature] = max(1.0, filled[int(QUANTILE * len(filled))])
-    return lambda member, feature, value, before: value / limits.get(feature, 1.0)
+    return lambda feature, before: (0.0, limits.get(feature, 1.0))
 
 
-def z_score(member: str, feature: str, value: float, before: Sequence[float]) -> float:
-    """Standard deviations above the mean of the member's days so far."""
+def z_score(feature: str, before: Sequence[float]) -> tuple[float, float]:
+    """Mean and standard deviation of the member's days so far; a week is needed."""
     count = len(before)
     if count < 7:
-        return 0.0
+        return math.inf, 1.0
     mean = sum(before) / count
     variance = sum((past - mean) ** 2 for past in before) / count
-    return (value - mean) / max(LEAST_SPREAD, math.sqrt(variance))
+    return mean, max(LEAST_SPREAD, math.sqrt(variance))
 
 
 def trees(rows: Sequence[Seen], strict: float) -> Iterator[Alert]:

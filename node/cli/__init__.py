@@ -31,6 +31,10 @@ _COMMANDS = {
     "mask": ("node.cli.mask", "See what masks there are, and try them on values and files."),
     "leak": ("node.cli.leak", "Find out which delivery a copy was made from."),
     "inbox": ("node.cli.inbox", "See what waits for you; take files from outsiders."),
+    "request": ("node.cli.request", "Ask for data, and decide on what others ask for."),
+    "grant": ("node.cli.grant", "See what may be used, and end it."),
+    "policy": ("node.cli.policy", "What decides on requests; set the own stricter policy."),
+    "permit": ("node.cli.permit", "Permits of third parties."),
     "custody": ("node.cli.custody", "Let another member keep data; see that it still has it."),
     "vault": ("node.cli.vault", "Check, back up and restore what the home keeps."),
     "log": ("node.cli.running", "Show what has changed in the rules and in who may do what."),
@@ -70,6 +74,34 @@ _COMMANDS = {
 }
 
 
+_SECTIONS = {
+    "A node and its network": (
+        "init", "card", "network", "start", "status", "peers", "block", "tx", "watch", "situation",
+        "metrics", "notify",
+    ),
+    "A department's data": (
+        "standard", "dataset", "source", "collect", "quarantine", "classify", "mask", "vault",
+        "custody",
+    ),
+    "Exchange": (
+        "inbox", "request", "grant", "policy", "permit", "fetch", "lookup", "export", "exchange",
+        "authorise", "registrar", "subject", "compute", "feedback",
+    ),
+    "Supervision": (
+        "trace", "alert", "supervise", "leak", "case", "sanction", "dispatch", "evidence",
+    ),
+    "Government and contracts": (
+        "member", "operator", "gov", "log", "contract", "envelope", "licence", "poll",
+    ),
+    "Proof": (
+        "receipt", "receipts", "verify", "prove-state", "verify-state", "prove-record",
+        "verify-record",
+    ),
+    "Trial": ("demo", "devnet", "simnet"),
+}  # fmt: skip
+"""How help groups the commands; whatever is in none of these comes last."""
+
+
 class _Commands(click.Group):
     """A group that knows its commands' names and helps without importing them."""
 
@@ -84,8 +116,17 @@ class _Commands(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+        left = dict.fromkeys(_COMMANDS)
+        for title, names in _SECTIONS.items():
+            self._write(formatter, title, [name for name in names if name in left])
+            for name in names:
+                left.pop(name, None)
+        if left:
+            self._write(formatter, "More", list(left))
+
+    def _write(self, formatter: click.HelpFormatter, title: str, names: list[str]) -> None:
+        with formatter.section(title):
+            formatter.write_dl([(name, _COMMANDS[name][1]) for name in names], col_max=14)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

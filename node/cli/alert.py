@@ -30,7 +30,8 @@ from node.cli.common import (
 from node.home import Home
 
 _NUMBER = click.argument("number", metavar="ALERT", type=click.IntRange(1))
-_MEANINGS = {
+MEANINGS = {
+    "asked-lately": "many more requests in three days than usual",
     "bulk": "one delivery of many more rows than is usual for who takes what",
     "circle": "about the same rows went round these members",
     "deliveries": "many more deliveries in a day than usual",
@@ -44,9 +45,11 @@ _MEANINGS = {
     "lag": "the node has fallen behind",
     "late-votes": "certificates are made without the validator's vote more often than usual",
     "lookups": "many more look-ups in a day than usual",
+    "lowered": "labels of the member's own datasets were lowered again and again",
     "mismatched-roots": "the node calls another block final",
     "misses": "many look-ups found nothing, as when keys are tried",
     "missed-turns": "the validator led its turns without a block",
+    "new-hands": "an operator takes datasets under standing grants that it never took before",
     "new-owners": "data of owners that the member never dealt with, the more sensitive the graver",
     "off-hours": "acts at hours at which the operator, the member and offices seldom act",
     "pieces": "one dataset was asked for in pieces that need no review",
@@ -135,12 +138,12 @@ def explain(number: int, home: Path, as_json: bool) -> None:
 
     def render(found: dict[str, Any]) -> None:
         subject = f" ({found['subject']})" if found["subject"] else ""
-        meaning = _MEANINGS.get(found["detector"], "events that the member seldom causes")
+        meaning = MEANINGS.get(found["detector"], "events that the member seldom causes")
         click.echo(f"{found['member']}{subject}: {meaning}.")
         rows = [[name, *(f"{n / 100:,.2f}" for n in rest)] for name, *rest in found["reasons"]]
         table(("figure", "value", "usual", "spreads away"), rows)
 
-    show({**row, "meaning": _MEANINGS.get(row["detector"])}, as_json, render)
+    show({**row, "meaning": MEANINGS.get(row["detector"])}, as_json, render)
 
 
 @alert.command()

@@ -36,6 +36,7 @@ KIND and its arguments:
   deploy      name=NAME source=@FILE.star [title=TEXT]   (also upgrade)
   retire      name=CONTRACT
   version     version=N [height=N]
+  access      see: muniment policy propose --help
   pack        name=classification version=N digest=hex:DIGEST
   ladder      rungs='[["notice",MS],["suspend",MS]]' window_ms=N appeal_ms=N
   deliveries  NAME=MS... of all that "deliveries.limits" answers

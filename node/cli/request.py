@@ -47,11 +47,11 @@ def request() -> None:
     """
 
 
-def _query(home: Path) -> Callable[[str, str, dict[str, Any]], Any]:
+def query_of(home: Path) -> Callable[[str, str, dict[str, Any]], Any]:
     return lambda contract, method, args: ask(home, contract, method, args)
 
 
-def _now() -> int:
+def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
@@ -90,7 +90,7 @@ def _terms(given: dict[str, Any], fields: Sequence[str], found: Any) -> tuple[di
     from node.exchange.terms import parse_where
 
     conditions = [each for text in given["conditions"] for each in parse_where(text)]
-    begin = _now() if given["begin"] is None else parse_moment(given["begin"])
+    begin = now_ms() if given["begin"] is None else parse_moment(given["begin"])
     days, audited, key = given["days"], given["audited"], given["key"]
     terms = {
         "fields": found.places(fields) if fields else None,
@@ -159,7 +159,7 @@ def new(
 
     place = Home(home)
     words = read_text(text, file, is_needed=False)
-    found = Dataset.find(_query(home), dataset, version)
+    found = Dataset.find(query_of(home), dataset, version)
     terms, conditions = _terms(given, fields or tuple(found.names), found)
     args = {
         "dataset": dataset, "version": version, "filter": [], "envelope": None, "kind": "table",
@@ -167,13 +167,15 @@ def new(
         "hours": None, **terms,
     }  # fmt: skip
     envelope = bytes(32) if conditions or words else None
-    preview = {"recipient": own_name(place), "time": _now(), "trained": True}
+    trained = operator is None or _is_trained(home, own_name(place), operator)
+    preview = {"recipient": own_name(place), "time": now_ms(), "trained": trained}
     expected = ask(home, "access", "preview", {**args, **preview, "envelope": envelope})
     data: dict[str, Any] = {"decision": expected}
     is_sent = not dry_run and (anyway or expected["outcome"] != "DENY")
     if is_sent:
         passphrase = passphrase_for(place, passphrase_file, operator)
         owner = found.registration["owner"]
+        args["standard"] = found.digest
         state = _submit_sealed(
             place, passphrase, ("request", args), args, owner, words, conditions, operator
         )
@@ -189,6 +191,17 @@ def new(
     show(data, as_json, render)
     if not is_sent and not dry_run:
         raise Refused("not sent, since it would be denied; --anyway puts it on record")
+
+
+def _is_trained(home: Path, member: str, operator: str) -> bool:
+    """Whether an operator has a duty that needs training, which has not lapsed."""
+    from contracts.system.operators import NEED_TRAINING
+
+    found = ask(home, "operators", "get", {"member": member, "operator": operator})
+    if found is None:
+        return False
+    terms = min(found["trained_until"], found["confidential_until"])
+    return terms >= now_ms() and not set(NEED_TRAINING).isdisjoint(found["duties"])
 
 
 def _show_decision(decision: dict[str, Any], names: Sequence[str]) -> None:
@@ -282,7 +295,7 @@ def show_request(
     found = _find(home, number)
     if sealed:
         found["sealed"] = _open(Home(home), passphrase_file, found["args"])
-    names = [field["name"] for field in fields_of(_query(home), found["standard"])]
+    names = [field["name"] for field in fields_of(query_of(home), found["standard"])]
     show(found, as_json, lambda d: _show_request(d, names))
 
 
@@ -354,9 +367,9 @@ def explain(number: int, home: Path, as_json: bool) -> None:
     from node.render import render
 
     _find(home, number)
-    data = ask(home, "access", "explain", {"request": number, "time": _now()})
+    data = ask(home, "access", "explain", {"request": number, "time": now_ms()})
     asked, now = data["request"], data["now"]
-    names = [field["name"] for field in fields_of(_query(home), asked["standard"])]
+    names = [field["name"] for field in fields_of(query_of(home), asked["standard"])]
 
     def print_it(_: dict[str, Any]) -> None:
         pairs([
@@ -387,7 +400,7 @@ def _change(
     place = Home(home)
     before = _find(home, number)["args"]
     version = before["version"] if version is None else version
-    found = Dataset.find(_query(home), before["dataset"], version)
+    found = Dataset.find(query_of(home), before["dataset"], version)
     changes, conditions = _terms(given, fields, found)
     if version != before["version"]:
         changes["version"] = version
@@ -397,6 +410,8 @@ def _change(
     if not changes and words is None:
         raise click.UsageError("say what is to be changed; see --help")
     args = {"request": number, "changes": changes}
+    if fields or conditions or given["key"] is not None:
+        args["standard"] = found.digest
     passphrase = passphrase_for(place, passphrase_file, operator)
     owner = found.registration["owner"]
     state = _submit_sealed(
@@ -496,7 +511,7 @@ def approve(
     from node.exchange.asking import fields_of
 
     place, found = Home(home), _find(home, number)
-    names = [field["name"] for field in fields_of(_query(home), found["standard"])]
+    names = [field["name"] for field in fields_of(query_of(home), found["standard"])]
     args = {
         "request": number,
         "revision": revision or found["revision"],
@@ -594,7 +609,7 @@ def deputy(
 
     place = Home(home)
     if member is not None or end:
-        args = {"deputy": None if end else member, "until": _now() + days * DAY_MS}
+        args = {"deputy": None if end else member, "until": now_ms() + days * DAY_MS}
         passphrase = passphrase_for(place, passphrase_file, operator)
         submit(place, passphrase, "access", "set_deputy", args, operator)
     found = ask(home, "access", "deputy", {"member": own_name(place)})

@@ -52,6 +52,11 @@ class Dataset:
     def names(self) -> list[str]:
         return [field["name"] for field in self.fields]
 
+    @property
+    def digest(self) -> bytes:
+        """Of the standard whose fields are meant."""
+        return bytes.fromhex(self.registration["standard"][2])
+
     def place(self, name: str) -> int:
         """Raises AskingError if the standard has no such field."""
         if name not in self.names:

@@ -14,7 +14,7 @@ from node.watch.usual import CLIP, MEMORY, NOTHING, expected, learn, plain, scal
 
 MAX_COUNTS = 50_000
 SETTLED = 7
-"""Days after which it is known what is usual for a member; before, nothing is unusual."""
+"""Days after which it is known what is usual; before, nothing is unusual."""
 MONTH_END = 1.25
 """What is usual, on the scale, grows so on the last three working days of a month."""
 
@@ -50,14 +50,14 @@ class Days:
         self._today = memory.table("today", MAX_COUNTS)
         self._usual = memory.table("usual", 2 * MAX_COUNTS)
         self._pool = memory.table("pool", 2_000)
-        self._since = memory.table("since", 5_000)
+        self._since = memory.table("since", 1)
 
     def add(
         self, member: str, feature: str, subject: str, amount: float, time: int, limit: Limit
     ) -> Found:
         """Add to today's value; returns how unusual the day is by now."""
         day = self._calendar.day(time)
-        since = self._since.setdefault(member, day)
+        since = self._since.setdefault("day", day)
         who = f"{member}|{subject}" if limit.by_subject else member
         key = f"{who}|{feature}"
         row = self._today.get(key)

@@ -76,6 +76,7 @@ class Features:
         self._deliveries = memory.table("deliveries", MAX_DELIVERIES)
         self._pairs = memory.table("pairs", MAX_PAIRS)
         self._hours = memory.table("hours", MAX_OPERATORS)
+        self._hands = memory.table("hands", MAX_PAIRS)
         self._slips = memory.table("slips", MAX_OPERATORS)
 
     def see(self, item: Item) -> Iterator[Sighting | Taken]:
@@ -86,6 +87,7 @@ class Features:
                 owner = dataset.partition("/")[0]
                 self._grants.touch(str(number), [recipient, owner, dataset, 0, None, False])
                 yield Sighting(recipient, "requests", 1)
+                yield Sighting(recipient, "asked-lately", 1)
             case "access", "decided", [int(number), str(outcome), _, int(level)]:
                 yield from self._decided(number, outcome, level)
             case "access", "reviewed", [int(number), *_]:
@@ -94,6 +96,8 @@ class Features:
             case "access", "granted", [int(number), *_]:
                 if str(number) in self._grants:
                     self._grants[str(number)][4] = item.time
+            case "catalogue", "lowered", [str(dataset), *_]:
+                yield Sighting(dataset.partition("/")[0], "lowered", 1)
             case "deliveries", "opened", [int(number), int(grant), str(recipient), *_]:
                 yield from self._opened(item, number, grant, recipient)
             case "deliveries", "ended", [int(number), int(grant), _, int(rows)]:
@@ -143,6 +147,10 @@ class Features:
             return
         if row[3] >= SENSITIVE:
             yield Sighting(recipient, "sensitive", 1)
+        hand = f"{item.sender}|{row[2]}"
+        if hand not in self._hands and row[4] is None:
+            yield Sighting(recipient, "new-hands", 1, item.sender.partition("/")[2] or recipient)
+        self._hands.touch(hand, 1)
         yield from self._meet(recipient, row[1], row[3])
 
     def _ended(self, item: Item, number: int, grant: int, rows: int) -> Iterator[Sighting | Taken]:

@@ -23,6 +23,9 @@ DAYS: Mapping[str, Limit] = {
     "new-owners": Limit(1.7, 1.2, severity=3, days=3),
     "pieces": Limit(2.5, 3, severity=3, days=4, by_subject=True),
     "denied": Limit(4.0, 3),
+    "asked-lately": Limit(2.8, 6, days=3),
+    "new-hands": Limit(3.0, 3, severity=3, days=3, by_subject=True),
+    "lowered": Limit(2.0, 2, severity=3, days=5),
 }
 OTHER = Limit(4.0, 4, severity=1)
 """Of events that no feature of the above is made of."""

@@ -1,11 +1,11 @@
-"""Four further kinds of misbehaviour, written after the watch's limits were frozen."""
+"""Four kinds of misbehaviour, written after the watch's limits were frozen for the second time."""
 
 from __future__ import annotations
 
 from node.watch.item import HEALTH_MS
 from simnet.activity import health
 from simnet.activity.base import START, World
-from simnet.activity.departments import HOUR_MS, JOB, MINUTE_MS, VALIDATORS, Department
+from simnet.activity.departments import HOUR_MS, MINUTE_MS, Department
 from simnet.activity.plants import (
     Plant,
     Planter,
@@ -17,66 +17,71 @@ from simnet.activity.plants import (
 )
 
 
-def hoarding(world: World, reports: health.Reports, department: Department, day: int) -> Plant:
-    """Grants are collected from usual owners, and none is used."""
+def collusion(world: World, reports: health.Reports, department: Department, day: int) -> Plant:
+    """An owner's reviewer approves at once whatever one requester asks for, again and again."""
     random, sender, times = world.random, person(world, department), list[float]()
-    datasets = [d for owner, _ in department.usual for d in world.departments[owner].datasets]
+    owner = random.choice(department.usual)[0]
+    reviewer = person(world, world.departments[owner])
+    datasets = sorted(world.departments[owner].datasets, key=lambda d: -d.level)[:3]
     for later in working_days(world, day, random.randint(2, 4)):
-        for dataset in random.sample(datasets, min(len(datasets), random.randint(3, 8))):
-            times.append(world.moment(department, later, world.office_minute(department)))
-            world.ask(department, dataset, times[-1], sender)
-    return planted("hoarding", times, department.name)
-
-
-def dormant_key(world: World, reports: health.Reports, department: Department, day: int) -> Plant:
-    """A key that nobody used, or only a nightly job, is in other hands in office hours."""
-    random, times = world.random, list[float]()
-    sender = f"{department.name}/{JOB if department.has_job else 'deputy'}"
-    for later in working_days(world, day, random.randint(2, 3)):
-        for _ in range(random.randint(3, 8)):
-            grant = random.choice(tables(department))
-            times.append(world.moment(department, later, world.office_minute(department)))
-            rows = rows_of(random, grant.dataset, random.uniform(1, 3))
+        for _ in range(random.randint(2, 4)):
+            dataset = random.choice(datasets)
+            time = world.moment(department, later, world.office_minute(department))
+            grant = world.ask(department, dataset, time, sender, "APPROVE")
+            assert grant is not None
+            world.add(
+                time + 60_000, "access", "reviewed", [grant.number, owner, "approved", []], reviewer
+            )
+            times += [time, time + random.uniform(3, 60) * MINUTE_MS]
+            rows = rows_of(random, dataset, random.uniform(1, 4))
             world.deliver(grant, rows, times[-1], sender)
-    return planted("dormant-key", times, department.name)
+    return planted("collusion", times, department.name, owner)
 
 
-def downgrade(world: World, reports: health.Reports, department: Department, day: int) -> Plant:
-    """An owner lowers its labels, and a partner takes by rule what needed a review."""
+def laundering(world: World, reports: health.Reports, department: Department, day: int) -> Plant:
+    """What was taken from others is registered as the department's own, version after version."""
     random, sender, times = world.random, person(world, department), list[float]()
-    others = [n for n in world.departments if n != department.name]
-    partner = world.departments[random.choice(others)]
-    taker = person(world, partner)
     for later in working_days(world, day, random.randint(2, 4)):
-        dataset = max(department.datasets, key=lambda d: (d.level, random.random()))
-        time = world.moment(department, later, world.office_minute(department))
-        version = world.number(dataset.id)
-        world.add(time, "catalogue", "registered", [dataset.id, version, bytes(32)], sender)
-        world.add(time, "catalogue", "lowered", [dataset.id, version, [["a", 3, 2]]], sender)
-        asked = time + random.uniform(0.2, 3) * HOUR_MS
-        grant = world.ask(partner, dataset, asked, taker, "APPROVE")
-        times += [time, asked]
-        if grant is not None:
-            times.append(asked + random.uniform(5, 50) * MINUTE_MS)
-            world.deliver(grant, rows_of(random, dataset), times[-1], taker)
-    return planted("downgrade", times, department.name, partner.name)
+        for _ in range(random.randint(2, 4)):
+            grant = random.choice(tables(department))
+            time = world.moment(department, later, world.office_minute(department))
+            world.deliver(grant, rows_of(random, grant.dataset), time, sender)
+            times += [time, time + random.uniform(0.3, 2) * HOUR_MS]
+            dataset = f"{department.name}/copy-{world.number('copy')}"
+            world.add(times[-1], "catalogue", "registered", [dataset, 1, bytes(32)], sender)
+    return planted("laundering", times, department.name)
 
 
-def stalling(world: World, reports: health.Reports, department: Department, day: int) -> Plant:
-    """A validator lets a share of its turns pass, and votes in time."""
+def hogging(world: World, reports: health.Reports, department: Department, day: int) -> Plant:
+    """Deliveries are opened that take an owner's quota and lines, and left to lapse."""
+    random, sender, times = world.random, person(world, department), list[float]()
+    grant = random.choice(tables(department))
+    for later in working_days(world, day, random.randint(1, 3)):
+        for _ in range(random.randint(6, 20)):
+            times.append(world.moment(department, later, world.office_minute(department)))
+            number, rows = world.number("delivery"), rows_of(random, grant.dataset)
+            opened = [number, grant.number, department.name, grant.owner, 1, rows]
+            world.add(times[-1], "deliveries", "opened", opened, sender)
+            lapsed = [number, grant.number, "lapsed", 0]
+            world.add(times[-1] + HOUR_MS, "deliveries", "ended", lapsed, "")
+    return planted("hogging", times, department.name)
+
+
+def wrong_clock(world: World, reports: health.Reports, department: Department, day: int) -> Plant:
+    """A validator's clock moves away, within what the others still accept."""
     random, times = world.random, list[float]()
     begin = health.slot_of(day, random.uniform(0, 1_200))
-    share = random.uniform(0.05, 0.5)
-    for slot in range(begin, begin + random.randint(4, 24)):
+    step = random.choice((-1, 1)) * random.uniform(8, 60)
+    for place in range(random.randint(12, 60)):
+        slot = begin + place
         times.append(START + (slot + 1) * HEALTH_MS)
-        lost = world.poisson(share * health.BLOCKS / VALIDATORS)
-        health.change(reports, department.name, slot, missed=lost)
-    return planted("stalling", times, department.name)
+        health.change(reports, department.name, slot, drift_ms=round(step * (place + 1)))
+    return planted("wrong-clock", times, department.name)
 
 
 UNSEEN: dict[str, Planter] = {
-    "hoarding": hoarding,
-    "dormant-key": dormant_key,
-    "downgrade": downgrade,
-    "stalling": stalling,
+    "collusion": collusion,
+    "laundering": laundering,
+    "hogging": hogging,
+    "wrong-clock": wrong_clock,
 }

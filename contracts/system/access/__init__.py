@@ -29,14 +29,16 @@ _NUMBER = checks.integer(1, 1 << 53)
 _TIME = checks.integer(0, 1 << 53)
 _BY_REQUEST = {"request": _NUMBER}
 _BY_GRANT = {"grant": _NUMBER}
-_CHANGES = {**_BY_REQUEST, "changes": requests.changes}
+_STANDARD = {"standard": checks.data(32)}
+_CHANGES = {**_BY_REQUEST, "changes": requests.changes, **_STANDARD}
+_MEANT = frozenset(_STANDARD)
 
 CONTRACT = Contract(
     NAME,
     methods={
-        "request": Signature(requests.make, REQUEST, duties=ACTING),
-        "amend": Signature(requests.amend, _CHANGES, duties=ACTING),
-        "clone": Signature(requests.clone, _CHANGES, duties=ACTING),
+        "request": Signature(requests.make, {**REQUEST, **_STANDARD}, _MEANT, ACTING),
+        "amend": Signature(requests.amend, _CHANGES, _MEANT, ACTING),
+        "clone": Signature(requests.clone, _CHANGES, _MEANT, ACTING),
         "withdraw": Signature(requests.withdraw, _BY_REQUEST, duties=ACTING),
         "review": Signature(
             reviews.review,

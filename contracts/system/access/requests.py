@@ -10,7 +10,7 @@ from contracts.codes import Code
 from contracts.starlark.runtime import QUERY_GAS
 from contracts.starlark.thread import Thread
 from contracts.state import StateReader
-from contracts.system import catalogue
+from contracts.system import catalogue, operators
 from contracts.system.access import grants, store
 from contracts.system.access.decide import Decision, plan_of, reasons_of
 from contracts.system.access.facts import REQUEST, Facts
@@ -24,12 +24,13 @@ from contracts.system.access.process import (
 
 PAGE = 50
 _COUNT = b"count"
-_TRAINED = frozenset(("approver", "steward"))
-"""Duties that are there only while training and the term of confidentiality last."""
 
 
 def make(ctx: Context, args: Args) -> None:
-    """Ask for data; it is decided at once, or begins to wait for reviews."""
+    """Ask for data; it is decided at once, or begins to wait for reviews.
+
+    `standard` is the digest of the one whose fields are meant; another one has other places.
+    """
     number = (ctx.get(_COUNT) or 0) + 1
     ctx.put(_COUNT, number)
     owner = args["dataset"].partition("/")[0]
@@ -37,7 +38,7 @@ def make(ctx: Context, args: Args) -> None:
         store.list_under(ctx, member, number)
     ctx.emit("requested", [number, ctx.sender, args["dataset"]])
     base = {"id": number, "recipient": ctx.sender, "owner": owner, "revision": 1}
-    _ask(ctx, base, args)
+    _ask(ctx, base, args, args.get("standard"))
 
 
 def amend(ctx: Context, args: Args) -> None:
@@ -48,12 +49,13 @@ def amend(ctx: Context, args: Args) -> None:
     changed = _changed(ctx, request, args["changes"])
     ctx.emit("amended", [request["id"], request["revision"] + 1])
     stopped = stop_waiting(ctx, request)
-    _ask(ctx, {**stopped, "revision": request["revision"] + 1}, changed)
+    _ask(ctx, {**stopped, "revision": request["revision"] + 1}, changed, args.get("standard"))
 
 
 def clone(ctx: Context, args: Args) -> None:
     """Ask for what an earlier request of the sender asked for, with changes."""
-    make(ctx, _changed(ctx, _require_own(ctx, args["request"]), args["changes"]))
+    changed = _changed(ctx, _require_own(ctx, args["request"]), args["changes"])
+    make(ctx, {**changed, "standard": args.get("standard")})
 
 
 def _changed(ctx: Context, request: dict[str, Any], changes: Args) -> Args:
@@ -90,15 +92,20 @@ def _require_own(ctx: Context, number: int) -> Any:
     return request
 
 
-def _ask(ctx: Context, base: dict[str, Any], args: Args) -> None:
+def _ask(ctx: Context, base: dict[str, Any], args: Args, standard: bytes | None) -> None:
     """Put terms to the decision, in the name of whoever signs."""
-    check_envelope(ctx, args["envelope"], args["dataset"].partition("/")[0])
+    terms = {term: args[term] for term in store.TERMS}
+    check_envelope(ctx, terms["envelope"], terms["dataset"].partition("/")[0])
+    if standard is not None:
+        found = catalogue.get(ctx.overlay, terms["dataset"], terms["version"])
+        if found is not None and found["standard"][2] != standard:
+            fail(Code.WRONG_DIGEST, found["standard"][0])
     operator = ctx.operator
     request = {
         **base,
-        "args": args,
+        "args": terms,
         "by": "" if operator is None else operator.name,
-        "trained": operator is None or not _TRAINED.isdisjoint(operator.duties),
+        "trained": operator is None or not operator.duties.isdisjoint(operators.NEED_TRAINING),
         "masks": [],
         "reviews": {},
         "standard": None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contracts.masks import is_as_strict, strictest, use
@@ -36,8 +36,9 @@ VERDICTS = st.builds(
     is_authorised=st.booleans(),
     is_noticed=st.booleans(),
 )
-LISTS = st.lists(VERDICTS, min_size=1, max_size=6)
+LISTS = st.lists(VERDICTS, min_size=1, max_size=4)
 TIMES = st.integers(0, 1 << 42)
+PATIENT = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 
 
 def strictness(found: Verdict) -> tuple[Any, ...]:
@@ -48,6 +49,7 @@ def strictness(found: Verdict) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
+@PATIENT
 @given(LISTS, st.randoms(use_true_random=False))
 def test_order_settles_only_the_reason(verdicts: list[Verdict], random: Any) -> None:
     shuffled = verdicts[:]
@@ -55,6 +57,7 @@ def test_order_settles_only_the_reason(verdicts: list[Verdict], random: Any) -> 
     assert strictness(combine(shuffled)) == strictness(combine(verdicts))
 
 
+@PATIENT
 @given(LISTS)
 def test_one_denial_denies(verdicts: list[Verdict]) -> None:
     denies = any(verdict.outcome is Outcome.DENY for verdict in verdicts)
@@ -63,6 +66,7 @@ def test_one_denial_denies(verdicts: list[Verdict]) -> None:
     assert combined.rule in [v.rule for v in verdicts if v.outcome is combined.outcome]
 
 
+@PATIENT
 @given(LISTS, VERDICTS, TIMES)
 def test_one_verdict_more_never_loosens(verdicts: list[Verdict], more: Verdict, time: int) -> None:
     before, after = combine(verdicts), combine([*verdicts, more])
@@ -79,6 +83,7 @@ def test_one_verdict_more_never_loosens(verdicts: list[Verdict], more: Verdict, 
         assert all(is_within(window, time) for window in before.hours)
 
 
+@PATIENT
 @given(LISTS, LISTS)
 def test_combining_in_parts_is_combining(first: list[Verdict], second: list[Verdict]) -> None:
     parts = combine([combine(first), combine(second)])

@@ -206,3 +206,13 @@ def test_places_of_fields_do_not_outlive_their_standard(net: Exchange) -> None:
     net.run("tax", "catalogue", "retire", {"dataset": "tax/firms"})
     gone = net.ask("access", "explain", request=1, time=net.now)
     assert (gone["now"], gone["fault"]) == (None, Code.RETIRED)
+
+
+def test_a_request_can_say_which_standard_it_means(net: Exchange) -> None:
+    meant = net.grant(1)["standard"][2]
+    assert net.run("city", "access", "request", net.terms(standard=meant)).code == Code.OK
+    again(net, fields=FIELDS[::-1])
+    receipt = net.run("city", "access", "request", net.terms(standard=meant))
+    assert (receipt.code, receipt.details) == (Code.WRONG_DIGEST, "tax/firm")
+    args = {"request": 1, "changes": {"fields": [SECTOR]}, "standard": meant}
+    assert net.run("city", "access", "clone", args).code == Code.WRONG_DIGEST

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from consensus.codec import encode
-from consensus.genesis import PURPOSES
+from consensus.codec import DecodeError, encode
+from consensus.genesis import PURPOSES, Genesis
 from consensus.validators import Parameters, ValidatorSet
-from contracts.engine import QueryError, next_validator_set
+from contracts.engine import QueryError, genesis_state, next_validator_set, query
+from tests.contracts.conftest import DictState
 
 
 def test_genesis_writes_each_member(chain: Any) -> None:
@@ -34,6 +36,21 @@ def test_genesis_writes_each_member(chain: Any) -> None:
     assert chain.ask("members", "get", name="land")["ready"] == [1]
     assert [m["name"] for m in chain.ask("members", "list")] == ["city", "land", "tax"]
     assert chain.ask("members", "get", name="nobody") is None
+
+
+def test_a_genesis_may_state_places(chain: Any) -> None:
+    city, *others = chain.genesis.members
+    placed = replace(city, jurisdiction="cn-31", storage="cn-31-a")
+    genesis = replace(chain.genesis, members=(placed, *others))
+    assert Genesis.decode(genesis.encoded) == genesis
+    state = DictState(genesis_state(genesis))
+    found = query(state, 1, "members", "get", {"name": "city"})
+    assert (found["jurisdiction"], found["storage"]) == ("cn-31", "cn-31-a")  # type: ignore[index,call-overload]
+    for wrong in ("CN", "cn 31", "", "x" * 129, 5):
+        value = genesis.to_value()
+        value["members"][0]["storage"] = wrong  # type: ignore[index,call-overload]
+        with pytest.raises(DecodeError, match="storage of city"):
+            Genesis.from_value(value)
 
 
 def test_each_key_leads_to_its_member_and_purpose(chain: Any) -> None:

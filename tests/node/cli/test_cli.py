@@ -79,8 +79,9 @@ def test_init_assemble_sign_by_hand(tmp_path: Path) -> None:
     genesis = tmp_path / "genesis.json"
     cards = [str(tmp_path / name / "card.json") for name in ("tax", "land")]
     done = run("network", "assemble", *cards, "-o", str(genesis), "--tier", "tax=central",
-               "--parent", "land=tax")  # fmt: skip
+               "--parent", "land=tax", "--jurisdiction", "land=cn-31")  # fmt: skip
     assert done.returncode == 0, done.stderr
+    assert "cn-31" in genesis.read_text()
     for name in ("tax", "land"):
         done = run("network", "sign", str(genesis), "--home", str(tmp_path / name),
                    "--passphrase-file", str(secret))  # fmt: skip

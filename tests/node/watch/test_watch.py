@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from contracts.codes import Code
+from node.cli.alert import MEANINGS
+from node.watch import limits
 from node.watch.alert import Alert
 from node.watch.calendar import DAY_MS, Calendar
 from node.watch.item import FAILED, HEALTH, HEALTH_MS, LEDGER, NODE, Health, Item, Terms
@@ -37,7 +39,7 @@ class Life:
 
     def deliver(self, grant: int, rows: int, time: int, operator: str = "li") -> list[Alert]:
         self.deliveries += 1
-        number, terms = self.deliveries, TERMS[grant]
+        number, terms = self.deliveries, TERMS.get(grant, TERMS[1])
         opened = [number, grant, terms.recipient, terms.owner, 1, rows]
         sender = f"{terms.recipient}/{operator}"
         made = self.tell(time, "deliveries", "opened", opened, sender)
@@ -95,6 +97,17 @@ def test_nights_and_many_sensitive_deliveries_are_seen() -> None:
     for minute in range(12):
         life.deliver(1, 1_000, night + minute * 600_000)
     assert {"off-hours", "sensitive"} <= names(life.alerts)
+
+
+def test_another_hand_at_standing_grants_and_lowered_labels_are_seen() -> None:
+    life = Life(Watch(lambda grant: Terms("tax", "land", f"land/set-{grant}", 2)))
+    morning = life.live(21)
+    for grant in range(4, 8):
+        life.deliver(grant, 100, morning + grant * HOUR, "deputy")
+    for version in range(2):
+        life.tell(morning + version, "catalogue", "lowered", ["land/set-1", version, []], "land/li")
+    found = {(a.detector, a.member, a.subject) for a in life.alerts}
+    assert {("new-hands", "tax", "deputy"), ("lowered", "land", "")} <= found
 
 
 def test_failures_count_by_how_various_they_are() -> None:
@@ -195,6 +208,11 @@ def test_a_watch_goes_on_where_it_was_written_down(month: Month) -> None:
 def test_a_damaged_memory_is_refused(kept: bytes) -> None:
     with pytest.raises(StateError):
         Watch(TERMS.get, kept=kept)
+
+
+def test_every_detector_is_explained() -> None:
+    others = {"bulk", "circle", "equivocation", "invalid-messages", "mismatched-roots", "together"}
+    assert {*limits.DAYS, *limits.NODES, *others, "trickle"} == MEANINGS.keys()
 
 
 def test_tables_forget_what_was_touched_least_lately() -> None:

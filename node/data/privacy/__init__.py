@@ -1,0 +1,1 @@
+"""Answers about records that nobody sees: differentially private aggregates."""
