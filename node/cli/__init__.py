@@ -58,6 +58,9 @@ _COMMANDS = {
     "subject": ("node.cli.subject", "Keys of persons and firms: make one, sign for a contract."),
     "licence": ("node.cli.licence", "Show parts of a licence, and verify what is shown."),
     "poll": ("node.cli.poll", "Vote in a poll, and show the vote afterwards."),
+    "exchange": ("node.cli.exchange", "Serve deliveries; see and erase what was delivered here."),
+    "fetch": ("node.cli.exchange", "Fetch data under a grant, verified record by record."),
+    "export": ("node.cli.exchange", "Write fetched data as CSV, JSON lines or Parquet."),
     "receipt": ("node.cli.proofs", "Save the proof that a transaction is final."),
     "receipts": ("node.cli.proofs", "Save the receipts of many blocks, before they are pruned."),
     "verify": ("node.cli.proofs", "Check a receipt offline."),
@@ -69,6 +72,34 @@ _COMMANDS = {
     "simnet": ("simnet.cli", "Simulate whole networks with every fault, from one seed."),
     "demo": ("node.cli.devnet", "Show the whole ledger at work, step by step."),
 }
+
+
+_SECTIONS = {
+    "A node and its network": (
+        "init", "card", "network", "start", "status", "peers", "block", "tx", "watch", "situation",
+        "metrics", "notify",
+    ),
+    "A department's data": (
+        "standard", "dataset", "source", "collect", "quarantine", "classify", "mask", "vault",
+        "custody",
+    ),
+    "Exchange": (
+        "inbox", "request", "grant", "policy", "permit", "fetch", "lookup", "export", "exchange",
+        "authorise", "registrar", "subject", "compute", "feedback",
+    ),
+    "Supervision": (
+        "trace", "alert", "supervise", "leak", "case", "sanction", "dispatch", "evidence",
+    ),
+    "Government and contracts": (
+        "member", "operator", "gov", "log", "contract", "envelope", "licence", "poll",
+    ),
+    "Proof": (
+        "receipt", "receipts", "verify", "prove-state", "verify-state", "prove-record",
+        "verify-record",
+    ),
+    "Trial": ("demo", "devnet", "simnet"),
+}  # fmt: skip
+"""How help groups the commands; whatever is in none of these comes last."""
 
 
 class _Commands(click.Group):
@@ -85,8 +116,17 @@ class _Commands(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+        left = dict.fromkeys(_COMMANDS)
+        for title, names in _SECTIONS.items():
+            self._write(formatter, title, [name for name in names if name in left])
+            for name in names:
+                left.pop(name, None)
+        if left:
+            self._write(formatter, "More", list(left))
+
+    def _write(self, formatter: click.HelpFormatter, title: str, names: list[str]) -> None:
+        with formatter.section(title):
+            formatter.write_dl([(name, _COMMANDS[name][1]) for name in names], col_max=14)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

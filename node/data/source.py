@@ -22,6 +22,7 @@ KINDS = ("file", "folder", "sql", "http", "inbox")
 FORMATS = {
     ".csv": "csv", ".tsv": "csv", ".txt": "csv", ".json": "json", ".jsonl": "jsonl",
     ".ndjson": "jsonl", ".parquet": "parquet", ".xlsx": "excel", ".xlsm": "excel",
+    ".yaml": "yaml", ".yml": "yaml",
 }  # fmt: skip
 MODES = ("snapshot", "incremental")
 CHANGES = ("mutable", "append-only", "frozen")

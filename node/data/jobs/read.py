@@ -110,13 +110,14 @@ def _open_format(
             _refuse_markup(path, shape.columns)
             names = list(shape.columns)
             rows = ((number, values) for number, values, _ in table.records(path, shape))
-        case "json" | "jsonl":
+        case "json" | "jsonl" | "yaml":
             from node.data.readers import tree
 
             def objects() -> Iterator[tuple[int, Any]]:
                 if kind == "jsonl":
                     return tree.read_lines(path)
-                return tree.read_json(path, source.get("records", ""))
+                read = tree.read_yaml if kind == "yaml" else tree.read_json
+                return read(path, source.get("records", ""))
 
             names = columns or tree.columns_of(objects())
             rows = tree.to_records(objects(), names)

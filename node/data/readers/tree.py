@@ -1,4 +1,4 @@
-"""JSON and JSON Lines: objects become records; numbers keep their text, nothing is guessed."""
+"""JSON, JSON Lines, YAML: objects become records; numbers keep their text, nothing is guessed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from node.data.readers.batches import ReadError, Record, Row
 
 MAX_DOCUMENT_BYTES = 128 << 20
 MAX_LINE_BYTES = 4 << 20
+MAX_YAML_BYTES = 16 << 20
 MAX_DEPTH = 16
+MAX_YAML_DEPTH = 32
 SAMPLE = 1_000
 
 
@@ -40,6 +42,45 @@ def read_lines(path: Path) -> Iterator[tuple[int, Any]]:
                 yield number, parse(line, "line")
             except ReadError as error:
                 yield number, error.message.replace("line is", "is", 1)
+
+
+def read_yaml(path: Path, records: str) -> Iterator[tuple[int, Any]]:
+    """Yield (number, object) of the list at the dotted path `records` of a YAML document.
+
+    Scalars keep their text, whatever YAML would make of them. Aliases, which can grow without
+    bound, and repeated keys are refused.
+    """
+    if path.stat().st_size > MAX_YAML_BYTES:
+        raise ReadError(f"{path} is larger than {MAX_YAML_BYTES >> 20} MiB; write it as JSON Lines")
+    content = _parse_yaml(path.read_bytes(), str(path))
+    yield from enumerate(find_records(content, records, str(path)), 1)
+
+
+def _parse_yaml(data: bytes, source: str) -> Any:
+    import yaml
+
+    class Loader(yaml.CBaseLoader):  # type: ignore[misc]
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+            found: dict[Any, Any] = super().construct_mapping(node, deep=deep)
+            if len(found) != len(node.value):
+                raise ReadError(f"{source} has a key twice, near line {node.start_mark.line + 1}")
+            return found
+
+    depth = 0
+    try:
+        for event in yaml.parse(data, Loader=yaml.CBaseLoader):
+            if isinstance(event, yaml.AliasEvent):
+                line = event.start_mark.line + 1
+                raise ReadError(f"{source} has an alias in line {line}; write the value out")
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > MAX_YAML_DEPTH:
+                raise ReadError(f"{source} is nested deeper than {MAX_YAML_DEPTH}")
+        return yaml.load(data, Loader=Loader)  # only texts, lists and maps come of it
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f" near line {mark.line + 1}" if mark else ""
+        raise ReadError(f"{source} is not YAML that can be taken{place}") from error
 
 
 def parse(data: bytes, source: str) -> Any:

@@ -29,7 +29,9 @@ from bench.population import Population
 from node.data import source as sources
 from node.data import vault
 from node.data.infer import infer
+from node.data.jobs.read import from_bytes
 from node.data.keyring import Keyring
+from node.data.worker import Limits, Refusal, Worker, WorkerError
 from node.devnet import Devnet
 from node.keys import load_key
 
@@ -104,6 +106,12 @@ def write_source(path: Path, rows: Rows) -> None:
             path.write_text("\n".join(lines), encoding="utf-16")
         case ".json":
             path.write_text(json.dumps({"data": {"items": rows}}), encoding="utf-8")
+        case ".yaml":
+            fields = [f"  {name}: {value}" for row in rows for name, value in row.items()]
+            count = len(rows[0])
+            for first in range(0, len(fields), count):
+                fields[first] = "- " + fields[first].lstrip()
+            path.write_text("\n".join(fields), encoding="utf-8")
         case ".jsonl":
             path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
         case ".parquet":
@@ -122,7 +130,7 @@ def expected(rows: Rows) -> list[tuple[str | None, ...]]:
     return sorted(tuple(row.values()) for row in rows)
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".json", ".jsonl", ".parquet", ".xlsx"])
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".json", ".yaml", ".parquet", ".xlsx"])
 def test_every_format_gives_the_same_version(bench: Bench, suffix: str) -> None:
     bench.publish()
     path = bench.folder / f"permits{suffix}"
@@ -373,11 +381,39 @@ def test_one_endless_line_is_refused_in_bounded_memory(bench: Bench, suffix: str
     assert any(word in said for word in ("MiB", "longer than", "not JSON")), said
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]", "alias in line 2"),
+        ("- {a: 1, a: 2}", "a key twice"),
+        ("- !!python/object/apply:os.system [echo]", "is not an object"),
+        ("- " + "[" * 40 + "]" * 40, "deeper"),
+        ("- {a: [", "not YAML"),
+        ("a: 1", "not an array of records"),
+        ("- a: 007\n  b: 1.10\n  c: no\n  d: 2024-02-03\n  e:\n", ""),
+    ],
+)
+def test_yaml_keeps_text_and_refuses_what_grows(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    source: Any = {"kind": "file", "path": str(path)}
+    args: Any = {"source": source, "cursor": None, "columns": list("abcde"), "validators": {}}
+    with Worker("read", args) as worker:
+        if said and "object" not in said:
+            with pytest.raises(Refusal, match=said):
+                list(worker.frames())
+            return
+        (chunk,) = (frame for frame in worker.frames() if frame[0] == "chunk")
+    rows = from_bytes(chunk[1]).to_pylist()
+    if said:
+        assert (rows, [problem for _, problem in chunk[2]]) == ([], [said])
+    else:
+        assert list(rows[0].values())[1:] == ["007", "1.10", "no", "2024-02-03", ""]
+
+
 def test_a_crashing_parser_kills_a_worker_only(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from node.data.worker import Limits, Worker, WorkerError
-
     path = bench.folder / "deep.json"
     path.write_text("[" * 200_000)
     source: Any = {"kind": "file", "path": str(path)}
