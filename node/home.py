@@ -103,6 +103,16 @@ class Home:
         return self.path / "rpc.sock"
 
     @property
+    def copies(self) -> Path:
+        """What other members have delivered, sealed; never part of a backup."""
+        return self.path / "copies"
+
+    @property
+    def served(self) -> Path:
+        """For each delivery served, the last header that its recipient has signed."""
+        return self.path / "served"
+
+    @property
     def data_socket(self) -> Path:
         """Where local processes exchange streams with other members."""
         return self.path / "data.sock"

@@ -1,8 +1,8 @@
 """Privacy budgets: how much all answers about a dataset's subjects may tell, over all versions.
 
 A dataset has one budget in millionths of epsilon, for every version and every recipient; recipients
-have shares within it. The owner reserves before it answers, so that a lost answer has been paid for.
-A question is named by a keyed digest that only the owner can make; asked again on the same version
+have shares within it. The owner reserves before it answers: what is lost has been paid for. A
+question is named by a keyed digest that only the owner can make; asked again on the same version
 it costs nothing, and has the one answer whose digest is on the chain.
 """
 

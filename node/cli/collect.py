@@ -11,7 +11,7 @@ import click
 
 from node.cli.common import (
     Refused,
-    connect,
+    ask,
     home_option,
     json_option,
     pairs,
@@ -146,11 +146,15 @@ def schedule(home: Path, passphrase_file: Path | None, poll: float) -> None:
 
 
 def chain_of(
-    home: Path, passphrase_file: Path | None, operator: tuple[str, str] | None = None
+    home: Path,
+    passphrase_file: Path | None,
+    operator: tuple[str, str] | None = None,
+    *,
+    as_node: bool = False,
 ) -> tuple[Chain, bytes]:
     """Return what runs ask of the node, and the vault's master key.
 
-    Calls are signed by `operator` (name and passphrase), or with the member key.
+    Calls are signed by `operator` (name and passphrase), or `as_node`, or with the member key.
     """
     import config
     from node.data.collect import Chain
@@ -159,11 +163,10 @@ def chain_of(
 
     place = Home(home)
     passphrase = passphrase_for(place, passphrase_file)
-    name, signs = operator or (None, passphrase)
+    name, signs = operator or ("node" if as_node else None, passphrase)
 
     def query(contract: str, method: str, args: dict[str, Any]) -> Any:
-        with connect(home) as client:
-            return client.call("state.query", contract=contract, method=method, args=args)
+        return ask(home, contract, method, args)
 
     chain = Chain(
         load_genesis(place.genesis).genesis.chain_id,

@@ -161,7 +161,8 @@ def submit_calls(
 ) -> dict[str, Any]:  # fmt: skip
     """Sign calls as one transaction, submit it, wait until it is final; returns its state.
 
-    All calls take effect or none does. Signed with the member key, or with that of `operator`.
+    All calls take effect or none does. Signed with the member key, or with that of `operator`;
+    the operator `node` is the node itself.
     Raises Refused with the reason if it is refused, expires, fails or is still on its way.
     """
     import config
@@ -173,6 +174,8 @@ def submit_calls(
     with Client(home.socket, timeout_s=120.0) as client:
         if operator is None:
             signer = _member_signer(home, passphrase, client, name)
+        elif operator == "node":
+            signer = _member_signer(home, passphrase, client, name, "node")
         else:
             signer = operator_signer(home, passphrase, operator)
         height = client.call("status")["height"]
@@ -198,22 +201,26 @@ def submit_calls(
     return dict(state)
 
 
-def _member_signer(home: Home, passphrase: str, client: Client, name: str) -> Signer:
-    """The member key that the chain knows, or the one that it replaces while that is still good."""
+def _member_signer(
+    home: Home, passphrase: str, client: Client, name: str, purpose: str = "member"
+) -> Signer:
+    """The member (or node) key that the chain knows, or the one it replaces while still good."""
     from consensus.crypto import Signer
     from node.keys import find_keys, load_key
 
-    found = find_keys(home.keys, "member")
+    found = find_keys(home.keys, purpose)
     record = client.call("state.query", contract="members", method="get", args={"name": name})
     wanted = (
-        [] if record is None else [record["member_key"], record["stopping"].get("member", [""])[0]]
+        []
+        if record is None
+        else [record[f"{purpose}_key"], record["stopping"].get(purpose, [""])[0]]
     )
     for key in map(bytes.fromhex, wanted):
         if key in found:
-            return Signer(load_key(found[key], "member", passphrase))
+            return Signer(load_key(found[key], purpose, passphrase))
     if record is None:
         raise Refused(f"{name} is not a member yet; members admit it by vote")
-    raise Refused(f"{home.keys} does not hold the member key that the chain knows, {wanted[0]}")
+    raise Refused(f"{home.keys} does not hold the {purpose} key that the chain knows, {wanted[0]}")
 
 
 def operator_signer(home: Home, passphrase: str, operator: str) -> Signer:

@@ -23,7 +23,7 @@ from node.cli.common import (
     table,
     where,
 )
-from node.cli.request import NUMBER, now_ms, query_of, show_fields
+from node.cli.requests_shown import NUMBER, now_ms, query_of, show_fields
 from node.home import Home
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,7 +14,6 @@ from node.cli.common import (
     ask,
     home_option,
     json_option,
-    moment,
     own_name,
     pairs,
     passphrase_for,
@@ -23,13 +21,22 @@ from node.cli.common import (
     show,
     submit,
     submit_calls,
-    table,
     where,
 )
+from node.cli.requests_shown import (
+    NUMBER,
+    find_request,
+    now_ms,
+    print_request,
+    query_of,
+    show_briefs,
+    show_decision,
+    show_reasons,
+)
+from node.cli.reviewing import approve, deny, deputy
 from node.cli.sealing import read_text, text_options
 from node.home import Home
 
-NUMBER = click.argument("number", metavar="ID", type=click.IntRange(1))
 _F = TypeVar("_F", bound=Callable[..., Any])
 _WHERE_HELP = "Only such records: \"city = 'Beijing' and year >= 2020\"; its values travel sealed."
 
@@ -45,14 +52,6 @@ def request() -> None:
     muniment request approve 1 --home land
     muniment request explain 1 --home tax
     """
-
-
-def query_of(home: Path) -> Callable[[str, str, dict[str, Any]], Any]:
-    return lambda contract, method, args: ask(home, contract, method, args)
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def _term_options(needed: bool) -> Callable[[_F], _F]:
@@ -184,7 +183,7 @@ def new(
         data |= {"request": number, "status": made["status"], **where(state)}
 
     def render(d: dict[str, Any]) -> None:
-        _show_decision(d["decision"], found.names)
+        show_decision(d["decision"], found.names)
         if is_sent:
             pairs([(word, d[word]) for word in ("request", "status", "txid", "height")])
 
@@ -204,52 +203,6 @@ def _is_trained(home: Path, member: str, operator: str) -> bool:
     return terms >= now_ms() and not set(NEED_TRAINING).isdisjoint(found["duties"])
 
 
-def _show_decision(decision: dict[str, Any], names: Sequence[str]) -> None:
-    """Print an outcome with what is behind it: level, reviewers, plan, reasons."""
-    from node.exchange.asking import show_hours
-
-    head: list[tuple[str, object]] = [
-        ("outcome", decision["outcome"].lower()),
-        ("level", f"L{decision['level']}, {decision['class']}"),
-    ]
-    if decision["raised"]:
-        head.append(("raised by", ", ".join(decision["raised"])))
-    if decision["reviewers"]:
-        head.append(("reviews by", ", ".join(decision["reviewers"])))
-    head.append(("delivery", decision["mode"] + (", marked" if decision["watermark"] else "")))
-    if decision["k"]:
-        head.append(("groups of", f"{decision['k']} at least"))
-    head += [("hours", show_hours(window)) for window in decision["hours"]]
-    pairs(head)
-    show_fields(decision["fields"], names)
-    show_reasons(decision["reasons"], names)
-
-
-def show_fields(fields: Sequence[Any], names: Sequence[str]) -> None:
-    """Print which fields are delivered, and how each is masked."""
-    rows = [(names[index], "-" if mask is None else _mask_text(mask)) for index, mask in fields]
-    table(("field", "masked by"), rows)
-
-
-def _mask_text(mask: Sequence[Any]) -> str:
-    name, version, params = mask
-    shown = ", ".join(f"{word}={value}" for word, value in params.items())
-    return f"{name} v{version}" + (f" ({shown})" if shown else "")
-
-
-def show_reasons(reasons: Sequence[Any], names: Sequence[str]) -> None:
-    """Print what each rule said, the strictest first, and what would change it."""
-    from node.exchange.reasons import change_text, rule_text
-
-    ranks = ("DENY", "REVIEW", "APPROVE")
-    ordered = sorted(reasons, key=lambda row: ranks.index(row[1]))
-    rows = [
-        (rule, outcome.lower(), rule_text(rule), change_text(change, names))
-        for rule, outcome, change in ordered
-    ]
-    table(("rule", "says", "because", "would change it"), rows)
-
-
 @request.command("list")
 @click.option("--before", type=click.IntRange(1), help="Only requests below this number.")
 @home_option
@@ -261,23 +214,6 @@ def list_requests(before: int | None, home: Path, as_json: bool) -> None:
         args["before"] = before
     rows = ask(home, "access", "list", args)
     show(rows, as_json, lambda _: show_briefs(rows))
-
-
-def show_briefs(rows: Sequence[dict[str, Any]]) -> None:
-    """Print requests as a table."""
-    cells = [
-        (r["id"], r["recipient"], r["dataset"], f"L{r['level']}", r["purpose"], r["status"],
-         ", ".join(r["waits_for"]) or r["rule"])
-        for r in rows
-    ]  # fmt: skip
-    table(("id", "by", "dataset", "level", "purpose", "status", "waits for / rule"), cells)
-
-
-def _find(home: Path, number: int) -> dict[str, Any]:
-    found = ask(home, "access", "request", {"request": number})
-    if found is None:
-        raise Refused(f"there is no request {number}; list them with: muniment request list")
-    return dict(found)
 
 
 @request.command("show")
@@ -292,11 +228,11 @@ def show_request(
     """Show the request ID: what is asked for, how it stands, who has reviewed it."""
     from node.exchange.asking import fields_of
 
-    found = _find(home, number)
+    found = find_request(home, number)
     if sealed:
         found["sealed"] = _open(Home(home), passphrase_file, found["args"])
     names = [field["name"] for field in fields_of(query_of(home), found["standard"])]
-    show(found, as_json, lambda d: _show_request(d, names))
+    show(found, as_json, lambda d: print_request(d, names))
 
 
 def _open(place: Home, passphrase_file: Path | None, args: dict[str, Any]) -> dict[str, Any]:
@@ -312,51 +248,6 @@ def _open(place: Home, passphrase_file: Path | None, args: dict[str, Any]) -> di
     return {"text": record.get("text"), "filter": read_values(record, len(args["filter"]))}
 
 
-def _show_request(d: dict[str, Any], names: Sequence[str]) -> None:
-    from node.exchange.asking import show_hours
-
-    args, sealed = d["args"], d.get("sealed")
-    rows: list[tuple[str, object]] = [
-        ("request", f"{d['id']}, revision {d['revision']}"),
-        ("by", d["recipient"] + (f"/{d['by']}" if d["by"] else "")),
-        ("dataset", f"{args['dataset']}, version {args['version'] or 'any (series)'}"),
-        ("fields", ", ".join(names[index] for index in args["fields"])),
-    ]
-    if args["key"] is not None:
-        rows.append(("look-up by", names[args["key"]]))
-    rows += [("filter", text) for text in _filter_texts(args, sealed, names)]
-    rows += [
-        ("purpose", f"{args['purpose']}, on the basis of {args['basis']}"),
-        ("rows", args["rows"]),
-        ("from", moment(args["from"])),
-        ("until", moment(args["until"])),
-        ("kept for", f"{args['retention_days']} days" + (", onward" if args["onward"] else "")),
-        ("delivery", args["mode"]),
-    ]
-    if args["hours"] is not None:
-        rows.append(("hours", show_hours(args["hours"])))
-    if sealed and sealed["text"]:
-        rows.append(("text", sealed["text"]))
-    rows += [("level", f"L{d['level']}"), ("status", f"{d['status']} ({d['rule']})")]
-    if d["waits_for"]:
-        rows += [("waits for", ", ".join(d["waits_for"])), ("deadline", moment(d["deadline"]))]
-    rows += [
-        (f"  {kind}", f"{outcome} by {member}{'/' + person if person else ''} at height {height}")
-        for kind, (member, person, outcome, height, _) in d["reviews"].items()
-    ]
-    pairs(rows)
-
-
-def _filter_texts(args: dict[str, Any], sealed: Any, names: Sequence[str]) -> list[str]:
-    from node.exchange.terms import SHOWN
-
-    texts = []
-    for place, (index, operator) in enumerate(args["filter"]):
-        values = sealed["filter"][place] if sealed else ["..."]
-        texts.append(f"{names[index]} {SHOWN[operator]} {', '.join(values)}")
-    return texts
-
-
 @request.command()
 @NUMBER
 @home_option
@@ -366,7 +257,7 @@ def explain(number: int, home: Path, as_json: bool) -> None:
     from node.exchange.asking import fields_of
     from node.render import render
 
-    _find(home, number)
+    find_request(home, number)
     data = ask(home, "access", "explain", {"request": number, "time": now_ms()})
     asked, now = data["request"], data["now"]
     names = [field["name"] for field in fields_of(query_of(home), asked["standard"])]
@@ -398,7 +289,7 @@ def _change(
     from node.exchange.asking import Dataset
 
     place = Home(home)
-    before = _find(home, number)["args"]
+    before = find_request(home, number)["args"]
     version = before["version"] if version is None else version
     found = Dataset.find(query_of(home), before["dataset"], version)
     changes, conditions = _terms(given, fields, found)
@@ -482,140 +373,5 @@ def withdraw(
     show({"request": number, **where(state)}, as_json, lambda d: pairs(list(d.items())))
 
 
-# Reviews
-
-
-@request.command()
-@NUMBER
-@click.option(
-    "--mask",
-    "masks",
-    multiple=True,
-    metavar="FIELD=MASK[:PARAM=VALUE,...]",
-    help="Mask a field too, for example name=keep-first:count=1. May be repeated.",
-)
-@click.option("--revision", type=click.IntRange(1), help="The revision that was read; the latest.")
-@home_option
-@passphrase_option
-@acting_option
-@json_option
-def approve(
-    number: int, masks: tuple[str, ...], revision: int | None, home: Path,
-    passphrase_file: Path | None, operator: str | None, as_json: bool,
-) -> None:  # fmt: skip
-    """Approve the request ID as far as it waits for this member.
-
-    \b
-    Example: muniment request approve 1 --mask name=keep-first:count=1 --as li --home land
-    """
-    from node.exchange.asking import fields_of
-
-    place, found = Home(home), _find(home, number)
-    names = [field["name"] for field in fields_of(query_of(home), found["standard"])]
-    args = {
-        "request": number,
-        "revision": revision or found["revision"],
-        "outcome": "approve",
-        "masks": [_parse_mask(text, names) for text in masks],
-    }
-    passphrase = passphrase_for(place, passphrase_file, operator)
-    state = submit(place, passphrase, "access", "review", args, operator)
-    _show_reviewed(home, number, state, as_json)
-
-
-def _parse_mask(text: str, names: Sequence[str]) -> list[Any]:
-    """Read FIELD=MASK[:PARAM=VALUE,...] with the mask's latest version."""
-    from contracts.masks import SPECS
-
-    field, equals, rest = text.partition("=")
-    mask, _, given = rest.partition(":")
-    if not equals or field not in names:
-        raise click.UsageError(f"{text!r} is not FIELD=MASK; fields are {', '.join(names)}")
-    if mask not in SPECS:
-        raise click.UsageError(f"there is no mask {mask!r}; see: muniment mask list")
-    params: dict[str, int | str] = {}
-    for part in filter(None, given.split(",")):
-        word, equals, value = part.partition("=")
-        if not equals:
-            raise click.UsageError(f"{part!r} is not PARAM=VALUE")
-        is_number = value.lstrip("-").isdigit() and value.isascii()
-        params[word] = int(value) if is_number else value
-    return [names.index(field), [mask, SPECS[mask].version, params]]
-
-
-@request.command()
-@NUMBER
-@text_options
-@click.option("--revision", type=click.IntRange(1), help="The revision that was read; the latest.")
-@home_option
-@passphrase_option
-@acting_option
-@json_option
-def deny(
-    number: int, text: str | None, file: Path | None, revision: int | None, home: Path,
-    passphrase_file: Path | None, operator: str | None, as_json: bool,
-) -> None:  # fmt: skip
-    """Deny the request ID, with a reason that is sealed to the recipient.
-
-    \b
-    Example: muniment request deny 1 --text "Not without the treaty." --home land
-    """
-    from node.cli.sealing import seal_text, submit_sealed
-
-    place, found = Home(home), _find(home, number)
-    args: dict[str, Any] = {
-        "request": number, "revision": revision or found["revision"], "outcome": "deny",
-    }  # fmt: skip
-    words = read_text(text, file)
-    assert words is not None, "read_text needs one"
-    passphrase = passphrase_for(place, passphrase_file, operator)
-    envelope, anchor = seal_text(place, "denial", words, (found["recipient"],))
-    calls = [anchor, ("access", "review", {**args, "reason": envelope})]
-    state = submit_sealed(place, passphrase, [envelope], calls, operator)
-    _show_reviewed(home, number, state, as_json)
-
-
-def _show_reviewed(home: Path, number: int, state: dict[str, Any], as_json: bool) -> None:
-    found = _find(home, number)
-    data = {
-        "request": number, "status": found["status"], "rule": found["rule"],
-        "waits_for": found["waits_for"], **where(state),
-    }  # fmt: skip
-    show(data, as_json, lambda d: pairs([(k, _text(v)) for k, v in d.items()]))
-
-
-def _text(value: object) -> object:
-    return ", ".join(value) or "-" if isinstance(value, list) else value
-
-
-@request.command()
-@click.argument("member", required=False)
-@click.option("--days", type=click.IntRange(1), default=14, show_default=True)
-@click.option("--end", is_flag=True, help="Nobody stands in any more.")
-@home_option
-@passphrase_option
-@acting_option
-@json_option
-def deputy(
-    member: str | None, days: int, end: bool, home: Path, passphrase_file: Path | None,
-    operator: str | None, as_json: bool,
-) -> None:  # fmt: skip
-    """Let MEMBER give this member's reviews for some days; shows who does without MEMBER.
-
-    \b
-    Example: muniment request deputy civil --days 14 --home land
-    """
-    from node.exchange.asking import DAY_MS
-
-    place = Home(home)
-    if member is not None or end:
-        args = {"deputy": None if end else member, "until": now_ms() + days * DAY_MS}
-        passphrase = passphrase_for(place, passphrase_file, operator)
-        submit(place, passphrase, "access", "set_deputy", args, operator)
-    found = ask(home, "access", "deputy", {"member": own_name(place)})
-    data = None if found is None else {"deputy": found[0], "until": found[1]}
-
-    def render(_: Any) -> None:
-        click.echo("no deputy" if found is None else f"{found[0]} until {moment(found[1])}")
-
-    show(data, as_json, render)
+for review in (approve, deny, deputy):
+    request.add_command(review)

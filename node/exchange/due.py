@@ -29,6 +29,8 @@ def find_due(query: Query, member: str, now_ms: int) -> list[Due]:
         return []
     found = [
         *_reviews(query, member, now_ms),
+        *_seconds(query, member),
+        *(_votes(query, member) if "validator" in record["roles"] else ()),
         *_obligations(query, member),
         *_uses(query, member, "supervisor" in record["roles"], now_ms),
         *_agreements(query, member, now_ms),
@@ -48,6 +50,23 @@ def _reviews(query: Query, member: str, now_ms: int) -> Iterator[Due]:
     for row in query("access", "waiting", {"member": member, "time": now_ms}):
         yield Due("review", row["id"], f"{row['recipient']} asks for {row['dataset']}",
                   row["deadline"], f"muniment request show {row['id']}")  # fmt: skip
+
+
+def _seconds(query: Query, member: str) -> Iterator[Due]:
+    for row in query("operators", "requests", {"member": member}):
+        what = f"confirm {row['contract']}.{row['method']}, prepared by {row['by'] or member}"
+        yield Due("second", row["id"], what, row["until"], f"muniment operator confirm {row['id']}")
+
+
+def _votes(query: Query, member: str) -> Iterator[Due]:
+    """Open proposals among the latest on which a member has not voted."""
+    for row in query("governance", "list", {}):
+        if row["status"] != "open":
+            continue
+        votes = query("governance", "get", {"proposal": row["id"]})["votes"]
+        if member not in [name for name, *_ in votes]:
+            yield Due("vote", row["id"], f"vote on {row['kind']}, proposed by {row['proposer']}",
+                      row["until"], f"muniment gov show {row['id']}")  # fmt: skip
 
 
 def _obligations(query: Query, member: str) -> Iterator[Due]:

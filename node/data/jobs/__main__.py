@@ -22,6 +22,7 @@ _JOBS = {
     "process": "node.data.jobs.process",
     "documents": "node.data.jobs.documents",
     "train": "node.data.jobs.train",
+    "mask": "node.data.jobs.mask",
     "trace": "node.data.jobs.trace",
     "stamp": "node.data.jobs.stamp",
 }

@@ -11,6 +11,7 @@ import base64
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -133,6 +134,34 @@ def test_no_plain_value_stands_anywhere_and_none_comes_back(confidant: Confidant
     left = vault.Version(vault.folder_of(made.home.vault, name, 2), keyring)
     assert left.erased() == [1]
     assert MARKERS[0] not in json.dumps(list(left.rows()))
+
+
+def test_no_value_of_a_question_stands_in_an_error_of_the_rpc(net: Devnet) -> None:
+    """Names of methods and contracts may be told back; what is asked about may not."""
+    marker = MARKERS[0]
+    get: dict[str, Any] = {"contract": "catalogue", "method": "get"}
+    asked: list[dict[str, Any]] = [
+        *({"method": "state.query", "params": {**get, "args": args}} for args in (
+            {marker: 1}, {"dataset": marker}, {"dataset": "tax/x", "version": marker}, marker,
+            {"dataset": [marker]}, {"dataset": {marker: marker}},
+        )),
+        *({"method": "tx.submit", "params": {"tx": tx}} for tx in (
+            marker, marker.encode().hex(), (b"\x61" + marker.encode()).hex(), [marker],
+        )),
+        {"method": "tx.wait", "params": {"txid": marker, "timeout_ms": marker}},
+        {"method": "status", "params": marker},
+    ]  # fmt: skip
+    lines = [json.dumps({"jsonrpc": "2.0", "id": n, **each}) for n, each in enumerate(asked)]
+    lines += [marker, f'{{"id": "{marker}", "method": 5}}', f'["{marker}"]']
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(30)
+        connection.connect(str(net.home(net.names[0]).socket))
+        with connection.makefile("rwb") as stream:
+            stream.write("".join(f"{line}\n" for line in lines).encode())
+            stream.flush()
+            answers = [json.loads(stream.readline()) for _ in lines]
+    assert all("error" in each for each in answers)
+    assert not any(marker in json.dumps(each, ensure_ascii=False) for each in answers)
 
 
 def fill(made: Confidant, folder: Path) -> None:

@@ -12,6 +12,8 @@ from contracts.system.subjects.obligations import TELL_MS
 from node.exchange.due import Due, find_due
 from node.network import to_json
 from tests.contracts.conftest import NOW, Chain
+from tests.contracts.exchange import INCOME, Exchange
+from tests.contracts.system.test_governance import propose
 from tests.contracts.system.test_subjects import (
     DATASET,
     UNTIL,
@@ -98,3 +100,20 @@ def test_custody_waits_for_the_custodian_alone(office: Chain, member: str) -> No
         ["custody"], [], ["custody"], [], ["challenge"], [], ["custody"], [],
     ]  # fmt: skip
     assert seen == (expected if member == "tax" else [[]] * len(steps))
+
+
+def test_votes_and_second_persons_are_waited_for() -> None:
+    net = Exchange()
+    net.ask_for(INCOME, basis="public-task")
+    propose(net, "suspend", by="sea", member="city")
+    call = {"contract": "catalogue", "method": "retire", "args": {"dataset": "tax/firms"}}
+    assert net.run("tax", "operators", "prepare", call).code == Code.OK
+    found = {due.kind: due for due in waits(net, "tax")}
+    assert sorted(found) == ["review", "second", "vote"]
+    assert found["review"].by is not None
+    assert found["second"].command == "muniment operator confirm 1"
+    assert found["vote"].command == "muniment gov show 1"
+    vote = {"proposal": 1, "choice": "no"}
+    assert net.run("tax", "governance", "vote", vote).code == Code.OK
+    assert [due.kind for due in waits(net, "tax")] == ["review", "second"]
+    assert waits(net, "city") == []  # an observer

@@ -1,0 +1,267 @@
+"""Commands that serve deliveries, fetch under a grant, and end what was fetched."""
+
+from __future__ import annotations
+
+import sys
+import time
+from dataclasses import asdict
+from getpass import getuser
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from node.cli.collect import chain_of
+from node.cli.common import (
+    home_option,
+    json_option,
+    pairs,
+    passphrase_for,
+    passphrase_option,
+    show,
+    table,
+)
+from node.errors import MunimentError
+from node.home import Home
+
+if TYPE_CHECKING:
+    from node.exchange.copies import Copy
+    from node.exchange.fetch import Fetcher
+
+CHORES_S = 10.0
+CLOSE_AFTER_MS = 30_000
+_grant = click.argument("grant", metavar="GRANT", type=click.IntRange(1))
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+@click.group()
+def exchange() -> None:
+    """Serve deliveries to other members; see and erase what they have delivered here.
+
+    \b
+    muniment exchange serve --home HOME
+    muniment exchange copies --home HOME
+    """
+
+
+@exchange.command()
+@home_option
+@passphrase_option
+def serve(home: Path, passphrase_file: Path | None) -> None:
+    """Deliver this member's data to whoever holds a grant, until stopped.
+
+    It opens the vault, which the node itself never does, and talks to the node over its sockets.
+    It also ends deliveries that recipients leave open, and erases copies whose grant has ended.
+
+    \b
+    Example: muniment exchange serve --home tax --passphrase-file /run/secrets/tax
+    """
+    import trio
+
+    from consensus.crypto import Signer
+    from node.exchange.server import Server
+    from node.exchange.streams import StreamError
+    from node.exchange.watch import Watch
+    from node.keys import find_keys, load_key
+
+    place = Home(home)
+    place.require()
+    chain, master = chain_of(home, passphrase_file, as_node=True)
+    record = chain.query("members", "get", {"name": chain.member})
+    path = find_keys(place.keys, "node").get(bytes.fromhex(record["node_key"]))
+    if path is None:
+        raise MunimentError(f"{place.keys} does not hold the node key that the chain knows")
+    signer = Signer(load_key(path, "node", passphrase_for(place, passphrase_file)))
+    watch = Watch(chain.query)
+    try:
+        trio.run(_serve, place, Server(place, chain, master, signer, watch), watch, chain, master)
+    except* StreamError as group:
+        raise MunimentError(str(group.exceptions[0])) from None
+
+
+async def _serve(home: Home, server: Any, watch: Any, chain: Any, master: bytes) -> None:
+    import signal
+
+    import trio
+
+    from node.exchange import expiry
+    from node.exchange import server as servers
+    from node.exchange.streams import connect
+    from node.rpc.client import Client
+
+    async def stop_on_signal(scope: trio.CancelScope) -> None:
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async for _ in signals:
+                scope.cancel()
+                return
+
+    def chores() -> None:
+        try:
+            for number in server.finish(CLOSE_AFTER_MS):
+                click.echo(f"delivery {number} ended")
+            for grant in expiry.erase_ended(home, chain, master, _now_ms()):
+                click.echo(f"copies under grant {grant} erased")
+        except MunimentError as error:
+            click.echo(f"muniment: {error.message}", err=True)
+
+    async with connect(home.data_socket) as socket, trio.open_nursery() as nursery:
+        with Client(home.socket) as client:
+            nursery.start_soon(stop_on_signal, nursery.cancel_scope)
+            nursery.start_soon(watch.follow, client)
+            nursery.start_soon(servers.run, socket, server, lambda: click.echo("serving"))
+            while True:
+                await trio.sleep(CHORES_S)
+                await trio.to_thread.run_sync(chores)
+
+
+@exchange.command("copies")
+@home_option
+@passphrase_option
+@json_option
+def exchange_copies(home: Path, passphrase_file: Path | None, as_json: bool) -> None:
+    """List what was fetched under grants."""
+    from node.exchange import copies
+
+    place = Home(home)
+    _, master = chain_of(home, passphrase_file)
+    found = [c for g in copies.held(place.copies) for c in copies.load(place.copies, g, master)]
+    names = ("grant", "delivery", "dataset", "version", "rows", "state")
+    rows = [
+        (c.order.grant, c.order.delivery, c.order.dataset, c.order.version, c.last.rows,
+         "complete" if c.is_complete else "ended" if c.order.closed else "under way")
+        for c in found
+    ]  # fmt: skip
+    data = [dict(zip(names, row, strict=True)) for row in rows]
+    show(data, as_json, lambda _: table(names, rows))
+
+
+@exchange.command()
+@_grant
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@home_option
+@passphrase_option
+def erase(grant: int, yes: bool, home: Path, passphrase_file: Path | None) -> None:
+    """Erase every copy under GRANT, and attest it on the chain.
+
+    \b
+    Example: muniment exchange erase 17 --home tax
+    """
+    from node.exchange import expiry
+
+    if not yes:
+        click.confirm(f"Erase all copies under grant {grant}?", abort=True, err=True)
+    expiry.erase(Home(home), *chain_of(home, passphrase_file, as_node=True), grant)
+    click.echo(f"copies under grant {grant} are erased, and the chain says so")
+
+
+@click.command()
+@_grant
+@click.option("--rows", type=click.IntRange(1), help="Reserve and fetch only so many rows.")
+@home_option
+@passphrase_option
+@json_option
+def fetch(
+    grant: int, rows: int | None, home: Path, passphrase_file: Path | None, as_json: bool
+) -> None:
+    """Fetch data under GRANT: every record is verified against its registration, then kept sealed.
+
+    Cut off at any moment, the same command goes on where it was.
+
+    \b
+    Example: muniment fetch 17 --home tax && muniment export 17 -o permits.csv --home tax
+    """
+    from node.exchange.fetch import ENDED, Fetcher, FetchError
+
+    place = Home(home)
+    fetcher = Fetcher(place, *chain_of(home, passphrase_file, as_node=True))
+    with fetcher.locked(grant):
+        copy = fetcher.begin(grant, rows)
+        try:
+            _receive(place, fetcher, copy)
+        except FetchError as error:
+            if error.code in ENDED:
+                fetcher.lapse(copy)
+            raise
+        receipt = fetcher.close(copy)
+    show(asdict(receipt), as_json, lambda d: pairs([(k.replace("_", " "), d[k]) for k in d]))
+
+
+def _receive(home: Home, fetcher: Fetcher, copy: Copy) -> None:
+    import trio
+
+    from node.exchange.streams import StreamError, connect
+
+    async def run() -> None:
+        async with connect(home.data_socket) as socket:
+            await fetcher.run(socket, copy, progress)
+
+    at = copy.last.position
+    with click.progressbar(length=copy.order.rows, label="records", file=sys.stderr) as bar:
+        bar.update(at)
+
+        def progress(rows: int, position: int) -> None:
+            nonlocal at
+            bar.update(position - at)
+            at = position
+
+        fault: BaseException | None = None
+        try:
+            trio.run(run)
+        except* MunimentError as group:
+            fault = group
+        while isinstance(fault, BaseExceptionGroup):
+            fault = fault.exceptions[0]
+        if isinstance(fault, StreamError):
+            raise MunimentError(f"{fault.message}; the same command goes on where it was")
+        if fault is not None:
+            raise fault
+
+
+@click.command()
+@_grant
+@click.option("--delivery", type=click.IntRange(1), help="By default the latest complete one.")
+@click.option("--format", "syntax", type=click.Choice(["csv", "jsonl", "parquet"]), default="csv",
+              show_default=True)  # fmt: skip
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False))
+@home_option
+@passphrase_option
+@json_option
+def export(
+    grant: int,
+    delivery: int | None,
+    syntax: str,
+    output: Path,
+    home: Path,
+    passphrase_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Write what was fetched under GRANT to a file; refused after the grant's end.
+
+    \b
+    Example: muniment export 17 --format parquet -o permits.parquet --home tax
+    """
+    from node.data.access import AccessLog
+    from node.exchange import copies, expiry
+    from node.exchange import export as exports
+
+    place = Home(home)
+    chain, master = chain_of(home, passphrase_file)
+    if expiry.is_over(chain, grant, _now_ms(), with_retention=False):
+        raise MunimentError(f"grant {grant} is over; what was delivered under it must be erased")
+    found = [
+        copy for copy in copies.load(place.copies, grant, master)
+        if copy.is_complete and delivery in (None, copy.order.delivery)
+    ]  # fmt: skip
+    if not found:
+        raise MunimentError(f"nothing complete is here; fetch it with: muniment fetch {grant}")
+    copy = found[-1]
+    order = copy.order
+    log = AccessLog(place.vault, master)
+    log.note(getuser(), order.dataset, order.version, (1, copy.last.rows),
+             f"export under grant {grant}")  # fmt: skip
+    count = exports.write(copy, output, syntax)
+    data = {"file": str(output), "rows": count, "delivery": order.delivery}
+    show(data, as_json, lambda d: pairs(list(d.items())))

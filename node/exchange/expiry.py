@@ -1,0 +1,47 @@
+"""What becomes of copies when their grant ends: they are erased, and the chain is told."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import suppress
+
+from contracts.system.deliveries.limits import DAY_MS
+from node.data.collect import Chain
+from node.errors import MunimentError
+from node.exchange import copies
+from node.exchange.fetch import Fetcher
+from node.home import Home
+
+GONE = ("ended", "revoked")
+
+
+def is_over(chain: Chain, grant: int, now_ms: int, *, with_retention: bool) -> bool:
+    """Whether nothing may be used (or, with retention, kept) under a grant any more."""
+    found = chain.query("access", "grant", {"grant": grant})
+    if found is None or found["status"] in GONE:
+        return True
+    kept_ms = found["retention_days"] * DAY_MS if with_retention else 0
+    return bool(now_ms > found["until"] + kept_ms)
+
+
+def erase(home: Home, chain: Chain, master: bytes, grant: int) -> None:
+    """Erase every copy under a grant, then attest it. May be repeated. Raises MunimentError."""
+    fetcher = Fetcher(home, chain, master)
+    with fetcher.locked(grant):
+        for copy in copies.load(home.copies, grant, master):
+            if copy.order.delivery and not copy.order.closed:
+                with suppress(MunimentError):  # whoever served it may have closed it
+                    fetcher.lapse(copy)
+            copy.erase()
+        chain.submit("deliveries", "attest", {"grant": grant})
+        shutil.rmtree(home.copies / str(grant), ignore_errors=True)
+
+
+def erase_ended(home: Home, chain: Chain, master: bytes, now_ms: int) -> list[int]:
+    """Erase what must not be kept any more; returns the grants."""
+    done = []
+    for grant in copies.held(home.copies) if home.copies.exists() else []:
+        if is_over(chain, grant, now_ms, with_retention=True):
+            erase(home, chain, master, grant)
+            done.append(grant)
+    return done

@@ -1,0 +1,262 @@
+"""Serves deliveries: checks before each chunk, signs its header, waits for who signs for it.
+
+On a stream of the service `delivery` the recipient sends
+
+    ["fetch", delivery, header, server's signature, has the tree]    header: the last it has, or b""
+    ["ack", number, signature]                                       for each chunk
+
+and the server
+
+    ["tree", record hashes, a piece of them]...  then ["chunk", header, signature, body]...
+    ["refused", code, sentence]
+
+The server keeps nothing but the last signed header of each delivery, to close it with. Where to go
+on the recipient says, by a header that the server itself has signed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import structlog
+import trio
+
+from consensus.codec import (
+    DecodeError,
+    Value,
+    decode,
+    encode,
+    expect_bytes,
+    expect_int,
+    expect_list,
+)
+from consensus.crypto import SIGNATURE_BYTES, Kind, Signer
+from contracts.system.deliveries.header import MAX_BYTES, Header, first, is_signed
+from node.data import vault
+from node.data.access import AccessLog
+from node.data.collect import Chain
+from node.data.keyring import Keyring
+from node.errors import MunimentError
+from node.exchange.source import Chunk, Source, grant_key
+from node.exchange.streams import DataSocket, Stream, StreamError
+from node.exchange.watch import NotServedError, Watch
+from node.home import Home, atomic_write
+
+SERVICE = "delivery"
+MAX_REQUEST_BYTES = 1_024
+MAX_SERVED = 16
+"""Streams that are served at a time; others wait."""
+IN_FLIGHT = 4
+"""Chunks sent that the recipient has not signed for."""
+PATIENCE_S = 60.0
+TREE_PIECE_BYTES = 1 << 20
+
+log = structlog.get_logger("exchange")
+
+
+class Server:
+    """Serves one member's data. `signer` is the node key that the chain knows."""
+
+    def __init__(
+        self, home: Home, chain: Chain, master: bytes, signer: Signer, watch: Watch
+    ) -> None:
+        self._home, self._chain, self._master = home, chain, master
+        self._signer, self._watch = signer, watch
+        self._keyring = Keyring(home.vault, master)
+        self._log = AccessLog(home.vault, master)
+        self._limit = trio.CapacityLimiter(MAX_SERVED)
+
+    async def serve(self, stream: Stream) -> None:
+        """Serve one stream to its end; whatever the recipient does, nothing is raised."""
+        async with self._limit:
+            try:
+                await self._deliver(stream)
+            except StreamError as error:
+                log.info("stream ended", member=stream.member, why=error.code)
+            except DecodeError:
+                await _refuse(stream, "nonsense", "the message is none of this service")
+            except MunimentError as error:
+                log.warning("not served", member=stream.member, why=error.message)
+                is_known = isinstance(error, NotServedError)
+                sentence = error.message if is_known else "the server cannot read the version now"
+                await _refuse(stream, error.code, sentence)
+
+    async def _deliver(self, stream: Stream) -> None:
+        row = expect_list(await stream.receive(MAX_REQUEST_BYTES, PATIENCE_S), "request", 5)
+        if row[0] != "fetch" or type(row[4]) is not bool:
+            raise DecodeError("no request of this service")
+        number = expect_int(row[1], "delivery", 1)
+        state = await self._watch.serving(number, stream.member)
+        delivery, grant = state["delivery"], state["grant"]
+        if delivery["server"] != self._chain.member:
+            raise NotServedError("denied", f"delivery {number} is not served by this member")
+        if (delivery["kind"], grant["mode"]) != ("table", "linked") or grant["subjects"]:
+            raise NotServedError("unsupported", "this release serves tables in linked mode only")
+        after = self._resume(number, delivery, row[2], row[3])
+        source = await trio.to_thread.run_sync(self._open, delivery, grant)
+        try:
+            if source.is_whole and not row[4]:
+                await _send_tree(stream, source)
+            if not after.is_last:
+                await _Conversation(self, stream, delivery).run(source, after)
+            await stream.end()
+        finally:
+            source.close()
+
+    def _resume(
+        self, number: int, delivery: dict[str, Any], header: Value, signed: Value
+    ) -> Header:
+        """Return after which header to go on; the recipient shows one that is signed here."""
+        data = expect_bytes(header, "header", max_length=MAX_BYTES)
+        if not data:
+            return first(number)
+        found = Header.decode(data)
+        signature = expect_bytes(signed, "signature", SIGNATURE_BYTES)
+        key = bytes.fromhex(delivery["server_key"])
+        if found.delivery != number or not is_signed(data, key, self._chain.chain_id, signature):
+            raise NotServedError("denied", "the header to go on from was not signed here")
+        return found
+
+    def _open(self, delivery: dict[str, Any], grant: dict[str, Any]) -> Source:
+        """Open what is to be delivered; the read is in the access log first."""
+        dataset, number = delivery["dataset"], delivery["version"]
+        version = vault.Version(vault.folder_of(self._home.vault, dataset, number), self._keyring)
+        if bytes.fromhex(delivery["server_key"]) != self._signer.public_key:
+            raise NotServedError("denied", "the node key has changed; open another delivery")
+        purpose = f"delivery {delivery['id']} to {delivery['recipient']}: {grant['purpose']}"
+        self._log.note("node", dataset, number, (1, version.head.rows), purpose)
+        key = grant_key(self._master, self._chain.chain_id, grant["id"])
+        return Source(version, grant, delivery["reserved"], key)
+
+    def sign(self, header: bytes) -> bytes:
+        return self._signer.sign(Kind.DELIVERY, self._chain.chain_id, header)
+
+    async def check(self, delivery: int, member: str) -> None:
+        await self._watch.serving(delivery, member)
+
+    def keep(self, delivery: int, header: bytes, mine: bytes, theirs: bytes) -> None:
+        """Keep the last header that a recipient has signed, to end the delivery with."""
+        self._home.served.mkdir(mode=0o700, exist_ok=True)
+        atomic_write(self._home.served / str(delivery), encode([header, mine, theirs]), 0o600)
+
+    @property
+    def chain_id(self) -> bytes:
+        return self._chain.chain_id
+
+    # Chores
+
+    def finish(self, wait_ms: int) -> list[int]:
+        """End deliveries on chain that their recipients do not; returns their numbers.
+
+        Each has had `wait_ms` to do so after it signed. Errors are for the next time.
+        """
+        ended = []
+        for number in self._chain.query("deliveries", "running", {"member": self._chain.member}):
+            delivery = self._chain.query("deliveries", "get", {"delivery": number})
+            kept = self._home.served / str(number)
+            if delivery["server"] != self._chain.member or not kept.exists():
+                continue
+            age_ms = self._watch.now_ms - kept.stat().st_mtime_ns // 1_000_000
+            header, mine, theirs = kept_header(kept)
+            if Header.decode(header).is_last and age_ms >= wait_ms:
+                args = {"delivery": number, "header": header, "server": mine, "recipient": theirs}
+                self._chain.submit("deliveries", "close", args)
+            elif delivery["status"] == "lapsing" and delivery["header"] != header.hex():
+                args = {"delivery": number, "header": header, "signature": theirs}
+                self._chain.submit("deliveries", "lapse", args)
+            else:
+                continue
+            ended.append(number)
+        return ended
+
+
+def kept_header(path: Path) -> tuple[bytes, bytes, bytes]:
+    """Return header, server's and recipient's signature of a served delivery."""
+    row = expect_list(decode(path.read_bytes()), "kept header", 3)
+    header, mine, theirs = (expect_bytes(part, "part", max_length=MAX_BYTES) for part in row)
+    return header, mine, theirs
+
+
+async def _send_tree(stream: Stream, source: Source) -> None:
+    for at in range(0, len(source.hashes), TREE_PIECE_BYTES):
+        await stream.send(["tree", source.hashes[at : at + TREE_PIECE_BYTES]])
+
+
+class _Conversation:
+    """Chunks out, signatures in, at most IN_FLIGHT apart."""
+
+    def __init__(self, server: Server, stream: Stream, delivery: dict[str, Any]) -> None:
+        self._server, self._stream = server, stream
+        self._number: int = delivery["id"]
+        self._key = bytes.fromhex(delivery["key"])
+        self._sent: dict[int, tuple[bytes, bytes]] = {}
+        self._free = trio.Semaphore(IN_FLIGHT)
+        self._last: int | None = None
+
+    async def run(self, source: Source, after: Header) -> None:
+        """Raises MunimentError or DecodeError, the first of either side."""
+        fault: BaseException | None = None
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._read)
+                chunks = source.chunks(after)
+                while (chunk := await trio.to_thread.run_sync(next, chunks, None)) is not None:
+                    await self._free.acquire()
+                    await self._server.check(self._number, self._stream.member)
+                    await self._send(chunk)
+        except* (MunimentError, DecodeError) as group:
+            fault = _one(group)  # raised in here it would be wrapped once more
+        if fault is not None:
+            raise fault
+
+    async def _send(self, chunk: Chunk) -> None:
+        header = chunk.header.encode()
+        signature = self._server.sign(header)
+        self._sent[chunk.header.number] = header, signature
+        if chunk.header.is_last:
+            self._last = chunk.header.number
+        await self._stream.send(["chunk", header, signature, chunk.body])
+
+    async def _read(self) -> None:
+        """Take signatures in order until that of the last chunk."""
+        number = None
+        while number is None or number != self._last:
+            row = expect_list(await self._stream.receive(MAX_REQUEST_BYTES, PATIENCE_S), "ack", 3)
+            number = expect_int(row[1], "number")
+            theirs = expect_bytes(row[2], "signature", SIGNATURE_BYTES)
+            if row[0] != "ack" or number != min(self._sent, default=None):
+                raise DecodeError("a chunk is signed for out of turn")
+            header, mine = self._sent.pop(number)
+            if not is_signed(header, self._key, self._server.chain_id, theirs):
+                raise NotServedError("signature", "the signature on the header is wrong")
+            await trio.to_thread.run_sync(self._server.keep, self._number, header, mine, theirs)
+            self._free.release()
+
+
+def _one(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    found: BaseException = group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found
+
+
+async def _refuse(stream: Stream, code: str, sentence: str) -> None:
+    with suppress(StreamError):  # the other side may have gone
+        await stream.send(["refused", code, sentence])
+        await stream.end(code)
+
+
+async def run(socket: DataSocket, server: Server, told: Callable[[], None]) -> None:
+    """Serve until cancelled; `told` is called once it has begun.
+
+    Raises StreamError if another process serves already, and when the node goes.
+    """
+    await socket.serve(SERVICE)
+    told()
+    async with trio.open_nursery() as nursery:
+        async for stream in socket.incoming:
+            nursery.start_soon(server.serve, stream)
+    raise StreamError("our own node", "gone")
