@@ -9,12 +9,10 @@ at all; when the run is over its key is destroyed with it.
 from __future__ import annotations
 
 import fcntl
-import json
 import shutil
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -24,25 +22,18 @@ from consensus.codec import Value, expect_list
 from node.data import vault
 from node.data.access import AccessLog
 from node.data.commitment import Field
-from node.data.findings import Decisions, Detectors, Finding
+from node.data.findings import Decisions, Detectors
 from node.data.inbox import Inbox
 from node.data.index import Index, compare
 from node.data.keyring import Keyring
-from node.data.quarantine import Quarantine, Refused
+from node.data.quarantine import Quarantine
+from node.data.refine import CollectError, Refinery, Tally, merged, names_of, number_of, parts_of
 from node.data.register import Report, registration
 from node.data.sealing import Log, Sealer, destroy_file, fresh_key, load_key
 from node.data.source import Source, format_of, match_columns
 from node.data.worker import Limits, Worker, descriptor_path
 from node.errors import MunimentError
 from node.home import Home
-
-MAX_DELTA_ROWS = 5_000_000
-
-
-class CollectError(MunimentError):
-    """A run that cannot go on; nothing of it is registered, nothing read so far is lost."""
-
-    code = "collect"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +62,6 @@ class Outcome:
     commitment: str = ""
     txid: str = ""
     height: int = 0
-
-
-@dataclass(slots=True)
-class _Tally:
-    """What processing counts beside the vault."""
-
-    refused: int = 0
-    repeated: int = 0
-    report: dict[str, Any] = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
 
 
 class Collector:
@@ -141,7 +122,7 @@ class Collector:
 
     def field_names(self) -> list[str]:
         """Return the names of the standard's fields."""
-        return _names(self._find_standard())
+        return names_of(self._find_standard())
 
     @cached_property
     def detectors(self) -> Detectors:
@@ -166,7 +147,7 @@ class Collector:
         places = log.places()
         item, cursor = 0, state["cursor"] if self._source.mode == "incremental" else None
         for number, place in enumerate(places):
-            item, _, _, reached = _parts(log.read(number, place))
+            item, _, _, reached = parts_of(log.read(number, place))
             cursor = reached if reached is not None else cursor
         validators: dict[str, Any] = dict(state["validators"])
         resumed = bool(places)
@@ -189,7 +170,7 @@ class Collector:
                         case ["unchanged"]:
                             return False
                         case ["columns", list(names)]:
-                            match_columns(self._source, _names(standard), names)
+                            match_columns(self._source, names_of(standard), names)
                         case ["chunk", bytes(data), list(bad), reached]:
                             log.append(count, [index, data, bad, reached])
                             count += 1
@@ -273,7 +254,7 @@ class Collector:
     def _columns(self, standard: dict[str, Any]) -> list[str] | None:
         """JSON has no header: what is expected is said beforehand."""
         source = self._source
-        return [*(source.columns.get(n, n) for n in _names(standard)), *source.ignore]
+        return [*(source.columns.get(n, n) for n in names_of(standard)), *source.ignore]
 
     # Process
 
@@ -286,7 +267,7 @@ class Collector:
             raise CollectError(f"{self._dataset} is retired")
         folder = vault.folder_of(self._home.vault, self._dataset, version)
         self._discard(version)  # committed before, never registered
-        names = _names(standard)
+        names = names_of(standard)
         key = [names.index(name) for name in self._source.key if name in names]
         if len(key) != len(self._source.key):
             raise CollectError(f"the key of {self._source.name} names no field of the standard")
@@ -301,12 +282,12 @@ class Collector:
             raise CollectError(
                 f'the standard of {self._dataset} has changed: run once with mode = "snapshot"'
             )
-        tally = _Tally()
+        tally = Tally()
         index = Index.fresh(index_folder(folder), self._master, self._dataset, key)
         try:
-            rows = self._accepted(standard, sealer, index, tally)
+            rows = self._refinery.accepted(standard, sealer, index, tally)
             if merge and before is not None:
-                rows = _merged(rows, before, index)
+                rows = merged(rows, before, index)
             head = vault.write(
                 folder, self._chain.chain_id, self._dataset, version, standard, rows, self._keyring
             )
@@ -329,6 +310,10 @@ class Collector:
         report.save(folder / "report")
         sealer.write(self._run / "ready", "ready", ready)
         return True
+
+    @property
+    def _refinery(self) -> Refinery:
+        return Refinery(self._source, self._run, self.quarantine, self.detectors, self._merges)
 
     @property
     def _merges(self) -> bool:
@@ -359,112 +344,6 @@ class Collector:
             old.close()
         return counts["added"], counts["removed"], counts["changed"]
 
-    def _accepted(
-        self, standard: dict[str, Any], sealer: Sealer, index: Index, tally: _Tally
-    ) -> Iterator[list[Field]]:
-        """Yield the records that follow the standard; the others go to quarantine."""
-        args = self._job(standard)
-        corrected: list[tuple[int, list[Field]]] = []
-        with self.quarantine.fresh() as refusals:
-            log = Log(self._run / "staged", sealer, "staged")
-            for rows in self._work(args, self._staged(log), tally):
-                for number, values in rows:
-                    if isinstance(values, Refused):
-                        fixed = self.quarantine.correction(values.values)
-                        if fixed is not None:
-                            corrected.append((number, fixed))
-                        else:
-                            refusals.add(values)
-                        continue
-                    yield from self._unique(number, values, index, refusals, tally)
-            for number, bad in self._unreadable(log):
-                refusals.add(Refused(number, "", bad, ()))
-            corrected += self.quarantine.released()
-            if corrected:
-                again = self._again(standard, corrected)
-                fields = [[n, t, c, n, o] for n, t, c, _, o in args["fields"]]
-                for rows in self._work({**args, "fields": fields}, again, tally):
-                    for number, values in rows:
-                        if isinstance(values, Refused):
-                            refusals.add(values)
-                        else:
-                            yield from self._unique(number, values, index, refusals, tally)
-            tally.refused = refusals.count
-
-    def _unique(
-        self, number: int, values: list[Field], index: Index, refusals: Any, tally: _Tally
-    ) -> Iterator[list[Field]]:
-        if index.lacks_key(values):
-            key = ", ".join(self._source.key)
-            refusals.add(Refused(number, key, "has no value in its key", tuple(values)))
-            return
-        seen = index.add(values)
-        if seen == "new":
-            yield values
-        elif seen == "same" or self._merges:
-            tally.repeated += 1  # in a merge the newest comes first
-        else:
-            key = ", ".join(self._source.key)
-            refusals.add(Refused(number, key, "has the key of another record", tuple(values)))
-            tally.repeated += 1
-
-    def _work(
-        self, args: dict[str, Any], frames: Iterator[Value], tally: _Tally
-    ) -> Iterator[Iterator[tuple[int, list[Field] | Refused]]]:
-        with Worker("process", args) as worker:
-            worker.feed(frames)
-            for frame in worker.frames():
-                match frame:
-                    case ["rows", list(rows)]:
-                        yield ((_number(row[0]), _fields(row[1:])) for row in rows)
-                    case ["refused", list(rows)]:
-                        yield (
-                            (_number(n), Refused(_number(n), str(f), str(r), tuple(_fields(v))))
-                            for n, f, r, v in rows
-                        )
-                    case ["report", dict(report)]:
-                        tally.report = _add(tally.report, report)
-                    case ["finding", str(), str(), int(), int(), str()]:
-                        tally.findings.append(Finding(*frame[1:]))
-
-    def _staged(self, log: Log) -> Iterator[Value]:
-        """Chunks in order; newest first where a later record replaces an earlier one."""
-        places = list(enumerate(log.places()))
-        for number, place in reversed(places) if self._merges else places:
-            yield ["chunk", _parts(log.read(number, place))[1]]
-
-    def _unreadable(self, log: Log) -> Iterator[tuple[int, str]]:
-        for chunk in log:
-            yield from _parts(chunk)[2]
-
-    def _again(
-        self, standard: dict[str, Any], corrected: list[tuple[int, list[Field]]]
-    ) -> Iterator[Value]:
-        for start in range(0, len(corrected), 1_024):
-            some = corrected[start : start + 1_024]
-            numbers, rows = [number for number, _ in some], [values for _, values in some]
-            yield ["rows", _names(standard), numbers, rows]  # type: ignore[list-item]
-
-    def _job(self, standard: dict[str, Any]) -> dict[str, Any]:
-        source = self._source
-        fields = [
-            [f["name"], f["type"], f["codes"], source.columns.get(f["name"], f["name"]),
-             source.dates.get(f["name"], "")]
-            for f in standard["fields"]
-        ]  # fmt: skip
-        fresh = ["", ""]
-        if source.fresh_field in _names(standard) and source.fresh_days:
-            since = datetime.now(UTC).date() - timedelta(days=source.fresh_days)
-            fresh = [source.fresh_field, since.isoformat()]
-        return {
-            "fields": fields,
-            "schema": json.dumps(standard["schema"]),
-            "fresh": fresh,
-            "backwards": self._merges,
-            "today": datetime.now(UTC).date().isoformat(),
-            **self.detectors.args(),
-        }
-
     # Look
 
     def look(self) -> Iterator[list[Field]]:
@@ -473,10 +352,7 @@ class Collector:
         Nothing is staged, registered or kept; what is refused is left out.
         """
         standard = self._find_standard()
-        for rows in self._work(self._job(standard), self._shown(standard), _Tally()):
-            for _, values in rows:
-                if not isinstance(values, Refused):
-                    yield values
+        return self._refinery.those_that_follow(standard, self._shown(standard))
 
     def _shown(self, standard: dict[str, Any]) -> Iterator[Value]:
         """Chunks of the whole source, file by file, as a reader gives them."""
@@ -495,7 +371,7 @@ class Collector:
                 for frame in worker.frames():
                     match frame:
                         case ["columns", list(names)]:
-                            match_columns(self._source, _names(standard), names)
+                            match_columns(self._source, names_of(standard), names)
                         case ["chunk", bytes(data), *_]:
                             yield ["chunk", data]
 
@@ -517,13 +393,13 @@ class Collector:
         self.quarantine.settle()
         self._keep_state()
         changes = expect_list(ready["changes"], "changes", 3)
-        added, removed, changed = (_number(each) for each in changes)
+        added, removed, changed = (number_of(each) for each in changes)
         return Outcome(
             state="registered",
             dataset=args["dataset"],
             version=args["version"],
             rows=args["rows"],
-            refused=_number(ready["refused"]),
+            refused=number_of(ready["refused"]),
             added=added,
             removed=removed,
             changed=changed,
@@ -607,51 +483,6 @@ def open_index(home: Home, version: vault.Version, master: bytes, key: list[int]
             index.add(values)
         index.complete()
     return index
-
-
-def _merged(
-    rows: Iterator[list[Field]], before: vault.Version, index: Index
-) -> Iterator[list[Field]]:
-    """The new records, then those of the version before that none of them replaces."""
-    for count, values in enumerate(rows):
-        if count == MAX_DELTA_ROWS:
-            raise CollectError(f"a run takes at most {MAX_DELTA_ROWS} new records")
-        yield values
-    for values in before.rows():
-        if not index.holds_key(values):
-            index.add(values)
-            yield values
-
-
-def _names(standard: dict[str, Any]) -> list[str]:
-    return [field["name"] for field in standard["fields"]]
-
-
-def _parts(chunk: Any) -> tuple[int, bytes, list[Any], Value]:
-    """Return item, Arrow stream, unreadable records and cursor of a staged chunk."""
-    item, data, bad, cursor = chunk
-    return item, data, bad, cursor
-
-
-def _number(value: object) -> int:
-    if type(value) is not int:
-        raise CollectError("a worker sent a record without its number")
-    return value
-
-
-def _fields(values: list[Any]) -> list[Field]:
-    for value in values:
-        if value is not None and type(value) is not str:
-            raise CollectError("a worker sent a value that is not text")
-    return values
-
-
-def _add(total: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
-    """Add the counters of a second pass to those of the first."""
-    if not total:
-        return more
-    nulls = [[n, a + b] for (n, a), (_, b) in zip(total["nulls"], more["nulls"], strict=True)]
-    return {**{k: total[k] + more[k] for k in total if k != "nulls"}, "nulls": nulls}
 
 
 def _digest(path: Path) -> bytes:
