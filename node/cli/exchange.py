@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from node.cli.collect import chain_of
+from node.cli.collect import chain_of, unlocked
 from node.cli.common import (
     home_option,
     json_option,
@@ -69,12 +69,13 @@ def serve(home: Path, passphrase_file: Path | None) -> None:
 
     place = Home(home)
     place.require()
-    chain, master = chain_of(home, passphrase_file, as_node=True)
+    passphrase = passphrase_for(place, passphrase_file)
+    chain, master = unlocked(home, passphrase, as_node=True)
     record = chain.query("members", "get", {"name": chain.member})
     path = find_keys(place.keys, "node").get(bytes.fromhex(record["node_key"]))
     if path is None:
         raise MunimentError(f"{place.keys} does not hold the node key that the chain knows")
-    signer = Signer(load_key(path, "node", passphrase_for(place, passphrase_file)))
+    signer = Signer(load_key(path, "node", passphrase))
     watch = Watch(chain.query)
     try:
         trio.run(_serve, place, Server(place, chain, master, signer, watch), watch, chain, master)
