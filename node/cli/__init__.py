@@ -29,6 +29,7 @@ _COMMANDS = {
     "quarantine": ("node.cli.collect", "See, correct and release refused records."),
     "classify": ("node.cli.classify", "Find sensitive data, and decide on what was found."),
     "mask": ("node.cli.mask", "See what masks there are, and try them on values and files."),
+    "compute": ("node.cli.compute", "Answer questions about data without showing records."),
     "leak": ("node.cli.leak", "Find out which delivery a copy was made from."),
     "inbox": ("node.cli.inbox", "See what waits for you; take files from outsiders."),
     "request": ("node.cli.request", "Ask for data, and decide on what others ask for."),
