@@ -61,6 +61,7 @@ _COMMANDS = {
     "poll": ("node.cli.poll", "Vote in a poll, and show the vote afterwards."),
     "exchange": ("node.cli.exchange", "Serve deliveries; see and erase what was delivered here."),
     "fetch": ("node.cli.exchange", "Fetch data under a grant, verified record by record."),
+    "lookup": ("node.cli.exchange", "Look up single records by key under a grant."),
     "export": ("node.cli.exchange", "Write fetched data as CSV, JSON lines or Parquet."),
     "receipt": ("node.cli.proofs", "Save the proof that a transaction is final."),
     "receipts": ("node.cli.proofs", "Save the receipts of many blocks, before they are pruned."),
