@@ -58,6 +58,7 @@ MEANINGS = {
     "sensitive": "many more deliveries of sensitive data in a day than usual",
     "together": "several figures of one day are each somewhat unusual",
     "trickle": "a lasting rise of one operator's deliveries of a sensitive dataset",
+    "unfinished": "many deliveries were opened and not brought to their end",
 }
 
 

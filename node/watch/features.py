@@ -9,12 +9,14 @@ from typing import Any, NamedTuple
 from contracts.codes import Code
 from contracts.system import VERSIONS
 from node.watch.calendar import Calendar
-from node.watch.item import Item, Terms
+from node.watch.item import LEDGER, Item, Terms
 from node.watch.memory import Memory
 
 _SYSTEM = frozenset(VERSIONS[1])
 OTHER = "contracts.other"
 """The feature of all that members' own contracts announce; their names are anybody's to make up."""
+_COUNTED = frozenset(("access.requested", "access.decided", "deliveries.opened"))
+"""Events that features of their own are made of."""
 FORBIDDEN = frozenset(
     (
         Code.WRONG_KEY, Code.NEEDS_DUTY, Code.DUTY_LAPSED, Code.NOT_OWNER, Code.NOT_VOTER,
@@ -34,7 +36,7 @@ OTHERS, FULL = 6.0, 2_000
 """Acts that what others do is worth beside an operator's own, and after which old ones fade."""
 _NEW_OWNER = (0.3, 0.3, 0.6, 1.0, 1.2)
 """What a first contact counts by the level of the data."""
-_APPROVE, _DENY = "APPROVE", "DENY"
+_APPROVE, _DENY, _CLOSED = "APPROVE", "DENY", "closed"
 
 Resolver = Callable[[int], Terms | None]
 """Tells what a grant is about that was given before the watch began."""
@@ -80,8 +82,15 @@ class Features:
         self._slips = memory.table("slips", MAX_OPERATORS)
 
     def see(self, item: Item) -> Iterator[Sighting | Taken]:
-        """Yield what an item shows. Data of a shape that is not known shows nothing."""
+        """Yield what an item shows: itself, by its name, and what it means where that is known."""
         member, _, operator = item.sender.partition("/")
+        name = f"{item.contract}.{item.name}" if item.contract in _SYSTEM else OTHER
+        if member and operator != "node" and item.contract != LEDGER and name not in _COUNTED:
+            yield Sighting(member, name, 1)
+        yield from self._understand(item, member)
+
+    def _understand(self, item: Item, member: str) -> Iterator[Sighting | Taken]:
+        """Data of a shape that is not known means nothing."""
         match item.contract, item.name, item.data:
             case "access", "requested", [int(number), str(recipient), str(dataset)]:
                 owner = dataset.partition("/")[0]
@@ -100,14 +109,12 @@ class Features:
                 yield Sighting(dataset.partition("/")[0], "lowered", 1)
             case "deliveries", "opened", [int(number), int(grant), str(recipient), *_]:
                 yield from self._opened(item, number, grant, recipient)
-            case "deliveries", "ended", [int(number), int(grant), _, int(rows)]:
-                yield from self._ended(item, number, grant, rows)
+            case "deliveries", "ended", [int(number), int(grant), str(status), int(rows)]:
+                yield from self._ended(item, number, grant, status, rows)
             case "deliveries", "calls", [int(number), int(count), _, int(misses)]:
                 yield from self._called(number, count, misses)
             case "/ledger", "failed", [int(code)]:
                 yield from self._failed(item, member, code)
-            case contract, name, _ if member and operator != "node":
-                yield Sighting(member, f"{contract}.{name}" if contract in _SYSTEM else OTHER, 1)
 
     def _terms(self, grant: int) -> Any:
         """[recipient, owner, dataset, level, when granted or None, reviewed], or None."""
@@ -153,11 +160,15 @@ class Features:
         self._hands.touch(hand, 1)
         yield from self._meet(recipient, row[1], row[3])
 
-    def _ended(self, item: Item, number: int, grant: int, rows: int) -> Iterator[Sighting | Taken]:
+    def _ended(
+        self, item: Item, number: int, grant: int, status: str, rows: int
+    ) -> Iterator[Sighting | Taken]:
         row, delivery = self._terms(grant), self._deliveries.pop(str(number), None)
         if row is None or delivery is None:
             return
         recipient, owner, dataset, level, granted, is_reviewed = row
+        if status != _CLOSED:
+            yield Sighting(recipient, "unfinished", 1)
         if not delivery[2]:  # a table: look-ups are counted call by call
             age = None if granted is None else item.time - granted
             yield Sighting(recipient, "rows", rows)

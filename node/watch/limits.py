@@ -23,16 +23,17 @@ DAYS: Mapping[str, Limit] = {
     "new-owners": Limit(1.7, 1.2, severity=3, days=3),
     "pieces": Limit(2.5, 3, severity=3, days=4, by_subject=True),
     "denied": Limit(4.0, 3),
+    "unfinished": Limit(3.0, 4, days=3),
     "asked-lately": Limit(2.8, 6, days=3),
     "new-hands": Limit(3.0, 3, severity=3, days=3, by_subject=True),
     "lowered": Limit(2.0, 2, severity=3, days=5),
 }
-OTHER = Limit(4.0, 4, severity=1)
-"""Of events that no feature of the above is made of."""
+OTHER = Limit(2.5, 5, severity=1, days=3)
+"""Of every other event by its name."""
 SIZE = 4.2
 """Spreads of a single delivery's rows."""
 SIZE_ROWS = 50
-TRICKLE = 3.8
+TRICKLE = 4.2
 NODES: Mapping[str, tuple[float, int]] = {
     "downs": (7.0, 2),
     "lag": (9.0, 1),

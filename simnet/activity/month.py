@@ -11,14 +11,15 @@ from simnet.activity import base, health
 from simnet.activity.base import DAYS, PAST_DAYS, START, World
 from simnet.activity.departments import DAY_MS, draw
 from simnet.activity.further import FURTHER
+from simnet.activity.later import LATER
 from simnet.activity.plants import FIRST_DAY, LAST_DAY, PLANTS, Plant, Planter
 from simnet.activity.unseen import UNSEEN
 
 BEGIN = START + PAST_DAYS * DAY_MS
 """When the month begins (ms UTC); what is before is the past."""
 END = START + DAYS * DAY_MS
-KINDS: dict[str, Planter] = {**PLANTS, **FURTHER, **UNSEEN}
-NODES = frozenset(("flapping", "late-votes", "stalling", "wrong-clock"))
+KINDS: dict[str, Planter] = {**PLANTS, **FURTHER, **LATER, **UNSEEN}
+NODES = frozenset(("flapping", "late-votes", "stalling", "wrong-clock", "lagging"))
 """Kinds of validators' nodes."""
 
 

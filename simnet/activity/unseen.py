@@ -1,4 +1,4 @@
-"""Four kinds of misbehaviour, written after the watch's limits were frozen for the second time."""
+"""Four kinds of misbehaviour, written after the watch's limits were frozen for the last time."""
 
 from __future__ import annotations
 
@@ -17,71 +17,81 @@ from simnet.activity.plants import (
 )
 
 
-def collusion(world: World, reports: health.Reports, department: Department, day: int) -> Plant:
-    """An owner's reviewer approves at once whatever one requester asks for, again and again."""
-    random, sender, times = world.random, person(world, department), list[float]()
-    owner = random.choice(department.usual)[0]
-    reviewer = person(world, world.departments[owner])
-    datasets = sorted(world.departments[owner].datasets, key=lambda d: -d.level)[:3]
-    for later in working_days(world, day, random.randint(2, 4)):
+def takeover(world: World, reports: health.Reports, department: Department, day: int) -> Plant:
+    """A reviewer's key is used at night to approve what an accomplice has asked for by day."""
+    random, times = world.random, list[float]()
+    reviewer = person(world, department)
+    others = [world.departments[n] for n in world.departments if n != department.name]
+    friends = [d for d in others if department.name in dict(d.usual)]
+    accomplice = random.choice(friends or others)
+    sender = person(world, accomplice)
+    for later in working_days(world, day, random.randint(2, 3)):
         for _ in range(random.randint(2, 4)):
-            dataset = random.choice(datasets)
-            time = world.moment(department, later, world.office_minute(department))
-            grant = world.ask(department, dataset, time, sender, "APPROVE")
-            assert grant is not None
-            world.add(
-                time + 60_000, "access", "reviewed", [grant.number, owner, "approved", []], reviewer
-            )
-            times += [time, time + random.uniform(3, 60) * MINUTE_MS]
-            rows = rows_of(random, dataset, random.uniform(1, 4))
-            world.deliver(grant, rows, times[-1], sender)
-    return planted("collusion", times, department.name, owner)
+            dataset = max(department.datasets, key=lambda d: (d.level, random.random()))
+            asked = world.moment(accomplice, later, world.office_minute(accomplice))
+            night = world.moment(department, later + 1, random.uniform(30, 270))
+            number = world.number("request")
+            world.add(asked, "access", "requested", [number, accomplice.name, dataset.id], sender)
+            decided = [number, "REVIEW", "level", dataset.level]
+            world.add(asked, "access", "decided", decided, sender)
+            reviewed = [number, department.name, "approved", []]
+            world.add(night, "access", "reviewed", reviewed, reviewer)
+            granted = [number, department.name, accomplice.name, dataset.id]
+            world.add(night, "access", "granted", granted, reviewer)
+            times += [asked, night]
+    return planted("takeover", times, department.name, accomplice.name)
 
 
-def laundering(world: World, reports: health.Reports, department: Department, day: int) -> Plant:
-    """What was taken from others is registered as the department's own, version after version."""
+def key_shopping(world: World, reports: health.Reports, department: Department, day: int) -> Plant:
+    """An administrator gives duties to names that nobody knows, and takes them away again."""
     random, sender, times = world.random, person(world, department), list[float]()
-    for later in working_days(world, day, random.randint(2, 4)):
-        for _ in range(random.randint(2, 4)):
-            grant = random.choice(tables(department))
-            time = world.moment(department, later, world.office_minute(department))
-            world.deliver(grant, rows_of(random, grant.dataset), time, sender)
-            times += [time, time + random.uniform(0.3, 2) * HOUR_MS]
-            dataset = f"{department.name}/copy-{world.number('copy')}"
-            world.add(times[-1], "catalogue", "registered", [dataset, 1, bytes(32)], sender)
-    return planted("laundering", times, department.name)
-
-
-def hogging(world: World, reports: health.Reports, department: Department, day: int) -> Plant:
-    """Deliveries are opened that take an owner's quota and lines, and left to lapse."""
-    random, sender, times = world.random, person(world, department), list[float]()
-    grant = random.choice(tables(department))
     for later in working_days(world, day, random.randint(1, 3)):
-        for _ in range(random.randint(6, 20)):
+        for _ in range(random.randint(2, 6)):
+            name = f"temp-{world.number('temp')}"
             times.append(world.moment(department, later, world.office_minute(department)))
-            number, rows = world.number("delivery"), rows_of(random, grant.dataset)
-            opened = [number, grant.number, department.name, grant.owner, 1, rows]
-            world.add(times[-1], "deliveries", "opened", opened, sender)
-            lapsed = [number, grant.number, "lapsed", 0]
-            world.add(times[-1] + HOUR_MS, "deliveries", "ended", lapsed, "")
-    return planted("hogging", times, department.name)
+            data = [department.name, name, ["steward"]]
+            world.add(times[-1], "operators", "granted", data, sender)
+            times.append(times[-1] + random.uniform(10, 200) * MINUTE_MS)
+            world.add(times[-1], "operators", "revoked", [department.name, name], sender)
+    return planted("key-shopping", times, department.name)
 
 
-def wrong_clock(world: World, reports: health.Reports, department: Department, day: int) -> Plant:
-    """A validator's clock moves away, within what the others still accept."""
+def relay(world: World, reports: health.Reports, department: Department, day: int) -> Plant:
+    """What was taken from one member is passed on to another, day by day, within hours."""
+    random, times = world.random, list[float]()
+    taker, grant = person(world, department), random.choice(tables(department))
+    third = world.departments[
+        random.choice([n for n in world.departments if n not in (department.name, grant.owner)])
+    ]
+    onward = world.ask(
+        third, random.choice(department.datasets), world.moment(third, day - 1, third.opens + 60),
+        person(world, third), "APPROVE",
+    )  # fmt: skip
+    assert onward is not None
+    for later in working_days(world, day, random.randint(4, 7)):
+        time = world.moment(department, later, department.opens + random.uniform(10, 120))
+        rows = rows_of(random, grant.dataset)
+        end = world.deliver(grant, rows, time, taker)
+        passed = end + random.uniform(0.3, 4) * HOUR_MS
+        world.deliver(onward, rows, passed, person(world, third))
+        times += [time, passed]
+    return planted("relay", times, department.name, third.name)
+
+
+def lagging(world: World, reports: health.Reports, department: Department, day: int) -> Plant:
+    """A validator's node follows the chain at a growing distance."""
     random, times = world.random, list[float]()
     begin = health.slot_of(day, random.uniform(0, 1_200))
-    step = random.choice((-1, 1)) * random.uniform(8, 60)
-    for place in range(random.randint(12, 60)):
-        slot = begin + place
-        times.append(START + (slot + 1) * HEALTH_MS)
-        health.change(reports, department.name, slot, drift_ms=round(step * (place + 1)))
-    return planted("wrong-clock", times, department.name)
+    for place in range(random.randint(8, 40)):
+        times.append(START + (begin + place + 1) * HEALTH_MS)
+        behind = round((place + 1) * random.uniform(2, 20))
+        health.change(reports, department.name, begin + place, lag=behind)
+    return planted("lagging", times, department.name)
 
 
 UNSEEN: dict[str, Planter] = {
-    "collusion": collusion,
-    "laundering": laundering,
-    "hogging": hogging,
-    "wrong-clock": wrong_clock,
+    "takeover": takeover,
+    "key-shopping": key_shopping,
+    "relay": relay,
+    "lagging": lagging,
 }
