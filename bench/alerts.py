@@ -9,6 +9,7 @@ signing, a transaction's way into a block, and finality.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import signal
 import subprocess
 import sys
@@ -23,7 +24,7 @@ import psutil
 
 from bench.ledger import CALLS, Bench
 from contracts.codes import Code
-from node.rpc.client import Client
+from node.rpc.client import Client, NodeError
 from node.watch.calendar import DAY_MS
 from node.watch.item import FAILED, LEDGER, Item
 from node.watch.watch import Watch
@@ -55,6 +56,10 @@ class Ear:
         threading.Thread(target=self._run, daemon=True).start()
 
     def _run(self) -> None:
+        with contextlib.suppress(NodeError):  # the network is taken down in the end
+            self._listen()
+
+    def _listen(self) -> None:
         for _, block in self._client.subscribe(("activity",)):
             now = time.monotonic()
             with self.heard:

@@ -98,6 +98,13 @@ class Notices:
 
 
 @dataclass(frozen=True, slots=True)
+class Exchange:
+    """`serve`: run `muniment exchange serve` beside the node, and again if it ends."""
+
+    serve: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     node: Node = field(default_factory=Node)
     network: Network = field(default_factory=Network)
@@ -106,6 +113,7 @@ class Settings:
     mempool: Mempool = field(default_factory=Mempool)
     consensus: Consensus = field(default_factory=Consensus)
     notices: Notices = field(default_factory=Notices)
+    exchange: Exchange = field(default_factory=Exchange)
 
 
 _BOUNDS: dict[str, tuple[int, int]] = {
@@ -243,6 +251,10 @@ max_mib = {defaults.mempool.max_mib}
 [consensus]
 # More patience than the network's governed delta, for slow links; 0 leaves it.
 delta_ms = {defaults.consensus.delta_ms}
+
+[exchange]
+# Deliver this member's data to whoever holds a grant; the process opens the vault.
+serve = {json.dumps(defaults.exchange.serve)}
 
 # What concerns this member, sent by: muniment notify. Ids only.
 [notices]

@@ -897,15 +897,17 @@ class Core:
                 continue
             # The sender may be in an epoch of larger limits: admission judges by those in force.
             transaction = Transaction.decode(raw, _WIDEST, self._chain_id)
+            is_missing = wid in self._missing
+            if not is_missing and (
+                self.mempool.refuse_reason(transaction) is not None
+                or self.ledger.store.is_committed(transaction.txid)
+            ):
+                continue  # asked before the signature, which costs more than all the rest
             if not transaction.is_signed(self._chain_id):
                 raise DecodeError("a transaction is wrongly signed")
-            if wid in self._missing:
+            if is_missing:
                 self._extra[wid] = transaction
-            elif (
-                not self.ledger.store.is_committed(transaction.txid)
-                and self.ledger.check_admission(transaction) is None
-                and self.mempool.refuse_reason(transaction) is None
-            ):
+            elif self.ledger.check_admission(transaction) is None:
                 self._admit(transaction, peer.key)
             self._missing.discard(wid)
         if self._checking is not None and not self._missing:

@@ -26,6 +26,7 @@ from node.core import Core, Keeping
 from node.driver import Driver
 from node.envelopes.store import EnvelopeStore
 from node.errors import MunimentError
+from node.exchange.keeper import keep_serving
 from node.exchange.relay import Relay
 from node.home import Home
 from node.journal_file import JournalFile
@@ -148,6 +149,8 @@ async def _run(
             await nursery.start(driver.run)
             await nursery.start(server.run)
             await nursery.start(relay.run)
+            if settings.exchange.serve:
+                nursery.start_soon(keep_serving, home, passphrase)
             _tame_collector()
             log.info("started", name=name, height=ledger.tip.header.height, pid=os.getpid())
     except* ListenError as group:

@@ -126,9 +126,14 @@ class Gossip:
             self._outbox.send_all(peers, Channel.BULK, FrameKind.HAVE, payload)
 
     def take_have(self, peer: bytes, payload: bytes, is_known: Callable[[bytes], bool]) -> None:
-        """Ask for what the peer has and this node lacks. Raises DecodeError."""
+        """Ask for what the peer has and this node lacks. Raises DecodeError.
+
+        A node that can take no more does not ask: it would throw away what comes, every time it is
+        told again. What a proposal needs is fetched for it, whatever waits.
+        """
         wanted = [wid for wid in decode_hashes(payload) if not is_known(wid)]
-        self.want(peer, wanted)
+        if not self._mempool.is_busy:
+            self.want(peer, wanted)
 
     def want(self, peer: bytes, wids: list[bytes]) -> None:
         for start in range(0, len(wids), HASHES_PER_FRAME):

@@ -35,6 +35,14 @@ class Mempool:
     def __contains__(self, wid: object) -> bool:
         return wid in self._by_wid
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether so much waits that shares are enforced and nothing is asked of peers."""
+        return (
+            len(self._by_wid) * 10_000 >= self._max_count * FAIR_SHARE_FROM_BP
+            or self.bytes * 10_000 >= self._max_bytes * FAIR_SHARE_FROM_BP
+        )
+
     def get(self, wid: bytes) -> Transaction | None:
         return self._by_wid.get(wid)
 
@@ -49,7 +57,7 @@ class Mempool:
             return f"the node holds {count} waiting transactions, its limit; try again shortly"
         if self.bytes + len(transaction.raw) > self._max_bytes:
             return f"the node holds {self.bytes} bytes of transactions, near its limit; try again"
-        if count * 10_000 >= self._max_count * FAIR_SHARE_FROM_BP:
+        if self.is_busy:
             held = self._per_sender.get(transaction.member, 0)
             share = self._max_count // max(1, len(self._per_sender))
             if held >= share:

@@ -53,7 +53,7 @@ def _share(ctx: Context, args: Args) -> None:
     members.require(ctx, recipient)
     _, used = ctx.get(_part(dataset, recipient)) or (0, 0)
     if not used <= micro <= total:
-        fail(Code.BUDGET_EXCEEDED, [used, total])
+        fail(Code.BAD_ARGUMENT, f"micro_epsilon: must be from {used} to {total}")
     ctx.put(_part(dataset, recipient), [micro, used])
     ctx.emit("shared", [dataset, recipient, micro])
 
@@ -71,9 +71,9 @@ def _reserve(ctx: Context, args: Args) -> None:
     total, spent = _require(ctx, dataset)
     share, used = ctx.get(_part(dataset, recipient)) or (0, 0)
     if spent + micro > total:
-        fail(Code.BUDGET_EXCEEDED, [spent, total])
+        fail(Code.BUDGET_EXCEEDED, total - spent)
     if used + micro > share:
-        fail(Code.SHARE_EXCEEDED, [used, share])
+        fail(Code.SHARE_EXCEEDED, share - used)
     ctx.put(_budget(dataset), [total, spent + micro])
     ctx.put(_part(dataset, recipient), [share, used + micro])
     ctx.put(key, [recipient, micro, ctx.block.height, None])

@@ -156,13 +156,19 @@ def chain_of(
 
     Calls are signed by `operator` (name and passphrase), or `as_node`, or with the member key.
     """
+    return unlocked(home, passphrase_for(Home(home), passphrase_file), operator, as_node=as_node)
+
+
+def unlocked(
+    home: Path, passphrase: str, operator: tuple[str, str] | None = None, *, as_node: bool = False
+) -> tuple[Chain, bytes]:
+    """As `chain_of`, with the passphrase at hand."""
     import config
     from node.data.collect import Chain
     from node.keys import load_key
     from node.network import load_genesis
 
     place = Home(home)
-    passphrase = passphrase_for(place, passphrase_file)
     name, signs = operator or ("node" if as_node else None, passphrase)
 
     def query(contract: str, method: str, args: dict[str, Any]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from getpass import getuser
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from node.cli.collect import chain_of
+from node.cli.collect import chain_of, unlocked
 from node.cli.common import (
     home_option,
     json_option,
@@ -69,12 +70,13 @@ def serve(home: Path, passphrase_file: Path | None) -> None:
 
     place = Home(home)
     place.require()
-    chain, master = chain_of(home, passphrase_file, as_node=True)
+    passphrase = passphrase_for(place, passphrase_file)
+    chain, master = unlocked(home, passphrase, as_node=True)
     record = chain.query("members", "get", {"name": chain.member})
     path = find_keys(place.keys, "node").get(bytes.fromhex(record["node_key"]))
     if path is None:
         raise MunimentError(f"{place.keys} does not hold the node key that the chain knows")
-    signer = Signer(load_key(path, "node", passphrase_for(place, passphrase_file)))
+    signer = Signer(load_key(path, "node", passphrase))
     watch = Watch(chain.query)
     try:
         trio.run(_serve, place, Server(place, chain, master, signer, watch), watch, chain, master)
@@ -173,7 +175,8 @@ def fetch(
     \b
     Example: muniment fetch 17 --home tax && muniment export 17 -o permits.csv --home tax
     """
-    from node.exchange.fetch import ENDED, Fetcher, FetchError
+    from node.exchange.copies import FetchError
+    from node.exchange.fetch import ENDED, Fetcher
 
     place = Home(home)
     fetcher = Fetcher(place, *chain_of(home, passphrase_file, as_node=True))
@@ -192,7 +195,7 @@ def fetch(
 def _receive(home: Home, fetcher: Fetcher, copy: Copy) -> None:
     import trio
 
-    from node.exchange.streams import StreamError, connect
+    from node.exchange.streams import connect
 
     async def run() -> None:
         async with connect(home.data_socket) as socket:
@@ -207,17 +210,24 @@ def _receive(home: Home, fetcher: Fetcher, copy: Copy) -> None:
             bar.update(position - at)
             at = position
 
-        fault: BaseException | None = None
-        try:
-            trio.run(run)
-        except* MunimentError as group:
-            fault = group
-        while isinstance(fault, BaseExceptionGroup):
-            fault = fault.exceptions[0]
-        if isinstance(fault, StreamError):
-            raise MunimentError(f"{fault.message}; the same command goes on where it was")
-        if fault is not None:
-            raise fault
+        _unwrapped(lambda: trio.run(run))
+
+
+def _unwrapped(work: Callable[[], None]) -> None:
+    """Do it; of the errors that it raises together, raise the first."""
+    from node.exchange.streams import StreamError
+
+    fault: BaseException | None = None
+    try:
+        work()
+    except* MunimentError as group:
+        fault = group
+    while isinstance(fault, BaseExceptionGroup):
+        fault = fault.exceptions[0]
+    if isinstance(fault, StreamError):
+        raise MunimentError(f"{fault.message}; the same command goes on where it was")
+    if fault is not None:
+        raise fault
 
 
 @click.command()
@@ -265,3 +275,63 @@ def export(
     count = exports.write(copy, output, syntax)
     data = {"file": str(output), "rows": count, "delivery": order.delivery}
     show(data, as_json, lambda d: pairs(list(d.items())))
+
+
+@click.command()
+@_grant
+@click.argument("keys", metavar="KEY...", nargs=-1)
+@click.option("--calls", type=click.IntRange(1), default=100, show_default=True,
+              help="How many calls a new session reserves of the grant's quota.")  # fmt: skip
+@click.option("--close", is_flag=True, help="End the session afterwards; gives back unused calls.")
+@home_option
+@passphrase_option
+@json_option
+def lookup(
+    grant: int,
+    keys: tuple[str, ...],
+    calls: int,
+    close: bool,
+    home: Path,
+    passphrase_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Look up single records by KEY under GRANT; each answer is verified, and each is a call.
+
+    \b
+    Example: muniment lookup 18 110101199003070011 --home tax
+    """
+    import trio
+
+    from node.exchange import lookup as lookups
+    from node.exchange.fetch import Fetcher
+    from node.exchange.streams import connect as connect_streams
+
+    place = Home(home)
+    fetcher = Fetcher(place, *chain_of(home, passphrase_file, as_node=True))
+    found: list[dict[str, Any]] = []
+
+    async def run(copy: Copy) -> None:
+        async with (
+            connect_streams(place.data_socket) as socket,
+            lookups.calling(socket, copy, fetcher.chain_id) as caller,
+        ):
+            names = copy.order.names
+            for key in keys:
+                rows = await caller.ask(key)
+                found.extend({"key": key, **dict(zip(names, row, strict=True))} for row in rows)
+                if not rows:
+                    found.append({"key": key, "found": False})
+            if close:
+                await caller.close()
+
+    with fetcher.locked(grant):
+        copy = fetcher.begin(grant, calls, "lookup")
+        _unwrapped(lambda: trio.run(run, copy))
+        if close:
+            fetcher.close(copy)
+
+    def render(rows: list[dict[str, Any]]) -> None:
+        for row in rows:
+            pairs([(name, "" if value is None else value) for name, value in row.items()])
+
+    show(found, as_json, render)

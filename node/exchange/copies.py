@@ -16,6 +16,7 @@ from typing import Any
 
 from consensus.codec import Value, decode, expect_bytes, expect_list
 from contracts.system.deliveries.header import Header, first
+from node.data import commitment
 from node.data.commitment import Field
 from node.data.sealing import Log, Sealer, destroy_file, fresh_key, load_key
 from node.errors import MunimentError
@@ -26,6 +27,21 @@ class CopyError(MunimentError):
     """A copy that is not there, or may not be used."""
 
     code = "copy"
+
+
+class FetchError(MunimentError):
+    """A delivery that cannot be had, or not now; `code` is the server's where it refused."""
+
+    def __init__(self, message: str, code: str = "fetch") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class WrongDataError(FetchError):
+    """The server sent what is not as registered, or as it signed; the header proves it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "wrong-data")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +68,17 @@ class Order:
     @property
     def shape(self) -> Shape:
         return Shape(len(self.columns), self.exact, self.masked)
+
+    def require_registered(self, chain_id: bytes, root: bytes) -> None:
+        """Raise WrongDataError unless the version registered has the tree with this root."""
+        found = commitment.commitment(
+            chain_id, self.dataset, self.version, self.standard, self.rows, root
+        )
+        if found != self.commitment:
+            raise WrongDataError(
+                f"{self.owner} sent records that are not those registered as {self.dataset} "
+                f"version {self.version}"
+            )
 
     @property
     def names(self) -> list[str]:

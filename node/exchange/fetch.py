@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,11 +23,11 @@ from node.data.collect import Chain
 from node.data.vault import column_names
 from node.errors import MunimentError
 from node.exchange import copies
-from node.exchange.copies import Copy, Order, Piece
+from node.exchange.copies import Copy, FetchError, Order, Piece, WrongDataError
 from node.exchange.linked import MAX_BODY_BYTES, Received, unpack
 from node.exchange.server import SERVICE
 from node.exchange.source import is_whole, shape_of
-from node.exchange.streams import DataSocket, Stream
+from node.exchange.streams import DataSocket, Stream, StreamError
 from node.exchange.tree import root_of_proof
 from node.home import Home
 
@@ -36,21 +36,6 @@ PATIENCE_S = 60.0
 ENDED = ("grant-ended", "grant-expired", "destroyed")
 """Codes after which no more will come under a grant."""
 Progress = Callable[[int, int], None]
-
-
-class FetchError(MunimentError):
-    """A delivery that cannot be had, or not now; `code` is the server's where it refused."""
-
-    def __init__(self, message: str, code: str = "fetch") -> None:
-        super().__init__(message)
-        self.code = code
-
-
-class WrongDataError(FetchError):
-    """The server sent what is not as registered, or as it signed; the header proves it."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, "wrong-data")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,27 +69,38 @@ class Fetcher:
 
     # On the chain
 
-    def begin(self, grant: int, rows: int | None = None) -> Copy:
-        """Return the copy that is not complete, opened on chain; or open a new delivery."""
+    @property
+    def chain_id(self) -> bytes:
+        return self._chain.chain_id
+
+    def begin(self, grant: int, rows: int | None = None, kind: str = "table") -> Copy:
+        """Return the copy that is not complete, opened on chain; or open a new delivery.
+
+        In look-up a copy is a session: it keeps headers, and no answers.
+        """
         unfinished = [
             copy for copy in copies.load(self._home.copies, grant, self._master)
             if not copy.order.closed
         ]  # fmt: skip
-        copy = unfinished[0] if unfinished else self._create(grant, rows)
+        copy = unfinished[0] if unfinished else self._create(grant, rows, kind)
         if not copy.order.delivery:
             self._open(copy)
         return copy
 
-    def _create(self, grant: int, rows: int | None) -> Copy:
+    def _create(self, grant: int, rows: int | None, kind: str = "table") -> Copy:
+        return Copy.create(self._home.copies, self._master, self._order(grant, rows, kind))
+
+    def _order(self, grant: int, rows: int | None, kind: str) -> Order:
+        """Return what may be asked for under a grant of this kind. Raises FetchError."""
         found = self._chain.query("access", "grant", {"grant": grant})
         if found is None:
             raise FetchError(f"there is no grant {grant}; see: muniment request list", "not-found")
         if found["recipient"] != self._chain.member:
             raise FetchError(f"grant {grant} is {found['recipient']}'s", "not-found")
-        if (found["kind"], found["mode"]) != ("table", "linked"):
+        if (found["kind"], found["mode"]) != (kind, "linked"):
             raise FetchError(
-                f"grant {grant} is for {found['kind']} in {found['mode']} mode; this release "
-                "fetches tables in linked mode",
+                f"grant {grant} is for {found['kind']} in {found['mode']} mode; "
+                f"what was asked for is a {kind} in linked mode",
                 "unsupported",
             )
         args = {"dataset": found["dataset"]}
@@ -115,13 +111,12 @@ class Fetcher:
         left = found["rows"] - found["used"] - found["reserved"]
         columns = column_names(standard)
         shape = shape_of(found, len(columns))
-        order = Order(
+        return Order(
             grant, found["dataset"], registered["version"], found["owner"], registered["rows"],
             min(rows or registered["rows"], left) or 1, os.urandom(NONCE_BYTES), os.urandom(32),
             bytes.fromhex(registered["commitment"]), sha256(encode(standard)), columns,
             shape.exact, shape.masked,
         )  # fmt: skip
-        return Copy.create(self._home.copies, self._master, order)
 
     def _standard(self, named: list[Any]) -> dict[str, Any]:
         args = {"id": named[0], "version": named[1]}
@@ -203,7 +198,8 @@ class Fetcher:
                     await trio.to_thread.run_sync(taker.take_tree, piece)
                 case ["chunk", bytes(header), bytes(signature), bytes(body)]:
                     taken = await trio.to_thread.run_sync(taker.take, header, signature, body)
-                    await stream.send(["ack", taken[0], taken[1]])
+                    with suppress(StreamError):  # why it ended is still to be received
+                        await stream.send(["ack", taken[0], taken[1]])
                     progress(taker.last.rows, taker.last.position)
                 case ["refused", str(code), str(sentence)]:
                     expect_text(code, "code", 64)
@@ -240,19 +236,8 @@ class _Taker:
             return
         hashes = self._hashes
         found = (hashes[at : at + HASH_BYTES] for at in range(0, len(hashes), HASH_BYTES))
-        self._require_registered(commitment.root(found))
+        order.require_registered(self._chain_id, commitment.root(found))
         self._copy.keep_tree(hashes)
-
-    def _require_registered(self, root: bytes) -> None:
-        order = self._order
-        found = commitment.commitment(
-            self._chain_id, order.dataset, order.version, order.standard, order.rows, root
-        )
-        if found != order.commitment:
-            raise WrongDataError(
-                f"{order.owner} sent records that are not those registered as {order.dataset} "
-                f"version {order.version}"
-            )
 
     def take(self, header: bytes, signature: bytes, body: bytes) -> tuple[int, bytes]:
         """Verify a chunk, keep it, then sign; returns its number and the signature."""
@@ -299,7 +284,7 @@ class _Taker:
                 root = root_of_proof(records, order.rows, received.proof or [])
             except DecodeError as error:
                 raise WrongDataError(f"{order.owner} sent no proof: {error}") from error
-            self._require_registered(root)
+            order.require_registered(self._chain_id, root)
 
     def _mark(self, received: Received) -> None:
         for place in received.records:

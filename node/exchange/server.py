@@ -40,6 +40,7 @@ from node.data.access import AccessLog
 from node.data.collect import Chain
 from node.data.keyring import Keyring
 from node.errors import MunimentError
+from node.exchange import lookup
 from node.exchange.source import Chunk, Source, grant_key
 from node.exchange.streams import DataSocket, Stream, StreamError
 from node.exchange.watch import NotServedError, Watch
@@ -49,6 +50,8 @@ SERVICE = "delivery"
 MAX_REQUEST_BYTES = 1_024
 MAX_SERVED = 16
 """Streams that are served at a time; others wait."""
+MAX_INDICES = 8
+ANCHOR_MS = 60_000
 IN_FLIGHT = 4
 """Chunks sent that the recipient has not signed for."""
 PATIENCE_S = 60.0
@@ -68,6 +71,9 @@ class Server:
         self._keyring = Keyring(home.vault, master)
         self._log = AccessLog(home.vault, master)
         self._limit = trio.CapacityLimiter(MAX_SERVED)
+        self._indexing = trio.Lock()
+        self._anchored: dict[int, int] = {}
+        self._indices: dict[tuple[str, int, int], lookup.KeyIndex] = {}
 
     async def serve(self, stream: Stream) -> None:
         """Serve one stream to its end; whatever the recipient does, nothing is raised."""
@@ -86,16 +92,20 @@ class Server:
 
     async def _deliver(self, stream: Stream) -> None:
         row = expect_list(await stream.receive(MAX_REQUEST_BYTES, PATIENCE_S), "request", 5)
-        if row[0] != "fetch" or type(row[4]) is not bool:
+        if row[0] not in ("fetch", "lookup") or type(row[4]) is not bool:
             raise DecodeError("no request of this service")
         number = expect_int(row[1], "delivery", 1)
         state = await self._watch.serving(number, stream.member)
         delivery, grant = state["delivery"], state["grant"]
         if delivery["server"] != self._chain.member:
             raise NotServedError("denied", f"delivery {number} is not served by this member")
-        if (delivery["kind"], grant["mode"]) != ("table", "linked") or grant["subjects"]:
-            raise NotServedError("unsupported", "this release serves tables in linked mode only")
+        kind = "table" if row[0] == "fetch" else "lookup"
+        if (delivery["kind"], grant["mode"]) != (kind, "linked") or grant["subjects"]:
+            raise NotServedError("unsupported", f"this is no grant for a {kind} in linked mode")
         after = self._resume(number, delivery, row[2], row[3])
+        if kind == "lookup":
+            await self._answer(stream, delivery, grant, after)
+            return
         source = await trio.to_thread.run_sync(self._open, delivery, grant)
         try:
             if source.is_whole and not row[4]:
@@ -105,6 +115,30 @@ class Server:
             await stream.end()
         finally:
             source.close()
+
+    async def _answer(
+        self, stream: Stream, delivery: dict[str, Any], grant: dict[str, Any], after: Header
+    ) -> None:
+        """Serve a session of look-ups; the index of its key is made once and kept in memory."""
+        async with self._indexing:
+            index = await trio.to_thread.run_sync(self._index, delivery, grant)
+        key = grant_key(self._master, self._chain.chain_id, grant["id"])
+        answerer = lookup.Answerer(index, grant, delivery["reserved"], key)
+        try:
+            await lookup.serve(self, stream, delivery, answerer, after)
+            await stream.end()
+        finally:
+            answerer.close()
+
+    def _index(self, delivery: dict[str, Any], grant: dict[str, Any]) -> lookup.KeyIndex:
+        place = (delivery["dataset"], delivery["version"], grant["key"])
+        version = self._version(delivery, grant)
+        known = self._indices.get(place)
+        if known is None or known.version.key_name != version.key_name:
+            known = self._indices[place] = lookup.KeyIndex(version, grant["key"])
+            while len(self._indices) > MAX_INDICES:
+                del self._indices[next(iter(self._indices))]
+        return known
 
     def _resume(
         self, number: int, delivery: dict[str, Any], header: Value, signed: Value
@@ -121,6 +155,11 @@ class Server:
         return found
 
     def _open(self, delivery: dict[str, Any], grant: dict[str, Any]) -> Source:
+        version = self._version(delivery, grant)
+        key = grant_key(self._master, self._chain.chain_id, grant["id"])
+        return Source(version, grant, delivery["reserved"], key)
+
+    def _version(self, delivery: dict[str, Any], grant: dict[str, Any]) -> vault.Version:
         """Open what is to be delivered; the read is in the access log first."""
         dataset, number = delivery["dataset"], delivery["version"]
         version = vault.Version(vault.folder_of(self._home.vault, dataset, number), self._keyring)
@@ -128,8 +167,7 @@ class Server:
             raise NotServedError("denied", "the node key has changed; open another delivery")
         purpose = f"delivery {delivery['id']} to {delivery['recipient']}: {grant['purpose']}"
         self._log.note("node", dataset, number, (1, version.head.rows), purpose)
-        key = grant_key(self._master, self._chain.chain_id, grant["id"])
-        return Source(version, grant, delivery["reserved"], key)
+        return version
 
     def sign(self, header: bytes) -> bytes:
         return self._signer.sign(Kind.DELIVERY, self._chain.chain_id, header)
@@ -161,6 +199,8 @@ class Server:
                 continue
             age_ms = self._watch.now_ms - kept.stat().st_mtime_ns // 1_000_000
             header, mine, theirs = kept_header(kept)
+            if delivery["kind"] == "lookup" and delivery["status"] == "open":
+                self._anchor(delivery, Header.decode(header))
             if Header.decode(header).is_last and age_ms >= wait_ms:
                 args = {"delivery": number, "header": header, "server": mine, "recipient": theirs}
                 self._chain.submit("deliveries", "close", args)
@@ -171,6 +211,22 @@ class Server:
                 continue
             ended.append(number)
         return ended
+
+    def _anchor(self, delivery: dict[str, Any], header: Header) -> None:
+        """Anchor the log of calls, which the running digest is the head of, at most each minute."""
+        number, now_ms = delivery["id"], self._watch.now_ms
+        known = delivery["calls"]
+        is_new = header.rows > (known[0] if known else 0)
+        if not is_new or now_ms - self._anchored.get(number, 0) < ANCHOR_MS:
+            return
+        args = {"delivery": number, "count": header.rows, "misses": header.position,
+                "root": header.digest}  # fmt: skip
+        self._chain.submit("deliveries", "calls", args)
+        self._anchored[number] = now_ms
+        found = self._chain.query("deliveries", "get", {"delivery": number})
+        if found["calls"][3]:
+            about = {"delivery": number, "member": delivery["recipient"]}
+            log.warning("look-ups look like enumeration", misses=header.position, **about)
 
 
 def kept_header(path: Path) -> tuple[bytes, bytes, bytes]:

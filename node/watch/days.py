@@ -5,7 +5,6 @@ The value of an unfinished day is compared as it grows, so an alert does not wai
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from node.watch.calendar import Calendar
@@ -44,9 +43,8 @@ class Found(NamedTuple):
 class Days:
     """What each member did today, feature by feature, and usually does."""
 
-    def __init__(self, memory: Memory, calendar: Calendar, limits: Mapping[str, Limit]) -> None:
+    def __init__(self, memory: Memory, calendar: Calendar) -> None:
         self._calendar = calendar
-        self._limits = limits
         self._today = memory.table("today", MAX_COUNTS)
         self._usual = memory.table("usual", 2 * MAX_COUNTS)
         self._pool = memory.table("pool", 2_000)

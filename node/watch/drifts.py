@@ -53,26 +53,26 @@ class Trickle:
             self._close(row, day)
         row[1] += 1
         self._pairs.touch(key, row)
-        return Found(row[5] + row[1], row[2], max(0.0, row[4] + self._gain(row, row[1], 1)))
+        return Found(row[5] + row[1], row[2], max(0.0, row[4] + self._gain(row, row[1])))
 
     def _close(self, row: list[float], day: int) -> None:
         for past in range(int(row[0]), min(day, int(row[0]) + 60)):
             count = row[1] if past == row[0] else 0
             if not self._calendar.is_working(past) and not count:
                 continue
-            row[4] = min(HIGHEST, max(0.0, row[4] + self._gain(row, count, 1)))
+            row[4] = min(HIGHEST, max(0.0, row[4] + self._gain(row, count)))
             row[5] = row[5] + count if row[4] else 0
             row[3] = min(MEMORY, row[3] + 1)
             top = 2 * row[2] + 2 if row[3] > KNOWN else count
             row[2] += (min(count, top) - row[2]) / row[3]
         row[0], row[1] = day, 0
 
-    def _gain(self, row: list[float], count: float, days: int) -> float:
+    def _gain(self, row: list[float], count: float) -> float:
         """The log of how much likelier the count is at FACTOR times the usual rate."""
         if row[3] < KNOWN:
             return 0.0
         rate = row[2] + BASE_RATE
-        return (count * math.log(FACTOR) - rate * (FACTOR - 1) * days) / (1 + SWING * rate)
+        return (count * math.log(FACTOR) - rate * (FACTOR - 1)) / (1 + SWING * rate)
 
     def _working(self, first: int, last: int) -> int:
         return sum(map(self._calendar.is_working, range(max(first, last - 60), last)))

@@ -46,7 +46,7 @@ class Watch:
         self._memory = memory = Memory(_read(kept))
         self._calendar = calendar
         self._features = Features(memory, calendar, resolve)
-        self._days = Days(memory, calendar, limits.DAYS)
+        self._days = Days(memory, calendar)
         self._sizes = Sizes(memory)
         self._trickle = Trickle(memory, calendar)
         self._nodes = Nodes(memory)

@@ -24,6 +24,7 @@ _JOBS = {
     "train": "node.data.jobs.train",
     "mask": "node.data.jobs.mask",
     "trace": "node.data.jobs.trace",
+    "aggregate": "node.data.jobs.aggregate",
     "stamp": "node.data.jobs.stamp",
 }
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal
@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from consensus.codec import Value, encode
+from consensus.codec import Value, encode, expect_int, expect_list, expect_text
 from node.data.masks.numbers import floors
 from node.data.privacy.noise import Below, error_bound, laplace
 from node.errors import MunimentError
@@ -78,10 +78,37 @@ class Question:
         """By how much one subject changes the true answer at most, all numbers of it together."""
         return self.rows * (max(abs(self.low), abs(self.high)) if self.kind == "sum" else 1)
 
+    def check_columns(self, columns: Sequence[str]) -> None:
+        """Raise QuestionError unless the data has the columns: better before it is paid for."""
+        for name in (self.subject, self.column):
+            if name and name not in columns:
+                raise QuestionError(f"there is no column {name!r}; there are {', '.join(columns)}")
+
     def to_value(self) -> Value:
         names: Value = list(self.categories)
         return [self.kind, self.subject, self.rows, self.micro_epsilon, self.column, self.low,
                 self.high, names]  # fmt: skip
+
+    @classmethod
+    def of(cls, value: Value) -> Question:
+        """Read what `to_value` made. Raises DecodeError or QuestionError."""
+        row = expect_list(value, "question", 8)
+        kinds: tuple[Kind, ...] = ("count", "sum", "histogram")
+        kind = next((each for each in kinds if each == row[0]), None)
+        if kind is None:
+            raise QuestionError("there is no such kind of question")
+        low, high = (expect_int(each, "bound", -MAX_BOUND, MAX_BOUND) for each in row[5:7])
+        names = expect_list(row[7], "categories", max_length=MAX_CATEGORIES)
+        return cls(
+            kind,
+            expect_text(row[1], "subject", 1_024),
+            expect_int(row[2], "rows"),
+            expect_int(row[3], "micro-epsilon"),
+            expect_text(row[4], "column", 1_024, 0),
+            low,
+            high,
+            tuple(expect_text(each, "category", 1_024, 0) for each in names),
+        )
 
     def digest(self, key: bytes) -> bytes:
         """Return what the chain knows the question by; without the owner's key it says nothing."""

@@ -52,7 +52,7 @@ def test_a_share_is_not_exceeded_nor_cut_below_its_use(tree: Tree) -> None:
     assert reserve(tree, micro_epsilon=801).code == Code.SHARE_EXCEEDED
     assert reserve(tree, micro_epsilon=800).code == Code.OK
     cut = run(tree, "share", recipient="city", micro_epsilon=799)
-    assert cut.code == Code.BUDGET_EXCEEDED
+    assert cut.code == Code.BAD_ARGUMENT
     other = {"question": b"r" * 32, "micro_epsilon": 100}
     assert reserve(tree, recipient="health", **other).code == Code.SHARE_EXCEEDED
 
@@ -78,7 +78,7 @@ def test_a_repeated_question_is_not_paid_twice_and_has_one_answer(tree: Tree) ->
         ("open", "land", {"dataset": "land/none", "micro_epsilon": 5}, Code.NOT_FOUND),
         ("open", "land", {"micro_epsilon": 0}, Code.BAD_ARGUMENT),
         ("share", "land", {"recipient": "nobody", "micro_epsilon": 5}, Code.NOT_FOUND),
-        ("share", "land", {"recipient": "city", "micro_epsilon": 1_001}, Code.BUDGET_EXCEEDED),
+        ("share", "land", {"recipient": "city", "micro_epsilon": 1_001}, Code.BAD_ARGUMENT),
         ("share", "city", {"recipient": "city", "micro_epsilon": 5}, Code.NOT_OWNER),
         ("answer", "land", {"version": 1, "question": QUESTION, "answer": bytes(32)},
          Code.NOT_FOUND),

@@ -22,7 +22,7 @@ from node.cli.common import Failed
 from node.data import masks, vault
 from node.data.collect import Chain as Asked
 from node.data.keyring import Keyring
-from node.exchange import copies
+from node.exchange import copies, lookup
 from node.exchange import server as servers
 from node.exchange.fetch import Fetcher, FetchError, WrongDataError, _Taker
 from node.exchange.server import Server
@@ -46,7 +46,13 @@ class World:
     """Land has a dataset of ROWS rows; tax a grant on three fields of it, one of them masked."""
 
     def __init__(
-        self, folder: Path, rows: int = ROWS, quota: int = 3 * ROWS, *, masks: bool = False
+        self,
+        folder: Path,
+        rows: int = ROWS,
+        quota: int = 3 * ROWS,
+        *,
+        masks: bool = False,
+        **request: Any,
     ) -> None:
         self.chain = chain = Chain()
         self.quota = quota
@@ -68,7 +74,7 @@ class World:
         assert (
             chain.run("land", "catalogue", "register", chain.registration(digest, **args)).code == 0
         )
-        self.request()
+        self.request(**request)
         if masks:
             self.mask_phones()
 
@@ -445,3 +451,65 @@ async def test_a_server_closes_what_its_recipient_does_not(posts: Any, tmp_path:
 
 def test_the_key_of_masks_is_the_one_of_the_kernels() -> None:
     assert grant_key(b"m" * 32, b"c" * 32, 7) == masks.grant_key(b"m" * 32, b"c" * 32, 7)
+
+
+async def test_single_answers_by_key_are_proved_counted_and_anchored(
+    posts: Any, tmp_path: Path
+) -> None:
+    world = World(tmp_path, masks=True, kind="lookup", key=0, quota=50)
+    fetcher, server = world.fetcher(), world.server()
+    async with served(posts, world, server) as socket:
+        copy = fetcher.begin(1, 30, "lookup")
+        assert world.usage == (0, 30)
+        async with lookup.calling(socket, copy, fetcher.chain_id) as caller:
+            [found] = await caller.ask("000007")
+            assert (found[0], found[2]) == ("000007", "Wuhan")
+            assert found[1] != value(7)[2]
+            assert await caller.ask("nobody") == []
+        copy = fetcher.begin(1, 30, "lookup")  # another process goes on with the session
+        async with lookup.calling(socket, copy, fetcher.chain_id) as caller:
+            assert (await caller.ask(f"{ROWS - 1:06}"))[0][0] == f"{ROWS - 1:06}"
+            await caller.close()
+    fetcher.close(copy)
+    assert world.usage == (3, 0)
+    assert (copy.last.rows, copy.last.position) == (3, 1)
+    kept = b"".join(p.read_bytes() for p in tmp_path.rglob("*") if p.is_file())
+    assert b"nobody" not in kept  # keys are nowhere but on the stream
+
+
+async def test_enumeration_is_anchored_and_told_and_calls_end_with_the_session(
+    posts: Any, tmp_path: Path
+) -> None:
+    world = World(tmp_path, rows=20, kind="lookup", key=0, quota=50)
+    fetcher, server = world.fetcher(), world.server()
+    async with served(posts, world, server) as socket:
+        copy = fetcher.begin(1, 25, "lookup")
+        async with lookup.calling(socket, copy, fetcher.chain_id) as caller:
+            for number in range(25):
+                await caller.ask(f"guess {number}")
+            with pytest.raises(FetchError) as error:
+                await caller.ask("one more")
+            assert error.value.code == "quota"
+    server.finish(0)
+    found = world.chain.ask("deliveries", "get", delivery=1)
+    assert found["calls"][:2] == [25, 25]
+    assert found["calls"][3] is True
+
+
+async def test_a_false_answer_is_caught(posts: Any, tmp_path: Path) -> None:
+    world = World(tmp_path, rows=20, kind="lookup", key=0, quota=50)
+    fetcher, server = world.fetcher(), world.server()
+
+    def other(index: lookup.KeyIndex) -> None:
+        plain = index.find
+        index.find = lambda key: [  # type: ignore[method-assign]
+            replace(found, values=["000003", "x", "y", "z"]) for found in plain(key)
+        ]
+
+    plain = server._index
+    server._index = lambda d, g: (other(found := plain(d, g)), found)[1]  # type: ignore
+    async with served(posts, world, server) as socket:
+        copy = fetcher.begin(1, 5, "lookup")
+        async with lookup.calling(socket, copy, fetcher.chain_id) as caller:
+            with pytest.raises(WrongDataError, match="not those registered"):
+                await caller.ask("000003")

@@ -103,3 +103,17 @@ def test_after_the_grant_nothing_is_exported_and_copies_are_erased(
     with scene.serving():
         process = scene.fetch(grant)
         assert "revoked" in process.communicate()[1]
+
+
+def test_the_node_keeps_a_server_running_when_the_settings_say_so(scene: Scene) -> None:
+    grant = scene.grant(ROWS)
+    settings = scene.home(scene.owner).settings
+    settings.write_text(settings.read_text().replace("serve = false", "serve = true"))
+    scene.net.stop(scene.owner)
+    scene.net.start(scene.owner)
+    count = len(scene.net.names)
+    scene.net.wait(scene.owner, lambda s: s["peers"] == count - 1)
+    while scene.fetch(grant).wait() != 0:
+        pass  # it has not begun to serve yet
+    found = scene.ask(scene.recipient, "access", "grant", grant=grant)
+    assert (found["used"], found["reserved"]) == (ROWS, 0)

@@ -113,3 +113,14 @@ def test_a_tree_splits_evenly(size: int) -> None:
         product *= branch
     assert product * (tree.steps[-1] if tree.steps else size) == size
     assert len(tree.steps) <= 4
+
+
+def test_near_the_end_of_a_blur_values_carry_no_mark() -> None:
+    column: list[str | None] = [str(n * 37) for n in range(4_000)]
+    _, made, count = marked(column, use("offset", most=200))
+    moved = [
+        int(after) - int(before or 0)
+        for before, after in zip(column, made.to_pylist(), strict=True)
+    ]
+    assert max(map(abs, moved)) <= 200
+    assert 3_000 < count < 4_000
