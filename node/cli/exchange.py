@@ -14,6 +14,7 @@ import click
 
 from node.cli.collect import chain_of, unlocked
 from node.cli.common import (
+    connect,
     home_option,
     json_option,
     pairs,
@@ -138,6 +139,37 @@ def exchange_copies(home: Path, passphrase_file: Path | None, as_json: bool) -> 
     ]  # fmt: skip
     data = [dict(zip(names, row, strict=True)) for row in rows]
     show(data, as_json, lambda _: table(names, rows))
+
+
+@exchange.command("evidence")
+@click.argument("delivery", type=click.IntRange(1))
+@click.option("--txid", required=True, help="The transaction that closed it, as fetch showed it.")
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False))
+@home_option
+def exchange_evidence(delivery: int, txid: str, output: Path, home: Path) -> None:
+    """Save one file that binds DELIVERY to request, decision, masks and output.
+
+    \b
+    Example: muniment exchange evidence 5 --txid TXID -o 5.evidence --home tax
+             muniment verify 5.evidence --genesis genesis.json
+    """
+    from node.exchange import evidence
+    from node.home import atomic_write
+
+    with connect(home) as client:
+        args = {"delivery": delivery}
+        found = client.call("state.query", contract="deliveries", method="get", args=args)
+        if found is None:
+            raise MunimentError(f"there is no delivery {delivery}")
+        keys = evidence.keys_of(delivery, found["grant"], found["dataset"], found["version"])
+
+        def prove(key: bytes) -> bytes:
+            return bytes.fromhex(client.call("state.prove", key=key.hex())["proof"])
+
+        closing = bytes.fromhex(client.call("receipt.get", txid=txid)["receipt"])
+        data = evidence.build(keys, prove, closing)
+    atomic_write(output, data, 0o644)
+    click.echo(f"{output}: evidence of delivery {delivery}, {len(data)} bytes")
 
 
 @exchange.command()

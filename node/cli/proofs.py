@@ -180,16 +180,21 @@ def verify_state(file: Path, genesis: Path, as_json: bool) -> None:
 @genesis_option
 @json_option
 def verify(file: Path, genesis: Path, as_json: bool) -> None:
-    """Check the receipt in FILE offline: no network, no node, no trust but the genesis.
+    """Check a receipt, or evidence of a delivery, offline: no node, no trust but the genesis.
 
     \b
     Example: muniment verify permit.receipt --genesis genesis.json
     """
     from node import receipt as receipts
+    from node.exchange import evidence
     from node.network import load_genesis
 
-    report = receipts.verify(_read(file), load_genesis(genesis).genesis)
-    show(_report(report), as_json, _render_report)
+    data, trusted = _read(file), load_genesis(genesis).genesis
+    if evidence.is_one(data):
+        found = evidence.explain(evidence.verify(data, trusted))
+        show(found, as_json, lambda d: pairs(list(d.items())))
+        return
+    show(_report(receipts.verify(data, trusted)), as_json, _render_report)
 
 
 def _report(report: Any) -> dict[str, Any]:

@@ -190,6 +190,8 @@ def test_what_a_member_tries_reaches_the_supervisors_terminal(told: Alliance) ->
         assert "watching as tax" in supervisor.stdout.readline()
     kept = cbor2.loads((tax / "watch.cbor").read_bytes())
     assert kept[0] >= alert["height"]
+    for step in (("assign", number, "tax"), ("dispose", number, "unfounded"), ("close", number)):
+        command("case", *step, "--home", tax)
 
 
 @contextmanager

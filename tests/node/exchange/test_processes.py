@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 
 from bench.delivery import Scene, row_of
+from node.errors import MunimentError
+from node.exchange import evidence
+from node.network import load_genesis
 
 from ..alliance import command
 
@@ -73,6 +76,30 @@ def test_either_side_is_killed(scene: Scene, tmp_path: Path, victim: str) -> Non
     grant = scene.grant(ROWS)
     receipt = kill_at(scene, grant, [1], victim)
     check(scene, grant, receipt, tmp_path / "out")
+
+
+def test_evidence_of_a_delivery_is_explained_and_no_byte_of_it_can_be_altered(
+    scene: Scene, tmp_path: Path
+) -> None:
+    grant = scene.grant(ROWS)
+    with scene.serving():
+        out, err = scene.fetch(grant).communicate()
+    assert out, err
+    receipt = json.loads(out)
+    path, home = tmp_path / "evidence", scene.home(scene.recipient).path
+    command("exchange", "evidence", receipt["delivery"], "--txid", receipt["txid"], "-o", path,
+            "--home", home)  # fmt: skip
+    genesis = scene.net.folder / "genesis.json"
+    said = json.loads(command("verify", path, "--genesis", genesis, "--json"))
+    assert said["output digest"] == receipt["digest"]
+    assert said["masks"].count(" v1") == 4
+    assert said["rows"] == f"{ROWS} of {ROWS} gone through"
+    data, trusted = path.read_bytes(), load_genesis(genesis).genesis
+    for place in range(0, len(data), 7):
+        altered = bytearray(data)
+        altered[place] ^= 1 << place % 8
+        with pytest.raises(MunimentError):
+            evidence.verify(bytes(altered), trusted)
 
 
 @pytest.mark.campaign
