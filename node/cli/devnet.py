@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -187,20 +188,28 @@ def perturb(
 
 
 @click.command()
+@click.argument("part", type=click.Choice(["all", "ledger", "exchange"]), default="all")
 @click.option(
     "--dir", "folder", type=click.Path(path_type=Path), help="Keep everything in this folder."
 )
-def demo(folder: Path | None) -> None:
-    """Show the whole ledger at work with four departments, step by step, in about half a minute.
+def demo(part: str, folder: Path | None) -> None:
+    """Show the ledger and the exchange at work with four departments, step by step.
 
-    Everything runs in a temporary folder that is removed at the end, or in --dir.
+    Everything runs in a temporary folder that is removed at the end, or in --dir. Each part takes
+    about half a minute.
     """
     import tempfile
 
     from node.demo import Demo
+    from node.demo_exchange import ExchangeDemo
 
-    if folder is not None:
-        Demo(folder, click.echo).run()
-        return
-    with tempfile.TemporaryDirectory(prefix="muniment-") as made:
-        Demo(Path(made) / "net", click.echo).run()
+    with contextlib.ExitStack() as stack:
+        if folder is None:
+            made = tempfile.TemporaryDirectory(prefix="muniment-")
+            folder = Path(stack.enter_context(made))
+        if part != "exchange":
+            click.echo("The ledger")
+            Demo(folder / "ledger", click.echo).run()
+        if part != "ledger":
+            click.echo(("" if part == "exchange" else "\n") + "The exchange")
+            ExchangeDemo(folder / "exchange", click.echo).run()

@@ -116,7 +116,7 @@ class Features:
             case "/ledger", "failed", [int(code)]:
                 yield from self._failed(item, member, code)
 
-    def _terms(self, grant: int) -> Any:
+    def terms(self, grant: int) -> Any:
         """[recipient, owner, dataset, level, when granted or None, reviewed], or None."""
         row = self._grants.get(str(grant))
         if row is None:
@@ -146,7 +146,7 @@ class Features:
         self._pairs.touch(pair, 1)
 
     def _opened(self, item: Item, number: int, grant: int, recipient: str) -> Iterator[Sighting]:
-        row = self._terms(grant)
+        row = self.terms(grant)
         self._deliveries.touch(str(number), [item.sender, grant, 0, 0])
         yield Sighting(recipient, "deliveries", 1)
         yield from self._odd_hour(item, recipient)
@@ -163,7 +163,7 @@ class Features:
     def _ended(
         self, item: Item, number: int, grant: int, status: str, rows: int
     ) -> Iterator[Sighting | Taken]:
-        row, delivery = self._terms(grant), self._deliveries.pop(str(number), None)
+        row, delivery = self.terms(grant), self._deliveries.pop(str(number), None)
         if row is None or delivery is None:
             return
         recipient, owner, dataset, level, granted, is_reviewed = row
@@ -178,7 +178,7 @@ class Features:
         delivery = self._deliveries.get(str(number))
         if delivery is None:
             return
-        row = self._terms(delivery[1])
+        row = self.terms(delivery[1])
         if row is not None:
             yield Sighting(row[0], "lookups", max(0, count - delivery[2]))
             yield Sighting(row[0], "misses", max(0, misses - delivery[3]))

@@ -17,6 +17,7 @@ import cbor2
 
 from consensus.crypto import Signer
 from contracts.api import NODE
+from contracts.checks import MAX_ID_BYTES
 from contracts.envelope import NONCE_BYTES, Call, Transaction
 from contracts.system import alerts, cases
 from node.errors import MunimentError
@@ -204,11 +205,11 @@ def arguments(alert: Alert) -> dict[str, Any]:
     return {
         "detector": alert.detector,
         "member": alert.member,
-        "subject": alert.subject or None,
+        "subject": alert.subject[:MAX_ID_BYTES] or None,
         "severity": alert.severity,
         "height": alert.height,
         "reasons": [
-            [reason.feature, *(map(_hundredths, reason[1:]))]
+            [reason.feature[:MAX_ID_BYTES], *map(_hundredths, reason[1:])]
             for reason in alert.reasons[: alerts.MAX_REASONS]
         ],
     }

@@ -85,16 +85,28 @@ class Watch:
         if item.contract == NODE:
             yield from self._look_at_node(item, Health(*item.data))
             return
-        match item.contract, item.name, item.data:
-            case "evidence", "reported", [str(member), *_]:
-                reason = Reason("equivocation", 1, 0, 1)
-                yield _alert(item, "equivocation", member, "", 4, 1.0, (reason,))
+        yield from self._look_at_rules(item)
         for seen in self._features.see(item):
             match seen:
                 case Sighting():
                     yield from self._look_at_day(item, seen)
                 case Taken():
                     yield from self._look_at_delivery(item, seen)
+
+    def _look_at_rules(self, item: Item) -> Iterator[Alert]:
+        """What contracts themselves have found to be wrong."""
+        match item.contract, item.name, item.data:
+            case "evidence", "reported", [str(member), *_]:
+                reason = Reason("equivocation", 1, 0, 1)
+                yield _alert(item, "equivocation", member, "", 4, 1.0, (reason,))
+            case "deliveries", "enumeration", [_, str(member), int(count), int(misses)]:
+                reasons = (Reason("misses", misses, 0, 1), Reason("lookups", count, 0, 1))
+                yield _alert(item, "enumeration", member, "", 3, 1.0, reasons)
+            case "deliveries", "overdue", [int(grant), *_]:
+                terms = self._features.terms(grant)
+                if terms is not None:
+                    reason = Reason("overdue-erasure", 1, 0, 1)
+                    yield _alert(item, "overdue-erasure", terms[0], terms[2], 3, 1.0, (reason,))
 
     def _look_at_day(self, item: Item, seen: Sighting) -> Iterator[Alert]:
         member, feature, amount, subject = seen

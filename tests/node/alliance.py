@@ -89,7 +89,7 @@ class Load:
     @property
     def longest_stall_s(self) -> float:
         """The longest time between two blocks becoming final."""
-        return max(b - a for a, b in pairwise(self.moments))
+        return max((b - a for a, b in pairwise(self.moments)), default=0.0)
 
 
 def _standard(identity: str) -> dict[str, Any]:

@@ -125,6 +125,7 @@ def test_everything_changes_under_load(alliance: Alliance) -> None:
           f"{top} blocks equal on four nodes; receipts of epochs {epochs} verified; "
           f"longest stall {stall_ms:.0f} ms, {10 * DELTA_MS} ms allowed")  # fmt: skip
     assert not load.refused
+    assert len(load.moments) > 100
     assert stall_ms < 10 * DELTA_MS
 
 

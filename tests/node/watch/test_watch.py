@@ -158,6 +158,16 @@ def test_contradictions_and_differing_roots_need_no_history() -> None:
     }  # fmt: skip
 
 
+def test_what_contracts_have_found_is_passed_on() -> None:
+    life = Life()
+    life.tell(MONDAY, "deliveries", "enumeration", [1, "city", 80, 60], "tax/node")
+    life.tell(MONDAY, "deliveries", "overdue", [1, MONDAY], "")
+    life.tell(MONDAY, "deliveries", "overdue", [99, MONDAY], "")
+    assert {(a.detector, a.member, a.subject) for a in life.alerts} == {
+        ("enumeration", "city", ""), ("overdue-erasure", "tax", "land/parcels"),
+    }  # fmt: skip
+
+
 def test_dispositions_move_a_threshold_within_bounds() -> None:
     deaf, keen = Life(), Life()
     for life in (deaf, keen):
@@ -211,7 +221,16 @@ def test_a_damaged_memory_is_refused(kept: bytes) -> None:
 
 
 def test_every_detector_is_explained() -> None:
-    others = {"bulk", "circle", "equivocation", "invalid-messages", "mismatched-roots", "together"}
+    others = {
+        "enumeration",
+        "overdue-erasure",
+        "bulk",
+        "circle",
+        "equivocation",
+        "invalid-messages",
+        "mismatched-roots",
+        "together",
+    }
     assert {*limits.DAYS, *limits.NODES, *others, "trickle"} == MEANINGS.keys()
 
 

@@ -1,0 +1,71 @@
+"""What demonstrations share: steps told in order, and commands as a reader would type them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from node.devnet import Devnet
+from node.errors import MunimentError
+
+Say = Callable[[str], None]
+
+
+class DemoError(MunimentError):
+    """A step did not show what it should."""
+
+    code = "demo"
+
+
+class Story:
+    """Runs commands on a trial network below `folder` and tells what they print."""
+
+    def __init__(self, net: Devnet, say: Say) -> None:
+        self.net, self._folder, self.say = net, net.folder, say
+        self._step = 0
+
+    def title(self, text: str) -> None:
+        self._step += 1
+        self.say(f"\n{self._step}. {text}")
+
+    def command(self, *args: str, fails: bool = False) -> str:
+        """Run a muniment command and show it; returns what it printed, or said on failing."""
+        self.say("   $ muniment " + " ".join(self._short(arg) for arg in args))
+        done = subprocess.run(
+            [sys.executable, "-m", "node", *args], capture_output=True, text=True, check=False
+        )
+        if (done.returncode != 0) != fails:
+            raise DemoError(f"exit status {done.returncode}: {done.stderr.strip() or done.stdout}")
+        return done.stdout + done.stderr if fails else done.stdout
+
+    def show(self, text: str) -> None:
+        for line in text.strip().splitlines():
+            self.say("     " + self._short(line.rstrip()))
+
+    def refuse(self, *args: str) -> str:
+        """Run a command that has to be refused, and show what it says."""
+        said = self.command(*args, fails=True)
+        self.show(said)
+        return said
+
+    def home(self, name: str) -> str:
+        return str(self._folder / name)
+
+    def json(self, *args: str) -> Any:
+        return json.loads(self.command(*args, "--json"))
+
+    def path(self, name: str) -> Path:
+        return self._folder / name
+
+    def _short(self, text: str) -> str:
+        return text.replace(str(self._folder) + "/", "")
+
+
+def require(holds: bool, what: str) -> None:
+    """Raise DemoError unless a step has shown what it should."""
+    if not holds:
+        raise DemoError(what)
