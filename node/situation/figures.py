@@ -21,7 +21,7 @@ _REQUEST_STATES = {
     "resumed": "granted", "revoked": "revoked", "ended": "ended",
 }  # fmt: skip
 _CASE_OVER = ("disposed", "closed")
-_ALERT_OVER = ("closed", "disposed")
+_ALERT_OVER = ("disposed",)
 MAX_GRANTS = 200_000
 
 
@@ -109,9 +109,8 @@ def _cases(figures: Figures, name: str, data: list[Any]) -> None:
 def _alerts(figures: Figures, name: str, data: list[Any]) -> None:
     if name in _ALERT_OVER:
         figures.alerts.pop(data[0], None)
-    elif name == "raised":
-        severity = next((x for x in data[1:] if type(x) is int and 1 <= x <= 4), 1)
-        figures.alerts[data[0]] = severity
+    elif name in ("raised", "worsened"):
+        figures.alerts[data[0]] = data[4]
 
 
 def _dispatch(figures: Figures, name: str, data: list[Any]) -> None:
