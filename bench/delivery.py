@@ -20,17 +20,26 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import trio
+
 from consensus.validators import Parameters
+from node.cli.collect import unlocked
 from node.cli.common import submit
 from node.data import vault
 from node.data.keyring import Keyring
 from node.devnet import Devnet
+from node.exchange import lookup
+from node.exchange.copies import Copy
+from node.exchange.fetch import Fetcher
+from node.exchange.streams import DataSocket, connect
 from node.home import Home
 from node.keys import load_key
 from node.network import load_genesis
 from node.rpc.client import Client
 
 PARAMETERS = Parameters(delta_ms=200, delta_cap_ms=1_600, retry_ms=400, idle_ms=1_000)
+CALLERS = 4
+"""Sessions that share the look-ups; each asks for one answer at a time."""
 DAY_MS = 24 * 60 * 60 * 1_000
 FIELDS = (
     ("number", "code", 2, None), ("name", "person-name", 3, "name"),
@@ -96,7 +105,7 @@ class Scene:
             "derived_from": [], "custody": "own",
         })  # fmt: skip
 
-    def grant(self, rows: int) -> int:
+    def grant(self, rows: int, **changes: Any) -> int:
         """Ask for all fields and let the owner approve; returns the grant's number."""
         now = time.time_ns() // 1_000_000
         self.submit(self.recipient, "access", "request", {
@@ -104,7 +113,7 @@ class Scene:
             "filter": [], "envelope": None, "purpose": "public-service", "basis": "public-task",
             "kind": "table", "key": None, "mode": "linked", "from": now - 60_000,
             "until": now + 10 * DAY_MS, "rows": rows, "retention_days": 1, "onward": False,
-            "hours": None,
+            "hours": None, **changes,
         })  # fmt: skip
         number = self.ask(self.recipient, "access", "list", member=self.recipient)[0]["id"]
         if self.ask(self.owner, "access", "grant", grant=number) is None:
@@ -150,6 +159,48 @@ class Scene:
         self.net.down()
 
 
+def measure_lookups(scene: Scene, count: int, per_second: int) -> list[float]:
+    """Look up `count` keys at a steady rate; seconds of each from when it was due, sorted."""
+    passphrase = scene.home(scene.recipient).passphrase.read_text().strip()
+    chain, master = unlocked(scene.home(scene.recipient).path, passphrase, as_node=True)
+    home = scene.home(scene.recipient)
+    fetcher = Fetcher(home, chain, master)
+    grant = scene.grant(count + 4 * CALLERS, kind="lookup", key=0)
+    copies = [fetcher._create(grant, count // CALLERS + 2, "lookup") for _ in range(CALLERS)]
+    took: list[float] = []
+
+    async def run() -> None:
+        begun = trio.Event()
+        ready = 0
+        start = 0.0
+
+        async def work(socket: DataSocket, copy: Copy, mine: int) -> None:
+            nonlocal ready, start
+            async with lookup.calling(socket, copy, fetcher.chain_id) as caller:
+                await caller.ask(str(row_of(0)[0]))  # makes the index
+                ready += 1
+                if ready == CALLERS:
+                    start = trio.current_time()
+                    begun.set()
+                await begun.wait()
+                for number in range(mine, count, CALLERS):
+                    due = start + number / per_second
+                    await trio.sleep_until(due)
+                    key = str(row_of(number * 7919 % scene.rows)[0])
+                    if not await caller.ask(key):
+                        raise RuntimeError(f"{key} was not found")
+                    took.append(trio.current_time() - due)
+
+        async with connect(home.data_socket) as socket, trio.open_nursery() as nursery:
+            for mine, copy in enumerate(copies):
+                nursery.start_soon(work, socket, copy, mine)
+
+    for copy in copies:
+        fetcher._open(copy)
+    trio.run(run)
+    return sorted(took)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=100_000)
@@ -177,6 +228,10 @@ def main() -> None:
                   f"{(rows - 1_024) / streamed:,.0f} rows/s")  # fmt: skip
             print(f"{found['rows']:,} rows of 10 fields, 4 masked, in {took:.1f} s, with opening "
                   f"and closing on chain and all start-up: {rows / took:,.0f} rows/s")  # fmt: skip
+            with scene.serving():
+                seconds = measure_lookups(scene, 500, 50)
+            p50, p95, p99 = (round(1_000 * seconds[at]) for at in (250, 475, 495))
+            print(f"look-ups at 50 a second: p50 {p50} ms, p95 {p95} ms, p99 {p99} ms")
             for name in scene.net.names[:2]:
                 print(f"daemon of {name}: {scene.memory_mib(name)} MiB at most")
         finally:

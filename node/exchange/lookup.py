@@ -23,7 +23,7 @@ from consensus.codec import expect_text as text_of
 from consensus.crypto import Kind, Signer
 from contracts.system.deliveries.header import Header, is_signed
 from node.data.commitment import Field
-from node.data.vault import SEGMENT_RECORDS, Version, open_record
+from node.data.vault import Version
 from node.exchange.copies import Copy, FetchError, Piece, WrongDataError
 from node.exchange.linked import MAX_BODY_BYTES, Opened, pack, unpack
 from node.exchange.source import Masker, masks_of, shape_of
@@ -56,12 +56,11 @@ class KeyIndex:
         return sorted((o for o in found if o.values[self._field] == key), key=lambda o: o.place)
 
     def _open(self, row: int) -> Opened | None:
-        number, offset = divmod(row - 1, SEGMENT_RECORDS)
-        _, records = next(self.version.segments_from(number))
-        if records[offset] is None:
+        found = self.version.opened(row)
+        if found is None:
             return None
         (place,) = self.version.places(row, 1)
-        return Opened(place, *open_record(records[offset]))
+        return Opened(place, *found)
 
 
 def _digest(value: Field) -> int:
