@@ -25,6 +25,9 @@ class Profile:
     findings: tuple[Finding, ...]
 
 
+RESTRICTED = 3
+
+
 def profile(
     sample: Path, detectors: Detectors | None = None, descriptor: int | None = None
 ) -> Profile:
@@ -49,11 +52,15 @@ def profile(
 
 
 def _guess(name: str, kind: str, codes: Any, findings: list[Finding]) -> Guess:
-    """The type of what was found in the column; its level is that of the worst thing in it."""
+    """The type of what was found in the column; its level is that of the worst thing in it.
+
+    What stands in a restricted column never becomes a code list, which is published.
+    """
     found = [each for each in findings if each.field == name]
     known = next((BY_ENTITY[each.entity].name for each in found if each.entity in BY_ENTITY), kind)
     level = max((each.level for each in found), default=1)
-    return Guess(name, known, None if codes is None else tuple(map(str, codes)), level)
+    kept = codes is not None and max(level, TYPES[known].level) < RESTRICTED
+    return Guess(name, known, tuple(map(str, codes)) if kept else None, level)
 
 
 def infer(identity: str, title: str, sample: Path, level: int = 1) -> dict[str, Value]:

@@ -72,7 +72,8 @@ def standardise(batch: pa.RecordBatch, plan: Plan) -> pa.RecordBatch:
         why = f"is not {_ARTICLES[field.kind]}"
         wrong, reason = _note(wrong, reason, bad, field.name, why)
         if field.codes is not None:
-            off = pc.invert(pc.fill_null(pc.is_in(value, pa.array(field.codes)), True))
+            known = pc.is_in(value, pa.array(field.codes, pa.string()))
+            off = pc.and_(pc.is_valid(value), pc.invert(known))
             wrong, reason = _note(wrong, reason, off, field.name, "is not in the code list")
         check = CHECKS.get(field.type)
         if check is not None:

@@ -107,3 +107,25 @@ def test_a_sample_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="is not Parquet") as failure:
         infer("tax/s", "S", sample)
     assert getattr(failure.value, "code", "") == "read"
+
+
+def test_names_of_people_never_become_a_code_list(tmp_path: Path) -> None:
+    sample = tmp_path / "s.csv"
+    lines = [f"{i},{('王伟', '李娜', '张敏')[i % 3]},{'ab'[i % 2]}" for i in range(200)]
+    sample.write_text("\n".join(["number,姓名,kind", *lines]))
+    fields = infer("tax/s", "S", sample)["fields"]
+    assert isinstance(fields, list)
+    codes = {f["name"]: f["codes"] for f in fields if isinstance(f, dict)}
+    assert codes == {"number": None, "姓名": None, "kind": ["a", "b"]}
+
+
+def test_an_empty_field_needs_no_code() -> None:
+    import pyarrow as pa
+
+    from node.data.kernels.standardise import FIELD, REASON, ROW, Field, Plan, standardise
+
+    plan = Plan((Field("kind", "text", ("a", "b"), "kind"),), "{}")
+    batch = pa.record_batch([pa.array([1, 2, 3]), pa.array(["a", None, "c"])], [ROW, "kind"])
+    made = standardise(batch, plan)
+    assert made.column(FIELD).to_pylist() == [None, None, "kind"]
+    assert made.column(REASON).to_pylist() == [None, None, "is not in the code list"]
