@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -200,8 +201,13 @@ def supervise(home: Path, passphrase_file: Path | None) -> None:
     def told(found: Any) -> None:
         click.echo(f"block {found.height}  severity {found.severity}  {found.key}")
 
+    def passed(height: int, tip: int) -> None:
+        if sys.stderr.isatty():
+            end = "\n" if height >= tip else ""
+            click.echo(f"\rblock {height:,} of {tip:,}{end}", nl=False, err=True)
+
     chain_id = load_genesis(place.genesis).genesis.chain_id
-    watcher = Supervisor(place.socket, place.watch, signer, chain_id, name, told)
+    watcher = Supervisor(place.socket, place.watch, signer, chain_id, name, told, passed)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     click.echo(f"watching as {name} from height {watcher.height + 1}")
     try:

@@ -43,11 +43,14 @@ class SuperviseError(MunimentError):
 
 
 class Supervisor:
-    """Feeds a watch from a node. `told` hears of every alert that is raised, as it is raised."""
+    """Feeds a watch from a node.
+
+    `told` hears of every alert as it is raised, `passed` how far catching up has come: height, tip.
+    """
 
     def __init__(
         self, socket: Path, memory: Path, signer: Signer, chain_id: bytes, name: str,
-        told: Callable[[Alert], None],
+        told: Callable[[Alert], None], passed: Callable[[int, int], None],
     ) -> None:  # fmt: skip
         self._client = Client(socket)
         self._socket = socket
@@ -56,6 +59,7 @@ class Supervisor:
         self._chain_id = chain_id
         self._name = name
         self._told = told
+        self._passed = passed
         self.height, kept = self._load()
         self._is_new = kept is None
         try:
@@ -89,6 +93,7 @@ class Supervisor:
             for block in page["blocks"]:
                 self._take(block, raises=raises, is_live=False)
             tip = page["tip"]
+            self._passed(self.height, tip)
             if not page["blocks"]:
                 break
 
