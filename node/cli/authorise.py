@@ -115,7 +115,7 @@ def load_authorisations(
     home: Path, passphrase: str, dataset: str, recipient: str, purpose: str
 ) -> Authorisations:
     """Open the batches that hold now for a dataset of this home. Raises MunimentError."""
-    from node.cli.sealing import open_here
+    from node.cli.sealing import opener
     from node.exchange.authorise import Authorisations
     from node.network import load_genesis
 
@@ -123,7 +123,7 @@ def load_authorisations(
     return Authorisations.load(
         load_genesis(place.genesis).genesis.chain_id,
         lambda contract, method, args: ask(home, contract, method, args),
-        lambda envelope: open_here(place, envelope, passphrase)[1],
+        opener(place, passphrase),
         (dataset, recipient, purpose),
         time.time_ns() // 1_000_000,
     )

@@ -46,7 +46,10 @@ class WrongDataError(FetchError):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What was asked for. `delivery` is 0 until the chain has given it a number."""
+    """What was asked for. `delivery` is 0 until the chain has given it a number.
+
+    `by_subject`: only what subjects authorise comes.
+    """
 
     grant: int
     dataset: str
@@ -64,6 +67,7 @@ class Order:
     delivery: int = 0
     server_key: bytes = b""
     closed: str = ""
+    by_subject: bool = False
 
     @property
     def shape(self) -> Shape:
