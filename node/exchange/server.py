@@ -43,6 +43,7 @@ from node.errors import MunimentError
 from node.exchange import lookup
 from node.exchange.authorise import OpenEnvelope
 from node.exchange.coverage import Coverage
+from node.exchange.delivered import Delivered
 from node.exchange.source import Chunk, Source, grant_key
 from node.exchange.streams import DataSocket, Stream, StreamError
 from node.exchange.watch import NotServedError, Watch
@@ -81,6 +82,7 @@ class Server:
         self._signer, self._watch, self._open_envelope = signer, watch, open_envelope
         self._keyring = Keyring(home.vault, master)
         self._log = AccessLog(home.vault, master)
+        self.delivered = Delivered(home.delivered, master)
         self._limit = trio.CapacityLimiter(MAX_SERVED)
         self._indexing = trio.Lock()
         self._anchored: dict[int, int] = {}
@@ -283,6 +285,9 @@ class _Conversation:
                         chunks = source.chunks(after)
                         self._free.release()
                         continue
+                    if source.by_subject:
+                        note = self._server.delivered.note
+                        await trio.to_thread.run_sync(note, chunk.header, chunk.places)
                     await self._send(chunk)
                     after = chunk.header
         except* (MunimentError, DecodeError) as group:

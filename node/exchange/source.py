@@ -73,10 +73,11 @@ class Masker:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """One chunk, with the header that its server signs."""
+    """One chunk, with the header that its server signs; `places` are those of its records."""
 
     header: Header
     body: bytes
+    places: tuple[int, ...]
 
 
 class Source:
@@ -96,7 +97,8 @@ class Source:
         self._version, self._reserved, self._coverage = version, reserved, coverage
         masks = masks_of(grant)
         self.shape = shape_of(grant, len(version.head.columns))
-        self.is_whole = is_whole(reserved, version.head.rows, coverage is not None)
+        self.by_subject = coverage is not None
+        self.is_whole = is_whole(reserved, version.head.rows, self.by_subject)
         self.hashes = version.hashes()
         self._tree = None if self.is_whole else RecordTree(self.hashes)
         self._masker = Masker(masks, version.head.columns, key) if masks else None
@@ -119,7 +121,7 @@ class Source:
             body = self._pack(records)
             is_last = following is None
             header = header.next(body, len(records), position, is_last=is_last)
-            yield Chunk(header, body)
+            yield Chunk(header, body, tuple(record.place for record in records))
             if following is not None:
                 records, position = following
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,19 @@ from consensus.codec import decode, encode
 from consensus.crypto import Signer, sha256
 from contracts.system.access.store import _PLAN_PARTS
 from contracts.system.deliveries.limits import DAY_MS
-from node.exchange import lookup, source
+from node.data.custody import Custody
+from node.exchange import copies, lookup, source
+from node.exchange.authorise import Authorisations
 from node.exchange.consent import Scope
 from node.exchange.copies import Copy
 from node.exchange.declaration import AUTHORISE, WITHDRAW, declare
+from node.exchange.delivered import Delivered
+from node.exchange.erasure import Row, delivered_rows, erase_rows, rows_to_erase
 from node.exchange.registrar import Person, Register
 
 from ...contracts.conftest import NOW
 from ...contracts.system.test_subjects import change
-from .test_delivery import World, served, silent, value
+from .test_delivery import CutError, World, served, silent, value
 
 ROWS = 60
 NAMES = [str(value(row)[1]) for row in range(ROWS)]
@@ -75,6 +80,19 @@ class Town(World):
         method = "revise" if revision else "post"
         assert self.chain.run("civil", "subjects", method, args | more).code == 0
         self.register.save(made.draft)
+
+    @property
+    def scope(self) -> tuple[str, str, str]:
+        return "land/parcels-2025", "tax", "public-service"
+
+    def delivered(self) -> Any:
+        home, asked = self.homes["land"], self.asked("land")
+        custody = Custody(home, asked, self.master)
+        return delivered_rows(asked, custody, Delivered(home.delivered, self.master), self.scope)
+
+    def rows_to_erase(self) -> list[Row]:
+        args = (self.chain.chain_id, self.asked("land").query, self.unseal, self.scope, self.now())
+        return rows_to_erase(Authorisations.load(*args), self.delivered())
 
 
 @pytest.fixture
@@ -161,6 +179,57 @@ async def test_what_has_not_reached_the_owner_authorises_nothing(posts: Any, tow
         copy = fetcher.begin(1)
         await fetcher.run(socket, copy, silent)
     assert fetcher.close(copy).rows == 48
+
+
+async def test_rows_of_who_withdraws_are_found_and_erased(posts: Any, town: Town) -> None:
+    fetcher = town.fetcher()
+    async with served(posts, town, town.server()) as socket:
+        copy = fetcher.begin(1)
+        await fetcher.run(socket, copy, silent)
+    fetcher.close(copy)
+    assert town.rows_to_erase() == []
+    gone = [WILLING[0], WILLING[20], WILLING[47]]
+    town.declare(WITHDRAW, gone)
+    town.publish(1)
+    rows = town.rows_to_erase()
+    assert rows == [(1, 1), (1, 21), (1, 48)]
+    home, before = town.homes["tax"], copy.folder.with_name("before")
+    shutil.copytree(copy.folder, before)
+    for _ in range(2):  # whatever has been done, it may be done again
+        erase_rows(home, town.asked("tax"), bytes(32), [*rows, (1, 999), (7, 1)])
+        [left] = copies.load(home.copies, 1, bytes(32))
+        assert not before.exists()  # as if a crash had kept it from being destroyed
+        assert arrived(left) == numbers(name for name in WILLING if name not in gone)
+        held = b"".join(piece.body for piece in left.pieces())
+        phones = [str(value(NAMES.index(name))[2]).encode() for name in WILLING]
+        assert [phone in held for phone in phones] == [name not in gone for name in WILLING]
+    assert not copy.folder.exists()
+
+
+async def test_a_delivery_that_goes_on_keeps_to_its_rows(posts: Any, town: Town) -> None:
+    """Chunks that were sent and not kept are sent anew, as other rows than before."""
+
+    def cut(rows: int, position: int) -> None:
+        raise CutError
+
+    fetcher = town.fetcher()
+    async with served(posts, town, town.server()) as socket:
+        copy = fetcher.begin(1)
+        with pytest.raises(CutError):
+            await fetcher.run(socket, copy, cut)
+        had = copy.last.rows
+        assert 0 < had < 20
+        town.declare(WITHDRAW, [WILLING[0], *WILLING[had : had + 9]])
+        town.publish(1)
+        assert town.rows_to_erase()[0] == (1, 1)
+        erase_rows(town.homes["tax"], town.asked("tax"), bytes(32), [(1, 1)])
+        copy = fetcher.begin(1)
+        await fetcher.run(socket, copy, silent)
+    assert fetcher.close(copy).rows == 48 - 9
+    assert arrived(copy) == numbers(WILLING[1:had] + WILLING[had + 9 :])
+    went = sorted((row, values[0]) for _, row, values in town.delivered())
+    assert [number for _, number in went[1:]] == arrived(copy)
+    assert [row for row, _ in went] == list(range(1, 40))
 
 
 async def test_a_look_up_finds_whom_it_may(posts: Any, tmp_path: Path) -> None:
