@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from consensus.validators import Parameters
+from node.demo_subjects import SubjectsStep
 from node.devnet import Devnet
 from node.story import DemoError, Say, Story, require
 
@@ -49,12 +50,13 @@ class ExchangeDemo:
         """Run every step; raises DemoError or MunimentError at the first that fails."""
         try:
             self._start()
-            with self._serving():
+            with self._serving("land"):
                 self._open_data()
                 self._automatic()
                 self._quota()
                 grant = self._reviewed()
                 self._revoked(grant)
+            SubjectsStep(self._story, self._serving).run()
             self._off_hours()
             self._third_party()
             self._border()
@@ -88,17 +90,17 @@ class ExchangeDemo:
                    "number and city L1, fee L2, holder and phone L3")  # fmt: skip
 
     @contextlib.contextmanager
-    def _serving(self) -> Iterator[None]:
-        """Run land's exchange service, which opens the vault; the daemon never does."""
-        self._story.say("   $ muniment exchange serve --home land &")
+    def _serving(self, who: str) -> Iterator[None]:
+        """Run a member's exchange service, which opens the vault; the daemon never does."""
+        self._story.say(f"   $ muniment exchange serve --home {who} &")
         process = subprocess.Popen(
-            [sys.executable, "-m", "node", "exchange", "serve", "--home", self._story.home("land")],
+            [sys.executable, "-m", "node", "exchange", "serve", "--home", self._story.home(who)],
             stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )  # fmt: skip
         try:
             assert process.stdout is not None
             if process.stdout.readline().strip() != "serving":
-                raise DemoError("land's exchange service did not start")
+                raise DemoError(f"{who}'s exchange service did not start")
             yield
         finally:
             process.terminate()

@@ -25,6 +25,8 @@ STEPS = {
         "138***0001",
         "is revoked",
         "copies under grant",
+        "1 of 3 came, 2 left out",
+        "Wang's row is gone",
         "may not be used at this hour",
         "no permit for this purpose",
         "cross-border",
