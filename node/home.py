@@ -113,6 +113,11 @@ class Home:
         return self.path / "served"
 
     @property
+    def delivered(self) -> Path:
+        """For deliveries that subjects authorise, which record went out as which row, sealed."""
+        return self.path / "delivered"
+
+    @property
     def data_socket(self) -> Path:
         """Where local processes exchange streams with other members."""
         return self.path / "data.sock"

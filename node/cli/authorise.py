@@ -30,6 +30,7 @@ from node.home import Home, atomic_write
 
 if TYPE_CHECKING:
     from node.exchange.authorise import Authorisations
+    from node.exchange.erasure import Row
 
 _NUMBER = click.argument("number", metavar="OBLIGATION", type=click.IntRange(1))
 _DATASET = click.argument("dataset")
@@ -115,7 +116,7 @@ def load_authorisations(
     home: Path, passphrase: str, dataset: str, recipient: str, purpose: str
 ) -> Authorisations:
     """Open the batches that hold now for a dataset of this home. Raises MunimentError."""
-    from node.cli.sealing import open_here
+    from node.cli.sealing import opener
     from node.exchange.authorise import Authorisations
     from node.network import load_genesis
 
@@ -123,7 +124,7 @@ def load_authorisations(
     return Authorisations.load(
         load_genesis(place.genesis).genesis.chain_id,
         lambda contract, method, args: ask(home, contract, method, args),
-        lambda envelope: open_here(place, envelope, passphrase)[1],
+        opener(place, passphrase),
         (dataset, recipient, purpose),
         time.time_ns() // 1_000_000,
     )
@@ -241,7 +242,7 @@ def due(home: Path, as_json: bool) -> None:
 @authorise.command()
 @_NUMBER
 @click.option("--rows", "file", type=click.Path(path_type=Path), help="JSON: [[delivery, row]...]; "
-              "without it the recipient is told that no row is concerned.")  # fmt: skip
+              "without it those of what exchange serve has delivered.")  # fmt: skip
 @home_option
 @passphrase_option
 @json_option
@@ -255,12 +256,29 @@ def tell(
     place = Home(home)
     passphrase = passphrase_for(place, passphrase_file)
     found = _obligation(home, number)
-    rows = [] if file is None else read_rows(file)
+    rows = _rows_to_tell(place, passphrase, found) if file is None else read_rows(file)
     envelope, anchor = seal_to(place, order_record(number, rows), [found["recipient"]])
     call = ("subjects", "tell", {"obligation": number, "envelope": envelope})
     state = submit_sealed(place, passphrase, [envelope], [anchor, call], None)
     data = {"obligation": number, "rows": len(rows), **where(state)}
     show(data, as_json, lambda d: pairs(list(d.items())))
+
+
+def _rows_to_tell(place: Home, passphrase: str, obligation: dict[str, Any]) -> list[Row]:
+    """The rows that went out and that no subject authorises any more."""
+    from node.cli.collect import unlocked
+    from node.data.custody import Custody
+    from node.exchange.delivered import Delivered
+    from node.exchange.erasure import delivered_rows, rows_to_erase
+
+    batch = ask(place.path, "subjects", "batch", {"batch": obligation["batch"]})
+    scope = (batch["dataset"], batch["recipient"], batch["purpose"])
+    found = load_authorisations(place.path, passphrase, *scope)
+    if found.faults:
+        raise Refused(f"what is withdrawn cannot be told yet: {found.faults[0]}")
+    chain, master = unlocked(place.path, passphrase)
+    custody, delivered = Custody(place, chain, master), Delivered(place.delivered, master)
+    return rows_to_erase(found, delivered_rows(chain, custody, delivered, scope))
 
 
 @authorise.command()
@@ -281,15 +299,19 @@ def rows(number: int, home: Path, passphrase_file: Path | None, as_json: bool) -
 @passphrase_option
 @json_option
 def erased(number: int, yes: bool, home: Path, passphrase_file: Path | None, as_json: bool) -> None:
-    """Attest that the rows of an obligation are erased, in every copy that this member holds."""
+    """Erase the rows of an obligation from what was fetched here, and attest that they are gone."""
+    from node.exchange.erasure import erase_rows
+
     place = Home(home)
     passphrase = passphrase_for(place, passphrase_file)
     found = _told_rows(home, number, passphrase_file)
     if not yes and found:
         click.confirm(
-            f"{len(found)} rows are to be gone from every copy, with exports and backups. Attest?",
+            f"{len(found)} rows are erased from what was fetched; they are to be gone from exports "
+            "and backups too. Attest?",
             abort=True, err=True,
         )  # fmt: skip
+    erase_rows(place, *chain_of(home, passphrase_file), found)
     state = submit(place, passphrase, "subjects", "erased", {"obligation": number})
     data = {"obligation": number, "rows": len(found), **where(state)}
     show(data, as_json, lambda d: pairs(list(d.items())))

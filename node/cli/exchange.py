@@ -64,6 +64,7 @@ def serve(home: Path, passphrase_file: Path | None) -> None:
     import trio
 
     from consensus.crypto import Signer
+    from node.cli.sealing import opener
     from node.exchange.server import Server
     from node.exchange.streams import StreamError
     from node.exchange.watch import Watch
@@ -79,8 +80,9 @@ def serve(home: Path, passphrase_file: Path | None) -> None:
         raise MunimentError(f"{place.keys} does not hold the node key that the chain knows")
     signer = Signer(load_key(path, "node", passphrase))
     watch = Watch(chain.query)
+    server = Server(place, chain, master, signer, watch, opener(place, passphrase))
     try:
-        trio.run(_serve, place, Server(place, chain, master, signer, watch), watch, chain, master)
+        trio.run(_serve, place, server, watch, chain, master)
     except* StreamError as group:
         raise MunimentError(str(group.exceptions[0])) from None
 
@@ -221,7 +223,13 @@ def fetch(
                 fetcher.lapse(copy)
             raise
         receipt = fetcher.close(copy)
-    show(asdict(receipt), as_json, lambda d: pairs([(k.replace("_", " "), d[k]) for k in d]))
+    show(asdict(receipt), as_json, _show_receipt)
+
+
+def _show_receipt(data: dict[str, Any]) -> None:
+    if data.pop("by_subject") and data["left_out"]:
+        data["left_out"] = f"{data['left_out']}: their subjects have not authorised it, or erased"
+    pairs([(key.replace("_", " "), value) for key, value in data.items()])
 
 
 def _receive(home: Home, fetcher: Fetcher, copy: Copy) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -113,12 +114,28 @@ def submit_worded(
 
 def open_here(home: Home, envelope: bytes, passphrase: str) -> tuple[Envelope, Content]:
     """Return an envelope of this home and its record, checked against its commitment."""
+    return _open(home, envelope, _unlock(passphrase))
+
+
+def opener(home: Home, passphrase: str) -> Callable[[bytes], Content]:
+    """Return what opens many envelopes of this home; each key is unlocked once."""
+    unlock = cache(_unlock(passphrase))
+    return lambda envelope: _open(home, envelope, unlock)[1]
+
+
+def _unlock(passphrase: str) -> Callable[[Path], bytes]:
+    from node.keys import load_key
+
+    return lambda path: load_key(path, "sealing", passphrase)
+
+
+def _open(home: Home, envelope: bytes, unlock: Callable[[Path], bytes]) -> tuple[Envelope, Content]:
     import config
     from consensus.codec import DecodeError
     from node.envelopes.content import Content
     from node.envelopes.sealed import EnvelopeError, open_sealed
     from node.envelopes.store import EnvelopeStore
-    from node.keys import find_keys, load_key
+    from node.keys import find_keys
 
     store = EnvelopeStore(home.envelopes)
     found = store.get(envelope)
@@ -130,9 +147,8 @@ def open_here(home: Home, envelope: bytes, passphrase: str) -> tuple[Envelope, C
     keys = find_keys(home.keys, "sealing")
     slot = next((slot for slot in found.slots if slot.name == name), None)
     path = keys.get(slot.key, home.key("sealing")) if slot else home.key("sealing")
-    seed = load_key(path, "sealing", passphrase)
     try:
-        content = Content.decode(open_sealed(found, name, seed))
+        content = Content.decode(open_sealed(found, name, unlock(path)))
     except DecodeError as error:
         raise EnvelopeError(f"the envelope holds no record: {error}") from error
     if content.commitment != found.commitment:

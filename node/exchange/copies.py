@@ -9,7 +9,7 @@ its header is signed, so whatever was signed for is here after a crash. Destroyi
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from node.data import commitment
 from node.data.commitment import Field
 from node.data.sealing import Log, Sealer, destroy_file, fresh_key, load_key
 from node.errors import MunimentError
-from node.exchange.linked import MAX_BODY_BYTES, Shape
+from node.exchange.linked import MAX_BODY_BYTES, Shape, blank
 
 
 class CopyError(MunimentError):
@@ -46,7 +46,10 @@ class WrongDataError(FetchError):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What was asked for. `delivery` is 0 until the chain has given it a number."""
+    """What was asked for. `delivery` is 0 until the chain has given it a number.
+
+    `by_subject`: only what subjects authorise comes; `struck`: rows, from 1, erased since.
+    """
 
     grant: int
     dataset: str
@@ -64,6 +67,8 @@ class Order:
     delivery: int = 0
     server_key: bytes = b""
     closed: str = ""
+    by_subject: bool = False
+    struck: tuple[int, ...] = ()
 
     @property
     def shape(self) -> Shape:
@@ -118,7 +123,7 @@ class Copy:
         found: Any = self._sealer.read(self.folder / "order", "order")
         if found is None:
             raise CopyError(f"{self.folder} holds no order; remove it and fetch again")
-        names = ("columns", "exact", "masked")
+        names = ("columns", "exact", "masked", "struck")
         fields: dict[str, Any] = {k: tuple(v) if k in names else v for k, v in found.items()}
         return Order(**fields)
 
@@ -163,6 +168,12 @@ class Copy:
 
     def rows(self) -> Iterator[list[Field]]:
         """Yield the delivered values of each row, which were verified when they came."""
+        struck = frozenset(self.order.struck)
+        for number, row in enumerate(self._rows(), 1):
+            if number not in struck:
+                yield row
+
+    def _rows(self) -> Iterator[list[Field]]:
         for piece in self.pieces():
             columns: Any = expect_list(decode(piece.body, max_bytes=MAX_BODY_BYTES), "chunk", 5)[3]
             yield from (list(row) for row in zip(*columns, strict=True))
@@ -176,6 +187,30 @@ class Copy:
         fresh = self.folder / "tree.new"
         fresh.write_bytes(hashes)
         fresh.rename(self.folder / "tree")
+
+    def strike(self, rows: Collection[int], master: bytes) -> None:
+        """Erase single rows, from 1: write the copy anew without them, then destroy what it was.
+
+        May be repeated; of what a crash leaves, `load` takes the copy that has fewer rows.
+        """
+        struck = tuple(sorted({*self.order.struck, *rows}))
+        if struck == self.order.struck:
+            return
+        folder = self.folder.with_name(f"{self.order.nonce.hex()}-{len(struck)}")
+        erase(folder)
+        folder.mkdir(mode=0o700)
+        sealer = fresh_key(folder / "key", master)
+        log, before = Log(folder / "chunks", sealer, "chunk"), 0
+        for number, piece in enumerate(self.pieces()):
+            after = Header.decode(piece.header).rows
+            here = {row - before - 1 for row in rows if before < row <= after}
+            body = blank(self.order.shape, piece.body, here) if here else piece.body
+            log.append(number, [piece.header, piece.server, piece.recipient, body])
+            before = after
+        if (hashes := self.tree()) is not None:
+            (folder / "tree").write_bytes(hashes)
+        _write_order(folder, sealer, replace(self.order, struck=struck))
+        self.erase()
 
     def erase(self) -> None:
         """Make the copy unreadable, then remove it."""
@@ -206,11 +241,16 @@ def folders(copies: Path, grant: int) -> list[Path]:
 
 
 def load(copies: Path, grant: int, master: bytes) -> list[Copy]:
-    """Return the copies under a grant, by delivery. What a crash left before its key goes."""
-    found = []
+    """Return the copies under a grant, by delivery. What a crash left of others goes."""
+    found: dict[bytes, Copy] = {}
     for folder in folders(copies, grant):
-        if (folder / "order").exists():
-            found.append(Copy(folder, master))
-        else:
+        if not (folder / "order").exists():
             erase(folder)
-    return sorted(found, key=lambda copy: copy.order.delivery or 1 << 62)
+            continue
+        copy = Copy(folder, master)
+        other = found.setdefault(copy.order.nonce, copy)
+        if other is not copy:
+            kept, gone = sorted((copy, other), key=lambda each: -len(each.order.struck))
+            found[copy.order.nonce] = kept
+            gone.erase()
+    return sorted(found.values(), key=lambda copy: copy.order.delivery or 1 << 62)

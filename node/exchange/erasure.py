@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from getpass import getuser
 from pathlib import Path
 from typing import Any
 
 from consensus.codec import decode, encode, expect_int, expect_list
+from node.data.collect import Chain
+from node.data.commitment import Field
+from node.data.custody import Custody
 from node.envelopes.content import Content
+from node.exchange import copies
 from node.exchange.authorise import Authorisations
 from node.exchange.consent import AuthoriseError
+from node.exchange.delivered import Delivered
+from node.exchange.fetch import Fetcher
+from node.home import Home
 
 KIND = "withdrawn-rows"
 MAX_ROWS = 1 << 14
@@ -32,16 +40,58 @@ def read_rows(file: Path) -> list[Row]:
         raise AuthoriseError(f"{file} must hold [[delivery, row]...]: {error}") from error
 
 
+def delivered_rows(
+    chain: Chain, custody: Custody, delivered: Delivered, scope: tuple[str, str, str]
+) -> Iterator[tuple[int, int, list[Field]]]:
+    """Yield delivery, row and record of all that went out for (dataset, recipient, purpose).
+
+    What its owner has erased since cannot be told any more. Raises MunimentError.
+    """
+    for number in delivered.deliveries():
+        known = chain.query("deliveries", "get", {"delivery": number})
+        grant = chain.query("access", "grant", {"grant": known["grant"]})
+        dataset, version = known["dataset"], known["version"]
+        if (dataset, grant["recipient"], grant["purpose"]) != scope:
+            continue
+        if (dataset, version) not in custody.held(dataset, version):
+            continue
+        row_of = {place: row for row, place in delivered.rows(number)}
+        opened = custody.open(dataset, version)
+        custody.log.note(getuser(), dataset, version, (1, opened.head.rows), "authorise tell")
+        places = opened.places(1, opened.head.rows)
+        for record, _, values in opened.records():
+            if (row := row_of.get(places[record - 1])) is not None:
+                yield number, row, values
+
+
 def rows_to_erase(
-    authorisations: Authorisations, delivered: Iterable[tuple[int, int, str | None]]
+    authorisations: Authorisations, delivered: Iterable[tuple[int, int, Sequence[Field]]]
 ) -> list[Row]:
-    """Return which of the delivered rows, each (delivery, row, identity), nobody authorises now."""
-    return [(d, row) for d, row, identity in delivered if not authorisations.allowed(identity)]
+    """Return which of the delivered rows, each (delivery, row, record), nobody authorises now."""
+    return [(d, row) for d, row, values in delivered if not authorisations.covers(values)]
+
+
+def erase_rows(home: Home, chain: Chain, master: bytes, rows: Iterable[Sequence[int]]) -> None:
+    """Erase [delivery, row] pairs from the copies in a home. May be repeated. MunimentError."""
+    by_delivery: dict[int, set[int]] = {}
+    for delivery, row in rows:
+        by_delivery.setdefault(delivery, set()).add(row)
+    for delivery, struck in by_delivery.items():
+        known = chain.query("deliveries", "get", {"delivery": delivery})
+        if known is None or known["recipient"] != chain.member:
+            continue  # nothing of it can be here
+        with Fetcher(home, chain, master).locked(known["grant"]):
+            for copy in copies.load(home.copies, known["grant"], master):
+                if copy.order.delivery == delivery:
+                    copy.strike(struck, master)
 
 
 def order_record(obligation: int, rows: list[Row]) -> Content:
     """Return the record that is sealed to the recipient; rows are sorted and distinct in it."""
-    body = base64.b64encode(encode([list(row) for row in sorted(set(rows))])).decode("ascii")
+    found = sorted(set(rows))
+    if len(found) > MAX_ROWS:
+        raise AuthoriseError(f"an envelope names at most {MAX_ROWS} rows, not {len(found)}")
+    body = base64.b64encode(encode([list(row) for row in found])).decode("ascii")
     return Content.create(KIND, {"obligation": str(obligation), "rows": body})
 
 

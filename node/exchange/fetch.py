@@ -40,12 +40,16 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """How a delivery ended: rows here, records gone through, digest of everything, transaction."""
+    """How a delivery ended, as both have signed: rows here, records that were left out, digest.
+
+    `by_subject` says that subjects decide which records go out.
+    """
 
     grant: int
     delivery: int
     rows: int
     left_out: int
+    by_subject: bool
     digest: str
     txid: str
 
@@ -115,7 +119,7 @@ class Fetcher:
             grant, found["dataset"], registered["version"], found["owner"], registered["rows"],
             min(rows or registered["rows"], left) or 1, os.urandom(NONCE_BYTES), os.urandom(32),
             bytes.fromhex(registered["commitment"]), sha256(encode(standard)), columns,
-            shape.exact, shape.masked,
+            shape.exact, shape.masked, by_subject=found["subjects"] is not None,
         )  # fmt: skip
 
     def _standard(self, named: list[Any]) -> dict[str, Any]:
@@ -162,7 +166,10 @@ class Fetcher:
             copy.note(closed=txid or state["status"])
         last = copy.last
         left_out = last.position - last.rows
-        return Receipt(order.grant, order.delivery, last.rows, left_out, last.digest.hex(), txid)
+        return Receipt(
+            order.grant, order.delivery, last.rows, left_out, order.by_subject,
+            last.digest.hex(), txid,
+        )  # fmt: skip
 
     def lapse(self, copy: Copy) -> None:
         """Say how far it came, where no more will come; the copy counts as ended."""
@@ -213,11 +220,11 @@ class _Taker:
 
     def __init__(self, copy: Copy, chain_id: bytes) -> None:
         self._copy, self._chain_id = copy, chain_id
-        self._order, self._shape = copy.order, copy.order.shape
-        self._signer = Signer(copy.order.seed)
+        order = self._order = copy.order
+        self._shape, self._signer = order.shape, Signer(order.seed)
         self._hashes = copy.tree() or b""
-        self._is_whole = is_whole(self._order.reserved, self._order.rows)
-        self._seen = bytearray(-(-self._order.rows // 8))
+        self._is_whole = is_whole(order.reserved, order.rows, order.by_subject)
+        self._seen = bytearray(-(-order.rows // 8))
         for piece in copy.pieces():
             self._mark(unpack(self._shape, piece.body))
         self.last = copy.last

@@ -10,7 +10,7 @@ recipient holds the whole tree.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256, shake_256
@@ -122,6 +122,30 @@ def unpack(shape: Shape, body: bytes) -> Received:
     if len(found) != count:
         raise DecodeError("a record is there twice")
     return Received(found, columns, proof)
+
+
+def blank(shape: Shape, body: bytes, rows: Collection[int]) -> bytes:
+    """Return the body without salts, leaves and values of `rows`, counted from 0.
+
+    Places and proof stay: of a record they tell nothing. What it then says is proved no more.
+    """
+    places, salts, leaves, columns, proof = expect_list(
+        decode(body, max_bytes=MAX_BODY_BYTES), "chunk", 5
+    )
+    cleared = []
+    for data, size in (
+        (salts, SALT_BYTES * len(shape.exact)),
+        (leaves, HASH_BYTES * len(shape.hidden)),
+    ):
+        made = bytearray(expect_bytes(data, "part", max_length=MAX_BODY_BYTES))
+        for row in rows:
+            made[size * row : size * (row + 1)] = bytes(size)
+        cleared.append(bytes(made))
+    emptied: list[Value] = [
+        [None if row in rows else cell for row, cell in enumerate(expect_list(column, "column"))]
+        for column in expect_list(columns, "columns")
+    ]
+    return encode([places, *cleared, emptied, proof])
 
 
 def _columns(value: Value, width: int, count: int) -> tuple[list[Field], ...]:

@@ -25,6 +25,7 @@ from contracts.system.deliveries.header import Header, is_signed
 from node.data.commitment import Field
 from node.data.vault import Version
 from node.exchange.copies import Copy, FetchError, Piece, WrongDataError
+from node.exchange.coverage import Coverage
 from node.exchange.linked import MAX_BODY_BYTES, Opened, pack, unpack
 from node.exchange.source import Masker, masks_of, shape_of
 from node.exchange.streams import DataSocket, Stream
@@ -72,10 +73,17 @@ def _digest(value: Field) -> int:
 class Answerer:
     """The server's side of one session; `close` it in the end."""
 
-    def __init__(self, index: KeyIndex, grant: dict[str, Any], reserved: int, key: bytes) -> None:
+    def __init__(
+        self,
+        index: KeyIndex,
+        grant: dict[str, Any],
+        reserved: int,
+        key: bytes,
+        coverage: Coverage | None = None,
+    ) -> None:
         columns = index.version.head.columns
         masks = masks_of(grant)
-        self._index, self._reserved = index, reserved
+        self._index, self._reserved, self._coverage = index, reserved, coverage
         self._shape = shape_of(grant, len(columns))
         self._masker = Masker(masks, columns, key) if masks else None
 
@@ -84,8 +92,14 @@ class Answerer:
             self._masker.stop()
 
     def answer(self, last: Header, key: str) -> tuple[Header, bytes]:
-        """Return header and body of the next call's answer; a miss is a call too."""
+        """Return header and body of the next call's answer; a miss is a call too.
+
+        What no subject authorises is not told from what is not there.
+        """
         records = self._index.find(key)
+        if self._coverage is not None:
+            self._coverage.refresh()
+            records = [record for record in records if self._coverage.covers(record.values)]
         masked: list[list[Field]] = [[] for _ in self._shape.masked]
         if records and self._masker is not None:
             masked = self._masker.apply(records)

@@ -41,6 +41,9 @@ from node.data.collect import Chain
 from node.data.keyring import Keyring
 from node.errors import MunimentError
 from node.exchange import lookup
+from node.exchange.authorise import OpenEnvelope
+from node.exchange.coverage import Coverage
+from node.exchange.delivered import Delivered
 from node.exchange.source import Chunk, Source, grant_key
 from node.exchange.streams import DataSocket, Stream, StreamError
 from node.exchange.watch import NotServedError, Watch
@@ -61,15 +64,25 @@ log = structlog.get_logger("exchange")
 
 
 class Server:
-    """Serves one member's data. `signer` is the node key that the chain knows."""
+    """Serves one member's data. `signer` is the node key that the chain knows.
+
+    `open_envelope` opens what registrars seal to this member.
+    """
 
     def __init__(
-        self, home: Home, chain: Chain, master: bytes, signer: Signer, watch: Watch
+        self,
+        home: Home,
+        chain: Chain,
+        master: bytes,
+        signer: Signer,
+        watch: Watch,
+        open_envelope: OpenEnvelope,
     ) -> None:
         self._home, self._chain, self._master = home, chain, master
-        self._signer, self._watch = signer, watch
+        self._signer, self._watch, self._open_envelope = signer, watch, open_envelope
         self._keyring = Keyring(home.vault, master)
         self._log = AccessLog(home.vault, master)
+        self.delivered = Delivered(home.delivered, master)
         self._limit = trio.CapacityLimiter(MAX_SERVED)
         self._indexing = trio.Lock()
         self._anchored: dict[int, int] = {}
@@ -100,7 +113,7 @@ class Server:
         if delivery["server"] != self._chain.member:
             raise NotServedError("denied", f"delivery {number} is not served by this member")
         kind = "table" if row[0] == "fetch" else "lookup"
-        if (delivery["kind"], grant["mode"]) != (kind, "linked") or grant["subjects"]:
+        if (delivery["kind"], grant["mode"]) != (kind, "linked"):
             raise NotServedError("unsupported", f"this is no grant for a {kind} in linked mode")
         after = self._resume(number, delivery, row[2], row[3])
         if kind == "lookup":
@@ -123,7 +136,8 @@ class Server:
         async with self._indexing:
             index = await trio.to_thread.run_sync(self._index, delivery, grant)
         key = grant_key(self._master, self._chain.chain_id, grant["id"])
-        answerer = lookup.Answerer(index, grant, delivery["reserved"], key)
+        coverage = await trio.to_thread.run_sync(self._coverage, grant)
+        answerer = lookup.Answerer(index, grant, delivery["reserved"], key, coverage)
         try:
             await lookup.serve(self, stream, delivery, answerer, after)
             await stream.end()
@@ -157,7 +171,12 @@ class Server:
     def _open(self, delivery: dict[str, Any], grant: dict[str, Any]) -> Source:
         version = self._version(delivery, grant)
         key = grant_key(self._master, self._chain.chain_id, grant["id"])
-        return Source(version, grant, delivery["reserved"], key)
+        return Source(version, grant, delivery["reserved"], key, self._coverage(grant))
+
+    def _coverage(self, grant: dict[str, Any]) -> Coverage | None:
+        if grant["subjects"] is None:
+            return None
+        return Coverage(self._chain, self._open_envelope, grant, lambda: self._watch.now_ms)
 
     def _version(self, delivery: dict[str, Any], grant: dict[str, Any]) -> vault.Version:
         """Open what is to be delivered; the read is in the access log first."""
@@ -262,7 +281,15 @@ class _Conversation:
                 while (chunk := await trio.to_thread.run_sync(next, chunks, None)) is not None:
                     await self._free.acquire()
                     await self._server.check(self._number, self._stream.member)
+                    if await trio.to_thread.run_sync(source.refresh):
+                        chunks = source.chunks(after)
+                        self._free.release()
+                        continue
+                    if source.by_subject:
+                        note = self._server.delivered.note
+                        await trio.to_thread.run_sync(note, chunk.header, chunk.places)
                     await self._send(chunk)
+                    after = chunk.header
         except* (MunimentError, DecodeError) as group:
             fault = _one(group)  # raised in here it would be wrapped once more
         if fault is not None:

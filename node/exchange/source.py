@@ -13,6 +13,7 @@ from contracts.system.deliveries.header import Header
 from node.data.commitment import Field
 from node.data.vault import SEGMENT_RECORDS, Version, open_record
 from node.data.worker import Limits, Worker
+from node.exchange.coverage import Coverage
 from node.exchange.linked import Opened, Shape, batches, pack
 from node.exchange.tree import RecordTree
 
@@ -41,9 +42,12 @@ def grant_key(master: bytes, chain_id: bytes, grant: int) -> bytes:
     return digest(master, f"muniment masks {chain_id.hex()} {grant}".encode() + b"\x01", "sha256")
 
 
-def is_whole(reserved: int, rows: int) -> bool:
-    """Whether the list of all record hashes goes out, instead of paths with each chunk."""
-    return reserved * WHOLE_SHARE >= rows
+def is_whole(reserved: int, rows: int, by_subject: bool) -> bool:
+    """Whether the list of all record hashes goes out, instead of paths with each chunk.
+
+    Where subjects decide, how many rows go out is not known before.
+    """
+    return not by_subject and reserved * WHOLE_SHARE >= rows
 
 
 class Masker:
@@ -69,20 +73,32 @@ class Masker:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """One chunk, with the header that its server signs."""
+    """One chunk, with the header that its server signs; `places` are those of its records."""
 
     header: Header
     body: bytes
+    places: tuple[int, ...]
 
 
 class Source:
-    """Chunks of one delivery. For one thread at a time; `close` it in the end."""
+    """Chunks of one delivery. For one thread at a time; `close` it in the end.
 
-    def __init__(self, version: Version, grant: dict[str, Any], reserved: int, key: bytes) -> None:
-        self._version, self._reserved = version, reserved
+    With a `coverage` only those records go out that it covers.
+    """
+
+    def __init__(
+        self,
+        version: Version,
+        grant: dict[str, Any],
+        reserved: int,
+        key: bytes,
+        coverage: Coverage | None = None,
+    ) -> None:
+        self._version, self._reserved, self._coverage = version, reserved, coverage
         masks = masks_of(grant)
         self.shape = shape_of(grant, len(version.head.columns))
-        self.is_whole = is_whole(reserved, version.head.rows)
+        self.by_subject = coverage is not None
+        self.is_whole = is_whole(reserved, version.head.rows, self.by_subject)
         self.hashes = version.hashes()
         self._tree = None if self.is_whole else RecordTree(self.hashes)
         self._masker = Masker(masks, version.head.columns, key) if masks else None
@@ -90,6 +106,10 @@ class Source:
     def close(self) -> None:
         if self._masker is not None:
             self._masker.stop()
+
+    def refresh(self) -> bool:
+        """Whether subjects decided otherwise meanwhile, so that chunks have to be made anew."""
+        return self._coverage is not None and self._coverage.refresh()
 
     def chunks(self, after: Header) -> Iterator[Chunk]:
         """Yield the chunks that follow `after`; the last one may be empty."""
@@ -101,7 +121,7 @@ class Source:
             body = self._pack(records)
             is_last = following is None
             header = header.next(body, len(records), position, is_last=is_last)
-            yield Chunk(header, body)
+            yield Chunk(header, body, tuple(record.place for record in records))
             if following is not None:
                 records, position = following
 
@@ -114,9 +134,9 @@ class Source:
             places = self._version.places(start + 1, end - start)
             rows = segment[start - number * SEGMENT_RECORDS :]
             opened = [
-                (start + at + 1, Opened(place, *open_record(row)))
+                (start + at + 1, record)
                 for at, (place, row) in enumerate(zip(places, rows, strict=True))
-                if row is not None
+                if row is not None and self._covers(record := Opened(place, *open_record(row)))
             ]
             taken = 0
             for run in batches([record for _, record in opened], CHUNK_BYTES):
@@ -126,6 +146,9 @@ class Source:
                 yield run, end if taken == len(opened) else opened[taken - 1][0]
                 if not room:
                     return
+
+    def _covers(self, record: Opened) -> bool:
+        return self._coverage is None or self._coverage.covers(record.values)
 
     def _pack(self, records: Sequence[Opened]) -> bytes:
         masked = [] if self._masker is None or not records else self._masker.apply(records)

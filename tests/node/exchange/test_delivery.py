@@ -22,6 +22,8 @@ from node.cli.common import Failed
 from node.data import masks, vault
 from node.data.collect import Chain as Asked
 from node.data.keyring import Keyring
+from node.envelopes.content import Content
+from node.envelopes.sealed import EnvelopeError
 from node.exchange import copies, lookup
 from node.exchange import server as servers
 from node.exchange.fetch import Fetcher, FetchError, WrongDataError, _Taker
@@ -45,6 +47,8 @@ def value(row: int) -> list[str | None]:
 class World:
     """Land has a dataset of ROWS rows; tax a grant on three fields of it, one of them masked."""
 
+    others: tuple[str, ...] = ()
+
     def __init__(
         self,
         folder: Path,
@@ -54,7 +58,8 @@ class World:
         masks: bool = False,
         **request: Any,
     ) -> None:
-        self.chain = chain = Chain()
+        self.chain = chain = Chain(self.others)
+        self.envelopes: dict[bytes, Content] = {}
         self.quota = quota
         self.homes = {name: Home(folder / name) for name in ("land", "tax")}
         for home in self.homes.values():
@@ -118,7 +123,14 @@ class World:
     def server(self, kind: type[Server] = Server) -> Server:
         node = self.chain.keys["land"]["node"]
         self.watching = self.watch()
-        return kind(self.homes["land"], self.asked("land"), self.master, node, self.watching)
+        return kind(
+            self.homes["land"], self.asked("land"), self.master, node, self.watching, self.unseal
+        )
+
+    def unseal(self, envelope: bytes) -> Content:
+        if envelope not in self.envelopes:
+            raise EnvelopeError("is not here (yet)")
+        return self.envelopes[envelope]
 
     def fetcher(self) -> Fetcher:
         return Fetcher(self.homes["tax"], self.asked("tax"), bytes(32))

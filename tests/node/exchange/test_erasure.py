@@ -21,7 +21,8 @@ def test_the_rows_of_those_who_withdrew_are_found_and_told(tmp_path: Path) -> No
     form = desk.open()
     desk.sign(form, LI, WANG)
     desk.publish(1)
-    delivered = [(5, 1, LI), (5, 2, WANG), (6, 9, WANG), (6, 10, LI), (6, 11, None)]
+    went = [(5, 1, LI), (5, 2, WANG), (6, 9, WANG), (6, 10, LI), (6, 11, None)]
+    delivered = [(delivery, row, ["", name]) for delivery, row, name in went]
     assert rows_to_erase(desk.load(), delivered) == [(6, 11)]
     desk.sign(form, WANG, kind=WITHDRAW)
     desk.publish(1)
