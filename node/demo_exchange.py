@@ -54,6 +54,7 @@ class ExchangeDemo:
                 self._open_data()
                 self._automatic()
                 self._quota()
+                self._look_up()
                 grant = self._reviewed()
                 self._revoked(grant)
             SubjectsStep(self._story, self._serving).run()
@@ -153,6 +154,19 @@ class ExchangeDemo:
         said = story.refuse("fetch", str(made["request"]), "--rows", "1", "--home",
                             story.home("tax"))  # fmt: skip
         require("quota" in said, "refused for another reason")
+
+    def _look_up(self) -> None:
+        story = self._story
+        story.title("A look-up: one answer by key, proved and signed by both, and no table moves")
+        made = self._ask("tax", "city", "--lookup", "number", "--purpose", "public-service",
+                         "--basis", "contract", rows=100)  # fmt: skip
+        found = story.json("lookup", str(made["request"]), "P-0007", "P-9999", "--close", "--home",
+                           story.home("tax"))  # fmt: skip
+        want = [{"key": "P-0007", "city": _row(7)[1]}, {"key": "P-9999", "found": False}]
+        require(found == want, "other answers came")
+        story.show(
+            f"P-0007 is in {found[0]['city']}; P-9999 does not exist, and that is a call too"
+        )
 
     def _reviewed(self) -> int:
         story = self._story

@@ -22,6 +22,7 @@ STEPS = {
         "by the rule open",
         "by the rule automatic",
         "quota has 0 left",
+        "P-9999 does not exist",
         "138***0001",
         "is revoked",
         "copies under grant",
