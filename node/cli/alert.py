@@ -13,7 +13,6 @@ import click
 from contracts.system.cases import DISPOSITIONS
 from node.cli.common import (
     Refused,
-    acting_option,
     ask,
     connect,
     home_option,
@@ -24,6 +23,7 @@ from node.cli.common import (
     passphrase_for,
     passphrase_option,
     show,
+    signing_options,
     submit,
     table,
     where,
@@ -154,10 +154,7 @@ def explain(number: int, home: Path, as_json: bool) -> None:
 @_NUMBER
 @click.argument("disposition", type=click.Choice(DISPOSITIONS))
 @click.option("--case", type=click.IntRange(1), help="The case that it was looked into in.")
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def dispose(
     number: int, disposition: str, case: int | None, home: Path, passphrase_file: Path | None,
     operator: str | None, as_json: bool,

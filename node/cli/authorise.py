@@ -11,7 +11,6 @@ import click
 from node.cli.collect import chain_of
 from node.cli.common import (
     Refused,
-    acting_option,
     ask,
     home_option,
     json_option,
@@ -21,6 +20,7 @@ from node.cli.common import (
     passphrase_option,
     query,
     show,
+    signing_options,
     submit,
     table,
     where,
@@ -357,10 +357,7 @@ def law() -> None:
 @_PURPOSE
 @click.option("--registrar", required=True, help="Who is to notify those concerned.")
 @click.option("--until", type=DAY, required=True)
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def invoke(
     statute: str,
     dataset: str,
@@ -385,10 +382,7 @@ def invoke(
 @law.command()
 @click.argument("use", type=click.IntRange(1))
 @click.option("--notice", type=DAY, required=True, help="By when subjects have to be notified.")
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def allow(
     use: int,
     notice: int,
@@ -403,10 +397,7 @@ def allow(
 
 @law.command()
 @click.argument("use", type=click.IntRange(1))
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def refuse(
     use: int,
     home: Path,

@@ -11,7 +11,6 @@ import click
 from contracts.system.cases import DISPOSITIONS, KINDS
 from node.cli.common import (
     Refused,
-    acting_option,
     ask,
     home_option,
     json_option,
@@ -21,6 +20,7 @@ from node.cli.common import (
     passphrase_for,
     passphrase_option,
     show,
+    signing_options,
     submit,
     table,
     where,
@@ -53,10 +53,7 @@ def case() -> None:
 @click.option("--grant", type=click.IntRange(1), help="The grant that it is about.")
 @click.option("--alert", "alerts", type=click.IntRange(1), multiple=True, help="May be repeated.")
 @text_options
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def open_case(
     kind: str, severity: int, member: str | None, dataset: str | None, grant: int | None,
     alerts: tuple[int, ...], text: str | None, file: Path | None, home: Path,
@@ -104,10 +101,7 @@ def _step(
 @_NUMBER
 @click.argument("member")
 @click.option("--operator", "person", help="Which of its operators.")
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def assign(
     number: int, member: str, person: str | None, home: Path, passphrase_file: Path | None,
     operator: str | None, as_json: bool,
@@ -120,10 +114,7 @@ def assign(
 @case.command()
 @_NUMBER
 @text_options
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def comment(
     number: int, text: str | None, file: Path | None, home: Path, passphrase_file: Path | None,
     operator: str | None, as_json: bool,
@@ -140,10 +131,7 @@ def comment(
                                                             dir_okay=False))  # fmt: skip
 @click.option("--kind", default="file", show_default=True, help="Such as receipt or leak.")
 @text_options
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def attach(
     number: int, evidence: Path, kind: str, text: str | None, file: Path | None, home: Path,
     passphrase_file: Path | None, operator: str | None, as_json: bool,
@@ -163,10 +151,7 @@ def attach(
 @_NUMBER
 @click.argument("disposition", type=click.Choice(DISPOSITIONS))
 @text_options
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def dispose(
     number: int, disposition: str, text: str | None, file: Path | None, home: Path,
     passphrase_file: Path | None, operator: str | None, as_json: bool,
@@ -180,10 +165,7 @@ def dispose(
 
 @case.command()
 @_NUMBER
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def close(
     number: int, home: Path, passphrase_file: Path | None, operator: str | None, as_json: bool
 ) -> None:
@@ -193,10 +175,7 @@ def close(
 
 @case.command()
 @_NUMBER
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def reopen(
     number: int, home: Path, passphrase_file: Path | None, operator: str | None, as_json: bool
 ) -> None:

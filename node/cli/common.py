@@ -79,6 +79,13 @@ def acting_option(function: _F) -> _F:
     )(function)
 
 
+def signing_options(function: _F) -> _F:
+    """Add what every command has that signs: --home, --passphrase-file, --as, --json."""
+    for option in (json_option, acting_option, passphrase_option, home_option):
+        function = option(function)
+    return function
+
+
 def passphrase_for(home: Home, file: Path | None, operator: str | None = None) -> str:
     """Return the passphrase; trial networks keep the member's, not an operator's, in the home."""
     from node.keys import read_passphrase

@@ -9,7 +9,6 @@ import click
 
 from node.cli.common import (
     Refused,
-    acting_option,
     ask,
     home_option,
     json_option,
@@ -18,6 +17,7 @@ from node.cli.common import (
     passphrase_for,
     passphrase_option,
     show,
+    signing_options,
     submit,
     table,
 )
@@ -282,10 +282,7 @@ def list_contracts(home: Path, as_json: bool) -> None:
 @click.option("--to", multiple=True, help="A member that the record is sealed to; repeatable.")
 @click.option("--into", "word", default="envelope", show_default=True,
               help="The argument that takes the envelope.")  # fmt: skip
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def call(
     name: str,
     method: str,

@@ -12,7 +12,6 @@ import click
 
 from node.cli.common import (
     Refused,
-    acting_option,
     ask,
     connect,
     home_option,
@@ -23,6 +22,7 @@ from node.cli.common import (
     passphrase_option,
     query,
     show,
+    signing_options,
     submit,
     table,
     where,
@@ -67,10 +67,7 @@ def custody() -> None:
 @click.option("--to", "custodian", required=True, help="The member that is to keep it.")
 @click.option("--mode", type=click.Choice(["escrow", "delegate"]), required=True)
 @click.option("--until", type=DAY, required=True)
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def offer(
     dataset: str,
     custodian: str,
@@ -90,10 +87,7 @@ def offer(
 
 @custody.command()
 @_AGREEMENT
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def accept(
     agreement: int,
     home: Path,
@@ -109,10 +103,7 @@ def accept(
 
 @custody.command()
 @_AGREEMENT
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def end(
     agreement: int,
     home: Path,
@@ -351,10 +342,7 @@ def _version_key(home: Path, row: dict[str, Any], passphrase_file: Path | None) 
 @_VERSION
 @click.option("--blocks", type=click.IntRange(4, 100_000), default=1_000, show_default=True,
               help="Within how many blocks the answer is due.")  # fmt: skip
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def challenge(
     agreement: int,
     version: int,

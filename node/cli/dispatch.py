@@ -11,7 +11,6 @@ import click
 
 from node.cli.common import (
     Refused,
-    acting_option,
     ask,
     home_option,
     json_option,
@@ -21,6 +20,7 @@ from node.cli.common import (
     passphrase_for,
     passphrase_option,
     show,
+    signing_options,
     submit,
     table,
     where,
@@ -70,10 +70,7 @@ dispatch.add_command(plan)
 @click.option("--escalate", type=SPAN, help="Time between steps of escalation; as --acknowledge.")
 @click.option("--origin", type=click.IntRange(1), help="The order that this one passes on.")
 @text_options
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def issue(
     to: tuple[str, ...], groups: tuple[str, ...], kind: str, severity: str, acknowledge: int,
     complete: int | None, escalate: int | None, origin: int | None, text: str | None,
@@ -147,8 +144,7 @@ def _answer(method: str, help_text: str, *, has_words: bool, is_by_member: bool 
         show(data, as_json, lambda d: pairs(list(d.items())))
 
     command: Any = run
-    for option in (json_option, acting_option, passphrase_option, home_option):
-        command = option(command)
+    command = signing_options(command)
     if has_words:
         command = text_options(command)
     if method == "report":
@@ -267,10 +263,7 @@ def group() -> None:
 @click.argument("name", metavar="GROUP")
 @click.argument("members", nargs=-1)
 @text_options
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def set_group(
     name: str, members: tuple[str, ...], text: str | None, file: Path | None, home: Path,
     passphrase_file: Path | None, operator: str | None, as_json: bool,

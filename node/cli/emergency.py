@@ -9,7 +9,6 @@ import click
 
 from node.cli.common import (
     Refused,
-    acting_option,
     ask,
     home_option,
     json_option,
@@ -19,6 +18,7 @@ from node.cli.common import (
     passphrase_for,
     passphrase_option,
     show,
+    signing_options,
     submit,
     table,
     where,
@@ -52,10 +52,7 @@ def plan() -> None:
 @click.option("--escalate", type=SPAN, default="10m", show_default=True)
 @click.option("--file", type=click.Path(path_type=Path), required=True,
               help="What each is to do, UTF-8; sealed to them now.")  # fmt: skip
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def prepare(
     name: str, to: tuple[str, ...], severity: str, acknowledge: int, complete: int, escalate: int,
     file: Path, home: Path, passphrase_file: Path | None, operator: str | None, as_json: bool,
@@ -95,9 +92,7 @@ def _act(method: str, event: str, help_text: str) -> None:
         data = {"plan": name, "order": _event(state, event)[-1], **where(state)}
         show(data, as_json, lambda d: pairs(list(d.items())))
 
-    command: Any = run
-    for option in (json_option, acting_option, passphrase_option, home_option, _PLAN):
-        command = option(command)
+    command: Any = _PLAN(signing_options(run))
     plan.command(method.replace("_", "-"), help=help_text)(command)
 
 

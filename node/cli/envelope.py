@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from node.cli.common import (
-    acting_option,
     ask,
     connect,
     home_option,
@@ -18,6 +17,7 @@ from node.cli.common import (
     passphrase_for,
     passphrase_option,
     show,
+    signing_options,
     submit_calls,
     table,
     where,
@@ -47,10 +47,7 @@ def envelope() -> None:
 @click.argument("file", metavar="FILE.json", type=click.Path(path_type=Path))
 @click.option("--kind", required=True, help="What the record is, for example invoice.")
 @_TO
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def seal(
     file: Path,
     kind: str,

@@ -9,7 +9,6 @@ import click
 
 from contracts.system.feedback import TOPICS
 from node.cli.common import (
-    acting_option,
     ask,
     home_option,
     json_option,
@@ -19,6 +18,7 @@ from node.cli.common import (
     passphrase_option,
     query,
     show,
+    signing_options,
     table,
     where,
 )
@@ -44,10 +44,7 @@ def feedback() -> None:
 @_version
 @click.option("--topic", "topics", multiple=True, type=click.Choice(TOPICS))
 @text_options
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def give(
     dataset: str, stars: int, version: int | None, topics: tuple[str, ...], text: str | None,
     file: Path | None, home: Path, passphrase_file: Path | None, operator: str | None,
@@ -70,10 +67,7 @@ def give(
 @click.argument("member")
 @click.option("--version", type=click.IntRange(1), help="The one that mends it.")
 @text_options
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def answer(
     dataset: str, member: str, version: int | None, text: str | None, file: Path | None,
     home: Path, passphrase_file: Path | None, operator: str | None, as_json: bool,

@@ -9,7 +9,6 @@ import click
 
 from node.cli.common import (
     Refused,
-    acting_option,
     connect,
     home_option,
     json_option,
@@ -19,6 +18,7 @@ from node.cli.common import (
     passphrase_for,
     passphrase_option,
     show,
+    signing_options,
     submit,
     table,
 )
@@ -80,10 +80,7 @@ def show_proposed(data: dict[str, Any], as_json: bool) -> None:
 @click.argument("kind")
 @click.argument("arguments", metavar="[ARG=VALUE]...", nargs=-1)
 @_vote_option
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def propose(
     kind: str,
     arguments: tuple[str, ...],
@@ -114,10 +111,7 @@ def propose(
 @gov.command()
 @_number
 @click.argument("choice", type=click.Choice(("yes", "no")))
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def vote(
     number: int, choice: str, home: Path, passphrase_file: Path | None, operator: str | None,
     as_json: bool,

@@ -9,7 +9,6 @@ import click
 
 from node.cli.common import (
     Refused,
-    acting_option,
     ask,
     home_option,
     json_option,
@@ -17,8 +16,8 @@ from node.cli.common import (
     own_name,
     pairs,
     passphrase_for,
-    passphrase_option,
     show,
+    signing_options,
     submit,
     table,
     where,
@@ -127,10 +126,7 @@ def _render(d: dict[str, Any], names: list[str]) -> None:
 @NUMBER
 @click.option("--reason", default="owner", show_default=True, metavar="WORD",
               help="A code such as misuse; it stands on the chain.")  # fmt: skip
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def revoke(
     number: int, reason: str, home: Path, passphrase_file: Path | None, operator: str | None,
     as_json: bool,
@@ -145,10 +141,7 @@ def revoke(
 
 @grant.command()
 @NUMBER
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def resume(
     number: int, home: Path, passphrase_file: Path | None, operator: str | None, as_json: bool
 ) -> None:

@@ -11,7 +11,6 @@ import click
 
 from node.cli.common import (
     Refused,
-    acting_option,
     connect,
     home_option,
     json_option,
@@ -20,6 +19,7 @@ from node.cli.common import (
     passphrase_option,
     query,
     show,
+    signing_options,
     submit,
     table,
     where,
@@ -235,10 +235,7 @@ def diff(
 
 @click.command()
 @click.argument("name", metavar="DATASET")
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def retire(
     name: str, home: Path, passphrase_file: Path | None, operator: str | None, as_json: bool
 ) -> None:
@@ -255,10 +252,7 @@ def retire(
 @click.option("--row", "rows", type=click.IntRange(1), multiple=True,
               help="Only this record; may be repeated.")  # fmt: skip
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def destroy(
     name: str,
     version: int,

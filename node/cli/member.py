@@ -11,7 +11,6 @@ import click
 from consensus.genesis import PURPOSES
 from node.cli.common import (
     Refused,
-    acting_option,
     connect,
     home_option,
     json_option,
@@ -19,6 +18,7 @@ from node.cli.common import (
     passphrase_for,
     passphrase_option,
     show,
+    signing_options,
     submit,
     table,
     where,
@@ -97,10 +97,7 @@ def _query(home: Path, method: str, args: dict[str, Any]) -> Any:
 
 @member.command()
 @click.argument("addresses", metavar="ADDRESS...", nargs=-1, required=True)
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def announce(
     addresses: tuple[str, ...],
     home: Path,
@@ -156,10 +153,7 @@ def new_keys(
 @click.argument("purpose", type=_PURPOSE)
 @click.option("--grace", type=click.IntRange(0, 100_000), default=100, show_default=True,
               help="Heights for which the old key stays good.")  # fmt: skip
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def rotate(
     purpose: str, grace: int, home: Path, passphrase_file: Path | None, operator: str | None,
     as_json: bool,

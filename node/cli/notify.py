@@ -41,19 +41,24 @@ def notify(once: bool, dry_run: bool, home: Path) -> None:
         if not once and not dry_run:
             client.call("subscribe", topics=["blocks"])
         last = _cursor(place, index)
-        for number, notice in _due(index, client, last):
-            if dry_run:
-                click.echo(notice.subject)
-                continue
-            _insist(notice, settings, once)
-            _keep(place, number)
+
+        def tell() -> None:
+            """Tell of everything since the last entry that was seen to."""
+            nonlocal last
+            for number, notice in _due(index, client, last):
+                if notice is not None and dry_run:
+                    click.echo(notice.subject)
+                elif notice is not None:
+                    _insist(notice, settings, once)
+                    _keep(place, number)
+                last = number
+
+        tell()
         if once or dry_run:
             return
         for _ in client.subscribe(("blocks",)):
             index.update(client)
-            for number, notice in _due(index, client, _cursor(place, index)):
-                _insist(notice, settings, once)
-                _keep(place, number)
+            tell()
 
 
 def _insist(notice: Notice, settings: Notices, once: bool) -> None:
@@ -72,18 +77,20 @@ def _insist(notice: Notice, settings: Notices, once: bool) -> None:
             return
 
 
-def _due(index: Index, client: Client, last: int) -> Iterator[tuple[int, Notice]]:
+def _due(index: Index, client: Client, last: int) -> Iterator[tuple[int, Notice | None]]:
+    """Yield each entry's number above `last`, with what the own member is told of it."""
     status = client.call("status")
     rows = client.call("state.query", contract="members", method="list", args={})
     members = {row["name"]: row for row in rows}
     own = members.get(status["name"], {"roles": []})
     is_supervisor = "supervisor" in own["roles"]
     for number, entry in index.above(last):
-        notice = notice_of(
-            entry, index, status["network"], status["name"], members.keys(), is_supervisor
+        yield (
+            number,
+            notice_of(
+                entry, index, status["network"], status["name"], members.keys(), is_supervisor
+            ),
         )
-        if notice is not None:
-            yield number, notice
 
 
 def _cursor(place: Home, index: Index) -> int:

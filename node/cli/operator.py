@@ -12,7 +12,6 @@ import click
 from contracts.api import DUTIES
 from node.cli.common import (
     Refused,
-    acting_option,
     connect,
     home_option,
     json_option,
@@ -22,6 +21,7 @@ from node.cli.common import (
     passphrase_for,
     passphrase_option,
     show,
+    signing_options,
     submit,
     table,
     where,
@@ -113,10 +113,7 @@ _confidential = click.option(
 @click.option("--duty", "duties", multiple=True, required=True, type=click.Choice(DUTIES))
 @_trained
 @_confidential
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def grant(
     file: Path, duties: tuple[str, ...], trained_until: int, confidential_until: int,
     home: Path, passphrase_file: Path | None, operator: str | None, as_json: bool,
@@ -136,10 +133,7 @@ def grant(
 
 @operator.command()
 @_name
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def revoke(
     name: str, home: Path, passphrase_file: Path | None, operator: str | None, as_json: bool
 ) -> None:
@@ -151,10 +145,7 @@ def revoke(
 @_name
 @_trained
 @_confidential
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def train(
     name: str, trained_until: int, confidential_until: int, home: Path,
     passphrase_file: Path | None, operator: str | None, as_json: bool,
@@ -172,10 +163,7 @@ def train(
 @click.argument("contract")
 @click.argument("method")
 @click.argument("arguments", metavar="[ARG=VALUE]...", nargs=-1)
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def prepare(
     contract: str, method: str, arguments: tuple[str, ...], home: Path,
     passphrase_file: Path | None, operator: str | None, as_json: bool,
@@ -187,10 +175,7 @@ def prepare(
 
 @operator.command()
 @click.argument("request", metavar="ID", type=click.IntRange(1))
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def confirm(
     request: int, home: Path, passphrase_file: Path | None, operator: str | None, as_json: bool
 ) -> None:
@@ -200,10 +185,7 @@ def confirm(
 
 @operator.command()
 @click.argument("request", metavar="ID", type=click.IntRange(1))
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def drop(
     request: int, home: Path, passphrase_file: Path | None, operator: str | None, as_json: bool
 ) -> None:

@@ -8,15 +8,14 @@ from typing import Any
 import click
 
 from node.cli.common import (
-    acting_option,
     ask,
     home_option,
     json_option,
     moment,
     pairs,
     passphrase_for,
-    passphrase_option,
     show,
+    signing_options,
     submit,
     table,
     where,
@@ -37,10 +36,7 @@ def permit() -> None:
 @click.argument("member")
 @click.option("--scenario", "scenarios", multiple=True, required=True, help="May be repeated.")
 @click.option("--until", required=True, metavar="DATE")
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def issue(
     member: str, scenarios: tuple[str, ...], until: str, home: Path,
     passphrase_file: Path | None, operator: str | None, as_json: bool,
@@ -54,10 +50,7 @@ def issue(
 
 @permit.command()
 @click.argument("member")
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def revoke(
     member: str, home: Path, passphrase_file: Path | None, operator: str | None, as_json: bool
 ) -> None:

@@ -10,15 +10,14 @@ import click
 
 from node.cli.common import (
     Refused,
-    acting_option,
     ask,
     home_option,
     json_option,
     own_name,
     pairs,
     passphrase_for,
-    passphrase_option,
     show,
+    signing_options,
     submit,
     table,
     where,
@@ -50,10 +49,7 @@ def _read(file: Path) -> str:
 @click.argument("prefix", metavar="PREFIX")
 @click.argument("file", metavar="[FILE.star]", required=False, type=click.Path(path_type=Path))
 @click.option("--remove", is_flag=True, help="Take the policy away.")
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def set_policy(
     prefix: str, file: Path | None, remove: bool, home: Path, passphrase_file: Path | None,
     operator: str | None, as_json: bool,
@@ -178,10 +174,7 @@ def _show_rules(d: dict[str, Any]) -> None:
 @policy.command()
 @click.argument("file", metavar="TABLE.json", type=click.Path(path_type=Path))
 @click.option("--vote", is_flag=True, help="Vote yes on it at once.")
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def propose(
     file: Path, vote: bool, home: Path, passphrase_file: Path | None, operator: str | None,
     as_json: bool,

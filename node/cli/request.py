@@ -19,6 +19,7 @@ from node.cli.common import (
     passphrase_for,
     passphrase_option,
     show,
+    signing_options,
     submit,
     submit_calls,
     where,
@@ -138,10 +139,7 @@ def _submit_sealed(
 @text_options
 @click.option("--dry-run", is_flag=True, help="Only show what would be decided.")
 @click.option("--anyway", is_flag=True, help="Send it though it would be denied.")
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def new(
     dataset: str, fields: tuple[str, ...], version: int | None, text: str | None,
     file: Path | None, dry_run: bool, anyway: bool, home: Path, passphrase_file: Path | None,
@@ -359,10 +357,7 @@ def clone(
 
 @request.command()
 @NUMBER
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def withdraw(
     number: int, home: Path, passphrase_file: Path | None, operator: str | None, as_json: bool
 ) -> None:

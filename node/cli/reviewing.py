@@ -9,16 +9,13 @@ from typing import Any
 import click
 
 from node.cli.common import (
-    acting_option,
     ask,
-    home_option,
-    json_option,
     moment,
     own_name,
     pairs,
     passphrase_for,
-    passphrase_option,
     show,
+    signing_options,
     submit,
     where,
 )
@@ -37,10 +34,7 @@ from node.home import Home
     help="Mask a field too, for example name=keep-first:count=1. May be repeated.",
 )
 @click.option("--revision", type=click.IntRange(1), help="The revision that was read; the latest.")
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def approve(
     number: int, masks: tuple[str, ...], revision: int | None, home: Path,
     passphrase_file: Path | None, operator: str | None, as_json: bool,
@@ -89,10 +83,7 @@ def _parse_mask(text: str, names: Sequence[str]) -> list[Any]:
 @NUMBER
 @text_options
 @click.option("--revision", type=click.IntRange(1), help="The revision that was read; the latest.")
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def deny(
     number: int, text: str | None, file: Path | None, revision: int | None, home: Path,
     passphrase_file: Path | None, operator: str | None, as_json: bool,
@@ -134,10 +125,7 @@ def _text(value: object) -> object:
 @click.argument("member", required=False)
 @click.option("--days", type=click.IntRange(1), default=14, show_default=True)
 @click.option("--end", is_flag=True, help="Nobody stands in any more.")
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def deputy(
     member: str | None, days: int, end: bool, home: Path, passphrase_file: Path | None,
     operator: str | None, as_json: bool,

@@ -9,7 +9,6 @@ import click
 
 from node.cli.common import (
     Refused,
-    acting_option,
     ask,
     home_option,
     json_option,
@@ -17,8 +16,8 @@ from node.cli.common import (
     own_name,
     pairs,
     passphrase_for,
-    passphrase_option,
     show,
+    signing_options,
     submit,
     table,
     where,
@@ -48,10 +47,7 @@ def sanction() -> None:
 @click.option("--case", "number", type=click.IntRange(1), required=True,
               help="A case that was confirmed against the member.")  # fmt: skip
 @text_options
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def find(
     member: str, rule: str, gravity: int, number: int, text: str | None, file: Path | None,
     home: Path, passphrase_file: Path | None, operator: str | None, as_json: bool,
@@ -89,10 +85,7 @@ def _tell(home: Path, number: int, state: dict[str, Any], as_json: bool) -> None
 
 @sanction.command()
 @_NUMBER
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def impose(
     number: int, home: Path, passphrase_file: Path | None, operator: str | None, as_json: bool
 ) -> None:
@@ -102,10 +95,7 @@ def impose(
 
 @sanction.command()
 @_NUMBER
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def dismiss(
     number: int, home: Path, passphrase_file: Path | None, operator: str | None, as_json: bool
 ) -> None:
@@ -115,10 +105,7 @@ def dismiss(
 
 @sanction.command()
 @_NUMBER
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def lift(
     number: int, home: Path, passphrase_file: Path | None, operator: str | None, as_json: bool
 ) -> None:
@@ -129,10 +116,7 @@ def lift(
 @sanction.command()
 @_NUMBER
 @text_options
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def appeal(
     number: int, text: str | None, file: Path | None, home: Path, passphrase_file: Path | None,
     operator: str | None, as_json: bool,
@@ -150,10 +134,7 @@ def appeal(
 @_NUMBER
 @click.argument("outcome", type=click.Choice(("granted", "rejected")))
 @text_options
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def decide(
     number: int, outcome: str, text: str | None, file: Path | None, home: Path,
     passphrase_file: Path | None, operator: str | None, as_json: bool,

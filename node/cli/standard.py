@@ -10,15 +10,14 @@ import click
 
 from node.cli.common import (
     Refused,
-    acting_option,
     connect,
     home_option,
     json_option,
     pairs,
     passphrase_for,
-    passphrase_option,
     query,
     show,
+    signing_options,
     submit,
     table,
     where,
@@ -165,10 +164,7 @@ def _find(name: str, home: Path | None) -> dict[str, Any]:
 @standard.command()
 @click.argument("file", type=_FILE)
 @click.option("--next", "as_next", is_flag=True, help="As the next version, whatever FILE says.")
-@home_option
-@passphrase_option
-@acting_option
-@json_option
+@signing_options
 def publish(
     file: Path, as_next: bool, home: Path, passphrase_file: Path | None, operator: str | None,
     as_json: bool,
