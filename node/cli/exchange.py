@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 CHORES_S = 10.0
 CLOSE_AFTER_MS = 30_000
 _grant = click.argument("grant", metavar="GRANT", type=click.IntRange(1))
+_from = click.option(
+    "--from", "server", metavar="MEMBER", help="A delegate that keeps the data; or else the owner."
+)
 
 
 def _now_ms() -> int:
@@ -196,12 +199,14 @@ def erase(grant: int, yes: bool, home: Path, passphrase_file: Path | None) -> No
 @click.command()
 @_grant
 @click.option("--rows", type=click.IntRange(1), help="Reserve and fetch only so many rows.")
+@_from
 @home_option
 @passphrase_option
 @json_option
 def fetch(
-    grant: int, rows: int | None, home: Path, passphrase_file: Path | None, as_json: bool
-) -> None:
+    grant: int, rows: int | None, server: str | None, home: Path, passphrase_file: Path | None,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Fetch data under GRANT: every record is verified against its registration, then kept sealed.
 
     Cut off at any moment, the same command goes on where it was.
@@ -215,7 +220,7 @@ def fetch(
     place = Home(home)
     fetcher = Fetcher(place, *chain_of(home, passphrase_file, as_node=True))
     with fetcher.locked(grant):
-        copy = fetcher.begin(grant, rows)
+        copy = fetcher.begin(grant, rows, server=server)
         try:
             _receive(place, fetcher, copy)
         except FetchError as error:
@@ -323,6 +328,7 @@ def export(
 @click.option("--calls", type=click.IntRange(1), default=100, show_default=True,
               help="How many calls a new session reserves of the grant's quota.")  # fmt: skip
 @click.option("--close", is_flag=True, help="End the session afterwards; gives back unused calls.")
+@_from
 @home_option
 @passphrase_option
 @json_option
@@ -331,6 +337,7 @@ def lookup(
     keys: tuple[str, ...],
     calls: int,
     close: bool,
+    server: str | None,
     home: Path,
     passphrase_file: Path | None,
     as_json: bool,
@@ -365,7 +372,7 @@ def lookup(
                 await caller.close()
 
     with fetcher.locked(grant):
-        copy = fetcher.begin(grant, calls, "lookup")
+        copy = fetcher.begin(grant, calls, "lookup", server)
         _unwrapped(lambda: trio.run(run, copy))
         if close:
             fetcher.close(copy)

@@ -38,6 +38,7 @@ from contracts.system.deliveries.header import MAX_BYTES, Header, first, is_sign
 from node.data import vault
 from node.data.access import AccessLog
 from node.data.collect import Chain
+from node.data.custody import Custody
 from node.data.keyring import Keyring
 from node.errors import MunimentError
 from node.exchange import lookup
@@ -64,7 +65,9 @@ log = structlog.get_logger("exchange")
 
 
 class Server:
-    """Serves one member's data. `signer` is the node key that the chain knows.
+    """Serves one member's data, and what it keeps as delegate of others.
+
+    `signer` is the node key that the chain knows.
 
     `open_envelope` opens what registrars seal to this member.
     """
@@ -181,6 +184,9 @@ class Server:
     def _version(self, delivery: dict[str, Any], grant: dict[str, Any]) -> vault.Version:
         """Open what is to be delivered; the read is in the access log first."""
         dataset, number = delivery["dataset"], delivery["version"]
+        if delivery["owner"] != self._chain.member:
+            # What its owner has destroyed since it was handed over goes before it is delivered.
+            Custody(self._home, self._chain, self._master).carry_out(dataset, number)
         version = vault.Version(vault.folder_of(self._home.vault, dataset, number), self._keyring)
         if bytes.fromhex(delivery["server_key"]) != self._signer.public_key:
             raise NotServedError("denied", "the node key has changed; open another delivery")
