@@ -68,6 +68,7 @@ def serve(home: Path, passphrase_file: Path | None) -> None:
 
     from consensus.crypto import Signer
     from node.cli.sealing import opener
+    from node.exchange import answering
     from node.exchange.server import Server
     from node.exchange.streams import StreamError
     from node.exchange.watch import Watch
@@ -83,14 +84,16 @@ def serve(home: Path, passphrase_file: Path | None) -> None:
         raise MunimentError(f"{place.keys} does not hold the node key that the chain knows")
     signer = Signer(load_key(path, "node", passphrase))
     watch = Watch(chain.query)
+    more = {answering.SERVICE: answering.Answerer(place, chain, master, watch).serve}
     server = Server(place, chain, master, signer, watch, opener(place, passphrase))
     try:
-        trio.run(_serve, place, server, watch, chain, master)
+        trio.run(_serve, place, server, watch, chain, master, more)
     except* StreamError as group:
         raise MunimentError(str(group.exceptions[0])) from None
 
 
-async def _serve(home: Home, server: Any, watch: Any, chain: Any, master: bytes) -> None:
+async def _serve(home: Home, server: Any, watch: Any, chain: Any, master: bytes,
+                 more: Any) -> None:  # fmt: skip
     import signal
 
     import trio
@@ -119,7 +122,7 @@ async def _serve(home: Home, server: Any, watch: Any, chain: Any, master: bytes)
         with Client(home.socket) as client:
             nursery.start_soon(stop_on_signal, nursery.cancel_scope)
             nursery.start_soon(watch.follow, client)
-            nursery.start_soon(servers.run, socket, server, lambda: click.echo("serving"))
+            nursery.start_soon(servers.run, socket, server, lambda: click.echo("serving"), more)
             while True:
                 await trio.sleep(CHORES_S)
                 await trio.to_thread.run_sync(chores)
