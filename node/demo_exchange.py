@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from consensus.validators import Parameters
+from node.demo_dispute import DisputeStep
 from node.demo_subjects import SubjectsStep
 from node.devnet import Devnet
 from node.story import DemoError, Say, Story, require
@@ -57,6 +58,7 @@ class ExchangeDemo:
                 self._look_up()
                 grant = self._reviewed()
                 self._revoked(grant)
+            DisputeStep(self._story, self._serving).run(self._dataset)
             SubjectsStep(self._story, self._serving).run()
             self._off_hours()
             self._third_party()
@@ -91,11 +93,16 @@ class ExchangeDemo:
                    "number and city L1, fee L2, holder and phone L3")  # fmt: skip
 
     @contextlib.contextmanager
-    def _serving(self, who: str) -> Iterator[None]:
-        """Run a member's exchange service, which opens the vault; the daemon never does."""
-        self._story.say(f"   $ muniment exchange serve --home {who} &")
+    def _serving(self, who: str, *double: str) -> Iterator[None]:
+        """Run a member's exchange service, which opens the vault; the daemon never does.
+
+        `double` is a command that stands for it.
+        """
+        command = double or ("-m", "node", "exchange", "serve", "--home")
+        said = " ".join(("python", *double)) if double else "muniment exchange serve --home"
+        self._story.say(f"   $ {said} {who} &")
         process = subprocess.Popen(
-            [sys.executable, "-m", "node", "exchange", "serve", "--home", self._story.home(who)],
+            [sys.executable, *command, self._story.home(who)],
             stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )  # fmt: skip
         try:

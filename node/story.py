@@ -58,6 +58,14 @@ class Story:
     def json(self, *args: str) -> Any:
         return json.loads(self.command(*args, "--json"))
 
+    def settled(self, member: str, *args: str) -> Any:
+        """What a command says at a member's home, once all nodes have what it did."""
+        found = self.json(*args, "--home", self.home(member))
+        if isinstance(found, dict) and (height := found.get("height")):
+            for name in self.net.names:
+                self.net.wait(name, lambda status: status["height"] >= height)
+        return found
+
     def path(self, name: str) -> Path:
         return self._folder / name
 

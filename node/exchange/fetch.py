@@ -200,18 +200,19 @@ class Fetcher:
             header, signature = (b"", b"") if last is None else (last.header, last.server)
             has_tree = taker.has_tree
             await stream.send(["fetch", copy.order.delivery, header, signature, has_tree])
-            await self._receive(stream, taker, progress)
+            await self._receive(stream, copy, taker, progress)
         finally:
             with trio.CancelScope(shield=True):
                 await stream.end()
 
-    async def _receive(self, stream: Stream, taker: _Taker, progress: Progress) -> None:
+    async def _receive(self, stream: Stream, copy: Copy, taker: _Taker, progress: Progress) -> None:
         while not taker.last.is_last:
             match await stream.receive(MAX_BODY_BYTES + 1_024, PATIENCE_S):
                 case ["tree", bytes(piece)]:
                     await trio.to_thread.run_sync(taker.take_tree, piece)
                 case ["chunk", bytes(header), bytes(signature), bytes(body)]:
-                    taken = await trio.to_thread.run_sync(taker.take, header, signature, body)
+                    chunk = (header, signature, body)
+                    taken = await trio.to_thread.run_sync(_take, taker, copy, *chunk)
                     with suppress(StreamError):  # why it ended is still to be received
                         await stream.send(["ack", taken[0], taken[1]])
                     progress(taker.last.rows, taker.last.position)
@@ -220,6 +221,17 @@ class Fetcher:
                     raise FetchError(f"{stream.member} refused: {sentence[:300]}", code[:64])
                 case _:
                     raise WrongDataError(f"{stream.member} sent what is no message of a delivery")
+
+
+def _take(
+    taker: _Taker, copy: Copy, header: bytes, signature: bytes, body: bytes
+) -> tuple[int, bytes]:
+    """Take a chunk; one that is refused is kept as well, for a dispute."""
+    try:
+        return taker.take(header, signature, body)
+    except WrongDataError as error:
+        copy.refuse(header, signature, body, error.message)
+        raise
 
 
 class _Taker:

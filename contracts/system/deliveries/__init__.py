@@ -372,8 +372,8 @@ def _query_running(state: StateReader, args: Args) -> Value:
 
 def _query_disputes(state: StateReader, args: Args) -> Value:
     """Deliveries that were disputed, by number above `after`."""
-    found = (get(state, number) for number in _numbers(state, _DISPUTE, args.get("after", 0)))
-    return list(found)
+    numbers: Any = _numbers(state, _DISPUTE, args.get("after", 0))
+    return [get(state, number) for number in numbers]
 
 
 def _query_serving(state: StateReader, args: Args) -> Value:
