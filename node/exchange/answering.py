@@ -22,7 +22,7 @@ import trio
 from consensus.codec import DecodeError, expect_bytes
 from node.data import vault
 from node.data.access import AccessLog
-from node.data.collect import Chain
+from node.data.chain import Chain
 from node.data.keyring import Keyring
 from node.data.privacy.aggregate import Answer, Question, QuestionError
 from node.data.privacy.ledger import AnswerError, Answers, digest_of, read_answer
