@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from node.exchange.fetch import Fetcher
 
 CHORES_S = 10.0
+ANCHOR_S = 3_600.0
 CLOSE_AFTER_MS = 30_000
 _grant = click.argument("grant", metavar="GRANT", type=click.IntRange(1))
 _from = click.option(
@@ -59,7 +60,8 @@ def serve(home: Path, passphrase_file: Path | None) -> None:
     """Deliver this member's data to whoever holds a grant, until stopped.
 
     It opens the vault, which the node itself never does, and talks to the node over its sockets.
-    It also ends deliveries that recipients leave open, and erases copies whose grant has ended.
+    It also ends deliveries that recipients leave open, erases copies whose grant has ended, anchors
+    the access log each hour, and shows of it what concerns whoever asks (muniment trace --logs).
 
     \b
     Example: muniment exchange serve --home tax --passphrase-file /run/secrets/tax
@@ -68,6 +70,7 @@ def serve(home: Path, passphrase_file: Path | None) -> None:
 
     from consensus.crypto import Signer
     from node.cli.sealing import opener
+    from node.exchange.logs import Desk
     from node.exchange.server import Server
     from node.exchange.streams import StreamError
     from node.exchange.watch import Watch
@@ -83,19 +86,21 @@ def serve(home: Path, passphrase_file: Path | None) -> None:
         raise MunimentError(f"{place.keys} does not hold the node key that the chain knows")
     signer = Signer(load_key(path, "node", passphrase))
     watch = Watch(chain.query)
-    server = Server(place, chain, master, signer, watch, opener(place, passphrase))
+    opened = opener(place, passphrase)
+    server = Server(place, chain, master, signer, watch, opened)
+    desk = Desk(place, chain, master, opened)
     try:
-        trio.run(_serve, place, server, watch, chain, master)
+        trio.run(_serve, place, server, desk, watch, chain, master)
     except* StreamError as group:
         raise MunimentError(str(group.exceptions[0])) from None
 
 
-async def _serve(home: Home, server: Any, watch: Any, chain: Any, master: bytes) -> None:
+async def _serve(home: Home, server: Any, desk: Any, watch: Any, chain: Any, master: bytes) -> None:
     import signal
 
     import trio
 
-    from node.exchange import expiry
+    from node.exchange import expiry, logs_service
     from node.exchange import server as servers
     from node.exchange.streams import connect
     from node.rpc.client import Client
@@ -106,8 +111,14 @@ async def _serve(home: Home, server: Any, watch: Any, chain: Any, master: bytes)
                 scope.cancel()
                 return
 
+    anchor_at = 0.0
+
     def chores() -> None:
+        nonlocal anchor_at
         try:
+            if time.monotonic() >= anchor_at:
+                desk.anchor()
+                anchor_at = time.monotonic() + ANCHOR_S
             for number in server.finish(CLOSE_AFTER_MS):
                 click.echo(f"delivery {number} ended")
             for grant in expiry.erase_ended(home, chain, master, _now_ms()):
@@ -115,10 +126,15 @@ async def _serve(home: Home, server: Any, watch: Any, chain: Any, master: bytes)
         except MunimentError as error:
             click.echo(f"muniment: {error.message}", err=True)
 
-    async with connect(home.data_socket) as socket, trio.open_nursery() as nursery:
+    async with (
+        connect(home.data_socket) as socket,
+        connect(home.data_socket) as questions,
+        trio.open_nursery() as nursery,
+    ):
         with Client(home.socket) as client:
             nursery.start_soon(stop_on_signal, nursery.cancel_scope)
             nursery.start_soon(watch.follow, client)
+            nursery.start_soon(logs_service.serve, questions, desk)
             nursery.start_soon(servers.run, socket, server, lambda: click.echo("serving"))
             while True:
                 await trio.sleep(CHORES_S)
@@ -316,7 +332,7 @@ def export(
     order = copy.order
     log = AccessLog(place.vault, master)
     log.note(getuser(), order.dataset, order.version, (1, copy.last.rows),
-             f"export under grant {grant}")  # fmt: skip
+             f"export under grant {grant}", order.delivery)  # fmt: skip
     count = exports.write(copy, output, syntax)
     data = {"file": str(output), "rows": count, "delivery": order.delivery}
     show(data, as_json, lambda d: pairs(list(d.items())))
