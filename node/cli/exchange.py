@@ -70,6 +70,7 @@ def serve(home: Path, passphrase_file: Path | None) -> None:
 
     from consensus.crypto import Signer
     from node.cli.sealing import opener
+    from node.exchange import answering, logs_service
     from node.exchange.logs import Desk
     from node.exchange.server import Server
     from node.exchange.streams import StreamError
@@ -89,18 +90,23 @@ def serve(home: Path, passphrase_file: Path | None) -> None:
     opened = opener(place, passphrase)
     server = Server(place, chain, master, signer, watch, opened)
     desk = Desk(place, chain, master, opened)
+    more = {
+        answering.SERVICE: answering.Answerer(place, chain, master, watch).serve,
+        logs_service.SERVICE: logs_service.Teller(desk).serve,
+    }
     try:
-        trio.run(_serve, place, server, desk, watch, chain, master)
+        trio.run(_serve, place, server, desk, watch, chain, master, more)
     except* StreamError as group:
         raise MunimentError(str(group.exceptions[0])) from None
 
 
-async def _serve(home: Home, server: Any, desk: Any, watch: Any, chain: Any, master: bytes) -> None:
+async def _serve(home: Home, server: Any, desk: Any, watch: Any, chain: Any, master: bytes,
+                 more: Any) -> None:  # fmt: skip
     import signal
 
     import trio
 
-    from node.exchange import expiry, logs_service
+    from node.exchange import expiry
     from node.exchange import server as servers
     from node.exchange.streams import connect
     from node.rpc.client import Client
@@ -126,16 +132,11 @@ async def _serve(home: Home, server: Any, desk: Any, watch: Any, chain: Any, mas
         except MunimentError as error:
             click.echo(f"muniment: {error.message}", err=True)
 
-    async with (
-        connect(home.data_socket) as socket,
-        connect(home.data_socket) as questions,
-        trio.open_nursery() as nursery,
-    ):
+    async with connect(home.data_socket) as socket, trio.open_nursery() as nursery:
         with Client(home.socket) as client:
             nursery.start_soon(stop_on_signal, nursery.cancel_scope)
             nursery.start_soon(watch.follow, client)
-            nursery.start_soon(logs_service.serve, questions, desk)
-            nursery.start_soon(servers.run, socket, server, lambda: click.echo("serving"))
+            nursery.start_soon(servers.run, socket, server, lambda: click.echo("serving"), more)
             while True:
                 await trio.sleep(CHORES_S)
                 await trio.to_thread.run_sync(chores)

@@ -20,10 +20,10 @@ from contracts.system.operators import ACTIVE, duties_at
 from node.data.access import MOST, Place
 from node.data.collect import Chain
 from node.data.custody import Custody
-from node.errors import MunimentError
 from node.exchange.authorise import Batch, OpenEnvelope
 from node.exchange.consent import refer
 from node.exchange.delivered import Delivered
+from node.exchange.watch import NotServedError
 from node.home import Home
 
 DUTIES = (AUDITOR, APPROVER)
@@ -34,14 +34,6 @@ MAX_VERSIONS = 16
 """The latest versions are looked through for a subject."""
 PAGE = 500
 Query = Callable[[str, str, dict[str, Any]], Any]
-
-
-class LogsError(MunimentError):
-    """Why a log is not shown; `code` is a word for machines."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(message)
-        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +79,7 @@ class Sight(Enum):
 
 
 def sight_of(query: Query, question: Question, asker: str) -> Sight:
-    """Return what a member may see. Raises LogsError."""
+    """Return what a member may see. Raises NotServedError."""
     record = query("members", "get", {"name": asker})
     if record is not None and record["status"] == "active":
         if SUPERVISOR in record["roles"]:
@@ -99,7 +91,7 @@ def sight_of(query: Query, question: Question, asker: str) -> Sight:
         batch = query("subjects", "batch", {"batch": question.batch}) if question.batch else None
         if batch and (batch["registrar"], batch["dataset"]) == (asker, question.dataset):
             return Sight.CONCERNED
-    raise LogsError("not-concerned", f"{asker} is neither a supervisor nor concerned")
+    raise NotServedError("not-concerned", f"{asker} is neither a supervisor nor concerned")
 
 
 def _has_asked(query: Query, member: str, dataset: str) -> bool:
@@ -113,20 +105,26 @@ def _has_asked(query: Query, member: str, dataset: str) -> bool:
 
 
 def check_person(query: Query, asker: str, person: str, key: bytes, now_ms: int) -> None:
-    """Raise LogsError unless `key` is that of somebody who may ask in a member's name.
+    """Raise NotServedError unless `key` is that of somebody who may ask in a member's name.
 
     `person` is an operator, or "" for the member key.
     """
     if not person:
         if query("members", "get", {"name": asker})["member_key"] != key.hex():
-            raise LogsError("wrong-key", f"the question is not signed with {asker}'s member key")
+            raise NotServedError(
+                "wrong-key", f"the question is not signed with {asker}'s member key"
+            )
         return
     found = query("operators", "get", {"member": asker, "operator": person})
     if found is None or found["status"] != ACTIVE or found["key"] != key.hex():
-        raise LogsError("wrong-key", f"the chain knows no operator {asker}/{person} with this key")
+        raise NotServedError(
+            "wrong-key", f"the chain knows no operator {asker}/{person} with this key"
+        )
     if not duties_at(found, now_ms).intersection(DUTIES):
         needed = " or ".join(DUTIES)
-        raise LogsError("duty", f"{asker}/{person} needs the duty {needed}, not lapsed, to ask")
+        raise NotServedError(
+            "duty", f"{asker}/{person} needs the duty {needed}, not lapsed, to ask"
+        )
 
 
 # The holder of a log
@@ -217,11 +215,11 @@ class Desk:
             return {}
         row = self.chain.query("subjects", "batch", {"batch": question.batch})
         if row is None or row["dataset"] != question.dataset:
-            raise LogsError("unknown-record", f"batch {question.batch} is of another dataset")
+            raise NotServedError("unknown-record", f"batch {question.batch} is of another dataset")
         batch = Batch.open(self.chain.chain_id, row, self._open_envelope)
         if not batch.has(question.reference):
             # Or else a registrar could try out whose records an owner has.
-            raise LogsError("unknown-record", "nobody in the batch has this reference")
+            raise NotServedError("unknown-record", "nobody in the batch has this reference")
         found: dict[int, Sequence[int]] = {}
         for number in held[-MAX_VERSIONS:]:
             opened = self._custody.open(question.dataset, number)

@@ -10,17 +10,16 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 
-import structlog
 import trio
 
 from consensus.codec import DecodeError, Value, expect_bytes, expect_list, expect_text
 from consensus.crypto import PUBLIC_KEY_BYTES, SIGNATURE_BYTES, Kind, Signer, verify
-from node.errors import MunimentError
 from node.exchange.log_check import SILENT, WRONG, Reading
-from node.exchange.logs import Desk, LogsError, Question, check_person, sight_of
+from node.exchange.logs import Desk, Question, check_person, sight_of
+from node.exchange.server import PATIENCE_S, attend
 from node.exchange.streams import DataSocket, Stream, StreamError
+from node.exchange.watch import NotServedError
 
 SERVICE = "access-logs"
 NONCE_BYTES = 16
@@ -31,63 +30,41 @@ MAX_SERVED = 4
 MAX_ASKED = 16
 """Members that are asked at a time."""
 
-log = structlog.get_logger("exchange")
 
+class Teller:
+    """Answers for the log behind a desk."""
 
-async def serve(socket: DataSocket, desk: Desk) -> None:
-    """Answer until cancelled. Raises StreamError if another process does or the node goes."""
-    await socket.serve(SERVICE)
-    limit = trio.CapacityLimiter(MAX_SERVED)
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._limit = trio.CapacityLimiter(MAX_SERVED)
 
-    async def answer(stream: Stream) -> None:
-        async with limit:
-            try:
-                await _answer(stream, desk)
-            except StreamError:
-                pass  # the other side has gone
-            except DecodeError:
-                await _refuse(stream, "nonsense", "the message is none of this service")
-            except MunimentError as error:
-                log.warning("log not shown", member=stream.member, why=error.message)
-                is_known = isinstance(error, LogsError)
-                sentence = error.message if is_known else "the log cannot be read now"
-                await _refuse(stream, error.code, sentence)
+    async def serve(self, stream: Stream) -> None:
+        """Serve one stream to its end; whatever the asker does, nothing is raised."""
+        async with self._limit:
+            await attend(stream, self._answer)
 
-    async with trio.open_nursery() as nursery:
-        async for stream in socket.incoming:
-            nursery.start_soon(answer, stream)
-    raise StreamError("our own node", "gone")
+    async def _answer(self, stream: Stream) -> None:
+        nonce = os.urandom(NONCE_BYTES)
+        await stream.send(nonce)
+        row = expect_list(await stream.receive(MAX_QUESTION_BYTES, PATIENCE_S), "question", 4)
+        question = Question.from_value(row[0])
+        person = expect_text(row[1], "operator", 64, 0)
+        key = expect_bytes(row[2], "key", PUBLIC_KEY_BYTES)
+        signature = expect_bytes(row[3], "signature", SIGNATURE_BYTES)
+        chain = self._desk.chain
+        signed = question.signed(chain.member, nonce)
+        if not verify(key, Kind.QUESTION, chain.chain_id, signed, signature):
+            raise NotServedError("signature", "the question is not signed by who asks")
 
+        def begin() -> Iterator[Value]:
+            sight = sight_of(chain.query, question, stream.member)
+            check_person(chain.query, stream.member, person, key, time.time_ns() // 1_000_000)
+            return self._desk.answer(question, stream.member, person, sight)
 
-async def _refuse(stream: Stream, code: str, sentence: str) -> None:
-    with suppress(StreamError):
-        await stream.send(["refused", code, sentence])
+        messages = await trio.to_thread.run_sync(begin)
+        while (message := await trio.to_thread.run_sync(next, messages, None)) is not None:
+            await stream.send(message)
         await stream.end()
-
-
-async def _answer(stream: Stream, desk: Desk) -> None:
-    nonce = os.urandom(NONCE_BYTES)
-    await stream.send(nonce)
-    row = expect_list(await stream.receive(MAX_QUESTION_BYTES), "question", 4)
-    question = Question.from_value(row[0])
-    person = expect_text(row[1], "operator", 64, 0)
-    key = expect_bytes(row[2], "key", PUBLIC_KEY_BYTES)
-    signature = expect_bytes(row[3], "signature", SIGNATURE_BYTES)
-    chain = desk.chain
-    signed = question.signed(chain.member, nonce)
-    if not verify(key, Kind.QUESTION, chain.chain_id, signed, signature):
-        raise LogsError("signature", "the question is not signed by who asks")
-
-    def begin() -> Iterator[Value]:
-        sight = sight_of(chain.query, question, stream.member)
-        check_person(chain.query, stream.member, person, key, time.time_ns() // 1_000_000)
-        log.info("log asked", member=stream.member, operator=person, dataset=question.dataset)
-        return desk.answer(question, stream.member, person, sight)
-
-    messages = await trio.to_thread.run_sync(begin)
-    while (message := await trio.to_thread.run_sync(next, messages, None)) is not None:
-        await stream.send(message)
-    await stream.end()
 
 
 async def ask(

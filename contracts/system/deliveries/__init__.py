@@ -31,7 +31,7 @@ from contracts.api import (
 )
 from contracts.codes import NAMES, Code
 from contracts.state import StateReader
-from contracts.system import access, catalogue, custody, members, schedule
+from contracts.system import access, custody, members, schedule
 from contracts.system.deliveries import limits, meter
 from contracts.system.deliveries.header import MAX_BYTES, MAX_COUNT, Header, is_signed
 from contracts.system.deliveries.limits import NAME
@@ -67,7 +67,7 @@ def _open(ctx: Context, args: Args) -> None:
         fail(Code.WRONG_KIND, grant["kind"])
     if not _may_serve(ctx.overlay, grant, args["version"], args["server"], ctx.block.timestamp):
         fail(Code.NOT_SERVER, args["server"])
-    _check_version(ctx, grant, args["version"])
+    access.check_version(ctx, grant, args["version"])
     server = members.require(ctx, args["server"])
     nonce = _NONCE + checks.number_key(grant["id"]) + args["nonce"]
     if ctx.get(nonce) is not None:
@@ -107,20 +107,6 @@ def _may_serve(state: StateReader, grant: Any, version: int, server: str, time: 
     if grant["mode"] != "linked" or grant["subjects"] is not None:
         return False
     return custody.is_delegate(state, grant["dataset"], version, server, time)
-
-
-def _check_version(ctx: Context, grant: Any, version: int) -> None:
-    """The version is the granted one, or one of the series that is shaped as was agreed."""
-    dataset = grant["dataset"]
-    if grant["version"] not in (None, version):
-        fail(Code.WRONG_VERSION, grant["version"])
-    found = catalogue.get(ctx.overlay, dataset, version)
-    if found is None:
-        fail(Code.NOT_FOUND, f"{dataset} version {version}")
-    if catalogue.is_destroyed(ctx.overlay, dataset, version):
-        fail(Code.DESTROYED, version)
-    if list(found["standard"]) != list(grant["standard"]):
-        fail(Code.WRONG_DIGEST, found["standard"][0])
 
 
 def _await_erasure(ctx: Context, grant: Any, rules: Any) -> None:

@@ -108,7 +108,10 @@ async def open_desk(
     if delivers:
         await deliver(town, others[0], land)
     async with connect(land.socket) as socket, trio.open_nursery() as nursery:
-        nursery.start_soon(logs_service.serve, socket, desk_of(town))
+        more = {logs_service.SERVICE: logs_service.Teller(desk_of(town)).serve}
+        begun = trio.Event()
+        nursery.start_soon(servers.run, socket, town.server(), begun.set, more)
+        await begun.wait()
         yield [Inquiry(town, post) for post in others]
         nursery.cancel_scope.cancel()
 
