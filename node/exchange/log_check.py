@@ -66,7 +66,7 @@ class Reading:
         self.count = start.count
         self.withheld = self.elsewhere = self.left_out = 0
         self.anchored: Anchor | None = start if start.count else None
-        self._is_full, self._start, self._head = is_full, start, start.head
+        self.is_full, self.start, self._head = is_full, start, start.head
         self._anchors = [anchor for anchor in anchors if anchor.count > start.count]
         self._places: list[tuple[int, Place]] = []
 
@@ -93,7 +93,7 @@ class Reading:
         raise DecodeError("answer: is no message of this service")
 
     def _take(self, shown: Value) -> None:
-        if self.count - self._start.count >= MAX_ENTRIES:
+        if self.count - self.start.count >= MAX_ENTRIES:
             raise DecodeError("answer: is too long; ask for a later time")
         digest, what = read(shown)
         self.count += 1
@@ -132,7 +132,7 @@ class Reading:
                 f"the log ends after {self.count} entries, and {last.count} were anchored in block "
                 f"{last.height}"
             )
-        if self._is_full and self.withheld:
+        if self.is_full and self.withheld:
             self._blame(f"{self.withheld} entries are withheld from a supervisor")
         meant: dict[int, list[int]] = {}
         for row in self.rows:
