@@ -147,9 +147,7 @@ def _read_own(asker: Asker, reading: Reading) -> None:
     chain, master = unlocked(asker.home.path, asker.passphrase)
     desk = Desk(asker.home, chain, master, opener(asker.home, asker.passphrase))
     try:
-        for message in desk.answer(
-            reading.question, asker.member, asker.person, Sight.EVERY_PLACE
-        ):
+        for message in desk.answer(reading.question, asker.member, asker.person, Sight.EVERY_PLACE):
             reading.take(message)
     except MunimentError as error:
         reading.fail(WRONG, error.message)
