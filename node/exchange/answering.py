@@ -24,7 +24,7 @@ from consensus.codec import DecodeError, expect_bytes, expect_int
 from contracts.codes import NAMES, Code
 from node.data import vault
 from node.data.access import AccessLog
-from node.data.collect import Chain
+from node.data.chain import Chain
 from node.data.keyring import Keyring
 from node.data.privacy.aggregate import Answer, Question, QuestionError
 from node.data.privacy.ledger import AnswerError, Answers, digest_of, read_answer

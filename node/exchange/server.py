@@ -38,7 +38,7 @@ from consensus.crypto import SIGNATURE_BYTES, Kind, Signer
 from contracts.system.deliveries.header import MAX_BYTES, Header, first, is_signed
 from node.data import vault
 from node.data.access import AccessLog
-from node.data.collect import Chain
+from node.data.chain import Chain
 from node.data.custody import Custody
 from node.data.keyring import Keyring
 from node.errors import MunimentError
