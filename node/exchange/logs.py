@@ -18,7 +18,7 @@ from consensus.crypto import HASH_BYTES
 from contracts.api import APPROVER, AUDITOR
 from contracts.system.operators import ACTIVE, duties_at
 from node.data.access import MOST, Place
-from node.data.collect import Chain
+from node.data.chain import Chain
 from node.data.custody import Custody
 from node.exchange.authorise import Batch, OpenEnvelope
 from node.exchange.consent import refer
