@@ -183,7 +183,8 @@ class Server:
         if bytes.fromhex(delivery["server_key"]) != self._signer.public_key:
             raise NotServedError("denied", "the node key has changed; open another delivery")
         purpose = f"delivery {delivery['id']} to {delivery['recipient']}: {grant['purpose']}"
-        self._log.note("node", dataset, number, (1, version.head.rows), purpose)
+        rows = (1, version.head.rows)
+        self._log.note("node", dataset, number, rows, purpose, delivery["id"])
         return version
 
     def sign(self, header: bytes) -> bytes:
