@@ -36,6 +36,7 @@ def find_due(query: Query, member: str, now_ms: int) -> list[Due]:
         *_agreements(query, member, now_ms),
         *_challenges(query, member),
         *(_disputes(query, member) if "supervisor" in record["roles"] else ()),
+        *_intersections(query, member),
     ]
     return sorted(found, key=lambda due: (due.by is None, due.by or 0, due.kind, due.number))
 
@@ -125,6 +126,13 @@ def _disputes(query: Query, member: str) -> Iterator[Due]:
         if row["status"] == "disputed" and member not in concerned:
             what = f"settle what {row['dispute']['by']} disputes of {row['dataset']}"
             yield Due("dispute", row["id"], what, None, f"muniment dispute show {row['id']}")
+
+
+def _intersections(query: Query, member: str) -> Iterator[Due]:
+    for row in _pages(query, "intersections", "open", {"member": member}):
+        what = f"finish counting what {row['own']} and {row['dataset']} have in common"
+        command = f"muniment compute intersect {row['grant']} COLUMN --own {row['own']} ..."
+        yield Due("intersection", row["id"], what, None, command)
 
 
 def _challenges(query: Query, member: str) -> Iterator[Due]:

@@ -209,7 +209,7 @@ def started(*args: object) -> Iterator[subprocess.Popen[str]]:
 
 def test_the_life_of_each_is_told_in_order_and_checked_with_the_chain(told: Alliance) -> None:
     tax, civil = told.home("tax"), told.home("civil")
-    lines = run(civil, "of", "case", 1, group="trace")
+    lines = run(civil, "case", 1, group="trace")
     steps = [f"{entry['contract']}.{entry['name']}" for entry in lines]
     assert steps == [
         "cases.opened", "cases.assigned", "cases.attached", "cases.disposed", "sanctions.found",
@@ -219,19 +219,19 @@ def test_the_life_of_each_is_told_in_order_and_checked_with_the_chain(told: Alli
         block = told.ask("tax", "block.get", height=entry["height"])
         assert block["timestamp"] == entry["time"]
         assert entry["txid"] in {row["txid"] for row in block["transactions"]}
-    failed = [e for e in run(civil, "of", "member", "health", group="trace") if e["code"]]
+    failed = [e for e in run(civil, "member", "health", group="trace") if e["code"]]
     assert {(e["contract"], e["name"]) for e in failed} >= {
         ("cases", "dispose"), ("sanctions", "decide"),
     }  # fmt: skip
-    assert "dispatch escalated" in command("trace", "of", "order", 2, "--home", tax)
-    assert command("trace", "of", "order", 99, "--home", tax, fails=True).startswith("muniment: ")
+    assert "dispatch escalated" in command("trace", "order", 2, "--home", tax)
+    assert command("trace", "order", 99, "--home", tax, fails=True).startswith("muniment: ")
 
     assert "are those of the chain" in command("trace", "check", "--home", civil)
     with closing(sqlite3.connect(civil / "trace.db")) as db, db:
         db.execute("UPDATE entries SET sender = 'tax' WHERE name = 'appealed'")
     assert "differs" in command("trace", "check", "--home", civil, fails=True)
     command("trace", "rebuild", "--home", civil)
-    assert run(civil, "of", "case", 1, group="trace") == lines
+    assert run(civil, "case", 1, group="trace") == lines
 
 
 def test_the_situation_is_shown_and_measured(told: Alliance) -> None:
