@@ -38,12 +38,17 @@ from node.home import Home
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """What a run asks of the node: `query(contract, method, args)`, and `submit` of one call."""
+    """What a run asks of the node: `query(contract, method, args)`, and `submit` of one call.
+
+    `digest_of(height, blocks)` is that of a final block; if it is not there yet, that many blocks
+    more are waited for. None if it is not among them, or not kept.
+    """
 
     chain_id: bytes
     member: str
     query: Callable[[str, str, dict[str, Any]], Any]
     submit: Callable[[str, str, dict[str, Any]], dict[str, Any]]
+    digest_of: Callable[[int, int], bytes | None] = lambda height, blocks: None
 
 
 @dataclass(frozen=True, slots=True)

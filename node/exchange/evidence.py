@@ -15,6 +15,7 @@ from consensus.codec import DecodeError, Value, decode, encode, expect_bytes, ex
 from consensus.genesis import Genesis
 from contracts import checks
 from contracts.system import access, catalogue, deliveries
+from contracts.system.deliveries import store
 from contracts.system.deliveries.header import Header
 from node import receipt, state_proof
 from node.errors import MunimentError
@@ -95,7 +96,7 @@ def verify(data: bytes, genesis: Genesis) -> Report:
     found = [state_proof.verify(proof, genesis) for proof in proofs]
     state = _Proved({each.key: each.value for each in found})
     number = _number(closing)
-    delivery = deliveries.get(state, number)
+    delivery = store.get(state, number)
     if delivery is None or delivery["status"] != deliveries.CLOSED:
         raise EvidenceError(f"delivery {number} was not closed")
     grant = access.get_grant(state, delivery["grant"])
