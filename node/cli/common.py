@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from consensus.crypto import Signer
 
 _F = TypeVar("_F", bound=Callable[..., Any])
+_T = TypeVar("_T")
 MAX_TABLE_WIDTH = 1_000
 VALID_FOR_HEIGHTS = 300
 """Or half of the governed window, if that is less."""
@@ -308,3 +309,22 @@ def _content(path: Path) -> Any:
         return path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise MunimentError(f"{path} cannot be read as UTF-8 text: {error}") from error
+
+
+def unwrapped(work: Callable[[], _T]) -> _T:
+    """Do it; of the errors that it raises together, raise the first."""
+    from node.exchange.streams import StreamError
+
+    fault: BaseException | None = None
+    found: list[_T] = []
+    try:
+        found.append(work())
+    except* MunimentError as group:
+        fault = group
+    while isinstance(fault, BaseExceptionGroup):
+        fault = fault.exceptions[0]
+    if isinstance(fault, StreamError):
+        raise MunimentError(f"{fault.message}; the same command goes on where it was")
+    if fault is not None:
+        raise fault
+    return found[0]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from getpass import getuser
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from node.cli.audits import audit
 from node.cli.collect import chain_of, unlocked
 from node.cli.common import (
     connect,
@@ -22,6 +22,7 @@ from node.cli.common import (
     passphrase_option,
     show,
     table,
+    unwrapped,
 )
 from node.errors import MunimentError
 from node.home import Home
@@ -56,7 +57,8 @@ def serve(home: Path, passphrase_file: Path | None) -> None:
     """Deliver this member's data to whoever holds a grant, until stopped.
 
     It opens the vault, which the node itself never does, and talks to the node over its sockets.
-    It also ends deliveries that recipients leave open, and erases copies whose grant has ended.
+    It also ends deliveries that recipients leave open, and erases copies whose grant has ended. At
+    a supervisor it audits other members' deliveries.
 
     \b
     Example: muniment exchange serve --home tax --passphrase-file /run/secrets/tax
@@ -81,19 +83,23 @@ def serve(home: Path, passphrase_file: Path | None) -> None:
     signer = Signer(load_key(path, "node", passphrase))
     watch = Watch(chain.query)
     server = Server(place, chain, master, signer, watch, opener(place, passphrase))
+    audits = "supervisor" in record["roles"]
     try:
-        trio.run(_serve, place, server, watch, chain, master)
+        trio.run(_serve, place, server, watch, chain, master, audits)
     except* StreamError as group:
         raise MunimentError(str(group.exceptions[0])) from None
 
 
-async def _serve(home: Home, server: Any, watch: Any, chain: Any, master: bytes) -> None:
+async def _serve(
+    home: Home, server: Any, watch: Any, chain: Any, master: bytes, audits: bool
+) -> None:
     import signal
 
     import trio
 
     from node.exchange import expiry
     from node.exchange import server as servers
+    from node.exchange.auditing import Auditor
     from node.exchange.streams import connect
     from node.rpc.client import Client
 
@@ -117,9 +123,43 @@ async def _serve(home: Home, server: Any, watch: Any, chain: Any, master: bytes)
             nursery.start_soon(stop_on_signal, nursery.cancel_scope)
             nursery.start_soon(watch.follow, client)
             nursery.start_soon(servers.run, socket, server, lambda: click.echo("serving"))
+            if audits:
+                nursery.start_soon(_keep_auditing, socket, Auditor(chain))
             while True:
                 await trio.sleep(CHORES_S)
                 await trio.to_thread.run_sync(chores)
+
+
+async def _keep_auditing(socket: Any, auditor: Any) -> None:
+    """Audit what waits for it, until cancelled; who does not answer is asked again."""
+    import trio
+
+    while True:
+        try:
+            numbers = await trio.to_thread.run_sync(auditor.waiting)
+        except MunimentError as error:
+            click.echo(f"muniment: {error.message}", err=True)
+            numbers = []
+        for number in numbers:
+            await _audit(socket, auditor, number)
+        await trio.sleep(CHORES_S)
+
+
+async def _audit(socket: Any, auditor: Any, number: int) -> None:
+    import trio
+
+    try:
+        try:
+            finding = await auditor.audit(socket, number)
+        except MunimentError as error:
+            click.echo(f"delivery {number} is not audited yet: {error.message}", err=True)
+            if await trio.to_thread.run_sync(auditor.report_silence, number, _now_ms()):
+                click.echo(f"delivery {number}: its owner does not open the sample")
+            return
+        outcome = await trio.to_thread.run_sync(auditor.report, number, finding)
+        click.echo(f"delivery {number} {outcome} its audit")
+    except MunimentError as error:  # another supervisor may have been first
+        click.echo(f"muniment: {error.message}", err=True)
 
 
 @exchange.command("copies")
@@ -141,6 +181,9 @@ def exchange_copies(home: Path, passphrase_file: Path | None, as_json: bool) -> 
     ]  # fmt: skip
     data = [dict(zip(names, row, strict=True)) for row in rows]
     show(data, as_json, lambda _: table(names, rows))
+
+
+exchange.add_command(audit)
 
 
 @exchange.command("evidence")
@@ -202,7 +245,7 @@ def erase(grant: int, yes: bool, home: Path, passphrase_file: Path | None) -> No
 def fetch(
     grant: int, rows: int | None, home: Path, passphrase_file: Path | None, as_json: bool
 ) -> None:
-    """Fetch data under GRANT: every record is verified against its registration, then kept sealed.
+    """Fetch data under GRANT: all is verified against what stands on the chain, then kept sealed.
 
     Cut off at any moment, the same command goes on where it was.
 
@@ -227,8 +270,12 @@ def fetch(
 
 
 def _show_receipt(data: dict[str, Any]) -> None:
-    if data.pop("by_subject") and data["left_out"]:
-        data["left_out"] = f"{data['left_out']}: their subjects have not authorised it, or erased"
+    by_subject = data.pop("by_subject")
+    if data["left_out"]:
+        why = "the filter, groups too small, or erased" if data["mode"] == "audited" else "erased"
+        if by_subject:
+            why = f"their subjects have not authorised it, {why}"
+        data["left_out"] = f"{data['left_out']}: {why}"
     pairs([(key.replace("_", " "), value) for key, value in data.items()])
 
 
@@ -250,24 +297,7 @@ def _receive(home: Home, fetcher: Fetcher, copy: Copy) -> None:
             bar.update(position - at)
             at = position
 
-        _unwrapped(lambda: trio.run(run))
-
-
-def _unwrapped(work: Callable[[], None]) -> None:
-    """Do it; of the errors that it raises together, raise the first."""
-    from node.exchange.streams import StreamError
-
-    fault: BaseException | None = None
-    try:
-        work()
-    except* MunimentError as group:
-        fault = group
-    while isinstance(fault, BaseExceptionGroup):
-        fault = fault.exceptions[0]
-    if isinstance(fault, StreamError):
-        raise MunimentError(f"{fault.message}; the same command goes on where it was")
-    if fault is not None:
-        raise fault
+        unwrapped(lambda: trio.run(run))
 
 
 @click.command()
@@ -366,7 +396,7 @@ def lookup(
 
     with fetcher.locked(grant):
         copy = fetcher.begin(grant, calls, "lookup")
-        _unwrapped(lambda: trio.run(run, copy))
+        unwrapped(lambda: trio.run(run, copy))
         if close:
             fetcher.close(copy)
 
