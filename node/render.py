@@ -78,6 +78,7 @@ _SENTENCES: dict[Code, str] = {
     Code.BAD_HEADER: "the header is not that of this delivery, or wrongly signed: {}",
     Code.NOT_LAST: "header {} is not the last one; let the delivery lapse with it",
     Code.WRONG_MODE: "the grant is for another mode or kind of delivery; its mode is {}",
+    Code.NOT_YET_DRAWN: "the secret is shown after block {}, which draws with it",
     Code.NOT_YET_SILENT: "the owner has until {} to open the sample",
     Code.NO_BUDGET: "{} has no privacy budget; its owner opens one: muniment compute open",
     Code.BUDGET_EXCEEDED: "the dataset's privacy budget has {} millionths of epsilon left",

@@ -121,6 +121,8 @@ class Fetcher:
             raise FetchError(
                 f"grant {grant} is for a {found['kind']}, not for a {kind}", "unsupported"
             )
+        if (kind, found["mode"]) == ("lookup", "audited"):
+            raise FetchError("look-ups are not served in audited mode", "unsupported")
         args = {"dataset": found["dataset"]}
         if found["version"] is not None:
             args["version"] = found["version"]
@@ -190,14 +192,17 @@ class Fetcher:
     def commit(self, copy: Copy, height: int) -> None:
         """Take the root over all rows from the chain, where it stands since `height`.
 
-        Only then the secret is shown that the sample for the audit is drawn with.
+        The secret that the sample is drawn with is shown only once the block that draws is final:
+        whoever proposes that block must not know it.
         """
         order = copy.order
         if order.root:
             return
         self._chain.digest_of(height, PATIENCE_BLOCKS)
         audit = self._audit(order.delivery)
-        if audit is not None and audit["secret"] is None:
+        if audit is None or self._chain.digest_of(audit["height"], PATIENCE_BLOCKS) is None:
+            raise WrongDataError(f"{order.owner} has not put on the chain what it will deliver")
+        if audit["secret"] is None:
             args = {"delivery": order.delivery, "secret": _secret(order.seed)}
             try:
                 self._chain.submit("deliveries", "reveal", args)
@@ -205,8 +210,6 @@ class Fetcher:
                 # A run that was killed may have sent the same before.
                 if self._audit(order.delivery)["secret"] is None:
                     raise
-        if audit is None:
-            raise WrongDataError(f"{order.owner} has not put on the chain what it will deliver")
         copy.note(root=bytes.fromhex(audit["root"]), total=audit["rows"])
 
     def _audit(self, delivery: int) -> Any:

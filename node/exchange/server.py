@@ -127,6 +127,8 @@ class Server:
         kind = "table" if row[0] == "fetch" else "lookup"
         if delivery["kind"] != kind:
             raise NotServedError("unsupported", f"this is no grant for a {kind}")
+        if (kind, grant["mode"]) == ("lookup", "audited"):
+            raise NotServedError("unsupported", "look-ups are not served in audited mode")
         after = self._resume(number, delivery, row[2], row[3])
         if kind == "lookup":
             await self._answer(stream, delivery, grant, after)

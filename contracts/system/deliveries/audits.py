@@ -1,9 +1,10 @@
 """Deliveries in audited mode: committed to before a row goes out, and sampled by a supervisor.
 
 The server posts the root over the delivered rows and a digest of the sealed map, which says for
-each record of the version which row it became or why it was left out. Then the recipient shows the
-secret whose hash begins with the nonce it opened with. The block after that draws what is opened to
-a supervisor: neither side knows it before, and neither alone can steer it.
+each record of the version which row it became or why it was left out. Once the block after that is
+final, the recipient shows the secret whose hash begins with the nonce it opened with. Block and
+secret draw what is opened to a supervisor. The secret was fixed before the block, and who proposed
+the block did not know it: neither side can steer the draw alone.
 """
 
 from __future__ import annotations
@@ -58,15 +59,15 @@ def _root(ctx: Context, args: Args) -> None:
         fail(Code.BAD_ARGUMENT, "mark: the grant has no watermark")
     delivery["audit"] = {
         "root": args["root"], "rows": args["rows"], "map": args["map"], "mark": args["mark"],
-        "secret": None, "height": None, "time": None, "outcome": None, "by": None, "checked": None,
-        "faults": None,
+        "height": ctx.block.height + 1, "secret": None, "time": None, "outcome": None, "by": None,
+        "checked": None, "faults": None,
     }  # fmt: skip
     store.put(ctx, delivery)
     ctx.emit("rooted", [delivery["id"], args["rows"], args["root"], args["mark"]])
 
 
 def _reveal(ctx: Context, args: Args) -> None:
-    """The recipient shows its secret; the block after this one draws the sample."""
+    """The recipient shows its secret, once the block that draws with it is final."""
     delivery = store.own(ctx, args["delivery"])
     audit = delivery["audit"]
     if ctx.sender != delivery["recipient"]:
@@ -74,9 +75,11 @@ def _reveal(ctx: Context, args: Args) -> None:
     if audit is None or audit["secret"] is not None:
         fail(Code.WRONG_STATUS, [f"delivery {delivery['id']}", "no root" if audit is None else
                                  "revealed"])  # fmt: skip
+    if ctx.block.height <= audit["height"]:
+        fail(Code.NOT_YET_DRAWN, audit["height"])
     if nonce_of(args["secret"]) != delivery["nonce"]:
         fail(Code.WRONG_DIGEST, "secret")
-    audit |= {"secret": args["secret"], "height": ctx.block.height + 1, "time": ctx.block.timestamp}
+    audit |= {"secret": args["secret"], "time": ctx.block.timestamp}
     store.put(ctx, delivery)
     ctx.put(_WAITS + checks.number_key(delivery["id"]), None)
     ctx.emit("drawn", [delivery["id"], audit["height"]])
