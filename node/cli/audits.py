@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -15,13 +15,9 @@ from node.cli.common import (
     pairs,
     passphrase_option,
     show,
+    streaming,
     table,
-    unwrapped,
 )
-from node.home import Home
-
-if TYPE_CHECKING:
-    from node.exchange.audit import Finding
 
 
 @click.command("audit")
@@ -41,22 +37,15 @@ def audit(
     \b
     Example: muniment exchange audit 5 --home tax
     """
-    import trio
-
     from node.exchange.auditing import Auditor
-    from node.exchange.streams import connect
 
     chain, _ = chain_of(home, passphrase_file, as_node=True)
     auditor = Auditor(chain)
     if delivery is None:
         _list(auditor, as_json)
         return
-
-    async def run(number: int) -> Finding:
-        async with connect(Home(home).data_socket) as socket:
-            return await auditor.audit(socket, number)
-
-    finding = unwrapped(lambda: trio.run(run, delivery))
+    number = delivery
+    finding = streaming(home, lambda socket: auditor.audit(socket, number))
     outcome = "failed" if finding.faults else "passed"
     if not dry_run:
         auditor.report(delivery, finding)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from getpass import getuser
 from pathlib import Path
@@ -22,7 +23,6 @@ from node.cli.common import (
     passphrase_option,
     show,
     table,
-    unwrapped,
 )
 from node.errors import MunimentError
 from node.home import Home
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 CHORES_S = 10.0
 CLOSE_AFTER_MS = 30_000
 _grant = click.argument("grant", metavar="GRANT", type=click.IntRange(1))
+_from = click.option(
+    "--from", "server", metavar="MEMBER", help="A delegate that keeps the data; or else the owner."
+)
 
 
 def _now_ms() -> int:
@@ -67,6 +70,7 @@ def serve(home: Path, passphrase_file: Path | None) -> None:
 
     from consensus.crypto import Signer
     from node.cli.sealing import opener
+    from node.exchange import answering
     from node.exchange.server import Server
     from node.exchange.streams import StreamError
     from node.exchange.watch import Watch
@@ -82,17 +86,17 @@ def serve(home: Path, passphrase_file: Path | None) -> None:
         raise MunimentError(f"{place.keys} does not hold the node key that the chain knows")
     signer = Signer(load_key(path, "node", passphrase))
     watch = Watch(chain.query)
+    more = {answering.SERVICE: answering.Answerer(place, chain, master, watch).serve}
     server = Server(place, chain, master, signer, watch, opener(place, passphrase))
     audits = "supervisor" in record["roles"]
     try:
-        trio.run(_serve, place, server, watch, chain, master, audits)
+        trio.run(_serve, place, server, watch, chain, master, more, audits)
     except* StreamError as group:
         raise MunimentError(str(group.exceptions[0])) from None
 
 
-async def _serve(
-    home: Home, server: Any, watch: Any, chain: Any, master: bytes, audits: bool
-) -> None:
+async def _serve(home: Home, server: Any, watch: Any, chain: Any, master: bytes,
+                 more: Any, audits: bool) -> None:  # fmt: skip
     import signal
 
     import trio
@@ -122,7 +126,7 @@ async def _serve(
         with Client(home.socket) as client:
             nursery.start_soon(stop_on_signal, nursery.cancel_scope)
             nursery.start_soon(watch.follow, client)
-            nursery.start_soon(servers.run, socket, server, lambda: click.echo("serving"))
+            nursery.start_soon(servers.run, socket, server, lambda: click.echo("serving"), more)
             if audits:
                 nursery.start_soon(_keep_auditing, socket, Auditor(chain))
             while True:
@@ -239,12 +243,14 @@ def erase(grant: int, yes: bool, home: Path, passphrase_file: Path | None) -> No
 @click.command()
 @_grant
 @click.option("--rows", type=click.IntRange(1), help="Reserve and fetch only so many rows.")
+@_from
 @home_option
 @passphrase_option
 @json_option
 def fetch(
-    grant: int, rows: int | None, home: Path, passphrase_file: Path | None, as_json: bool
-) -> None:
+    grant: int, rows: int | None, server: str | None, home: Path, passphrase_file: Path | None,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Fetch data under GRANT: all is verified against what stands on the chain, then kept sealed.
 
     Cut off at any moment, the same command goes on where it was.
@@ -258,7 +264,7 @@ def fetch(
     place = Home(home)
     fetcher = Fetcher(place, *chain_of(home, passphrase_file, as_node=True))
     with fetcher.locked(grant):
-        copy = fetcher.begin(grant, rows)
+        copy = fetcher.begin(grant, rows, server=server)
         try:
             _receive(place, fetcher, copy)
         except FetchError as error:
@@ -297,7 +303,24 @@ def _receive(home: Home, fetcher: Fetcher, copy: Copy) -> None:
             bar.update(position - at)
             at = position
 
-        unwrapped(lambda: trio.run(run))
+        _unwrapped(lambda: trio.run(run))
+
+
+def _unwrapped(work: Callable[[], None]) -> None:
+    """Do it; of the errors that it raises together, raise the first."""
+    from node.exchange.streams import StreamError
+
+    fault: BaseException | None = None
+    try:
+        work()
+    except* MunimentError as group:
+        fault = group
+    while isinstance(fault, BaseExceptionGroup):
+        fault = fault.exceptions[0]
+    if isinstance(fault, StreamError):
+        raise MunimentError(f"{fault.message}; the same command goes on where it was")
+    if fault is not None:
+        raise fault
 
 
 @click.command()
@@ -353,6 +376,7 @@ def export(
 @click.option("--calls", type=click.IntRange(1), default=100, show_default=True,
               help="How many calls a new session reserves of the grant's quota.")  # fmt: skip
 @click.option("--close", is_flag=True, help="End the session afterwards; gives back unused calls.")
+@_from
 @home_option
 @passphrase_option
 @json_option
@@ -361,6 +385,7 @@ def lookup(
     keys: tuple[str, ...],
     calls: int,
     close: bool,
+    server: str | None,
     home: Path,
     passphrase_file: Path | None,
     as_json: bool,
@@ -395,8 +420,8 @@ def lookup(
                 await caller.close()
 
     with fetcher.locked(grant):
-        copy = fetcher.begin(grant, calls, "lookup")
-        unwrapped(lambda: trio.run(run, copy))
+        copy = fetcher.begin(grant, calls, "lookup", server)
+        _unwrapped(lambda: trio.run(run, copy))
         if close:
             fetcher.close(copy)
 

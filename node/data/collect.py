@@ -477,15 +477,25 @@ def index_folder(version_folder: Path) -> Path:
     return version_folder.with_name(f"{version_folder.name}.index")
 
 
-def open_index(home: Home, version: vault.Version, master: bytes, key: list[int]) -> Index:
-    """Return a version's index by `key`, built anew if it is missing."""
+def open_index(
+    home: Home, version: vault.Version, master: bytes, key: list[int], *, is_strict: bool = False
+) -> Index:
+    """Return a version's index by `key`, built anew if it is missing.
+
+    If it has to be strict, raises CollectError where two records have one key.
+    """
     head = version.head
     folder = index_folder(vault.folder_of(home.vault, head.dataset, head.version))
     index = Index.reopen(folder, master, head.dataset, key)
     if index is None:
         index = Index.fresh(folder, master, head.dataset, key)
         for values in version.rows():
-            index.add(values)
+            if index.add(values) != "new" and is_strict:
+                index.close()
+                raise CollectError(
+                    f"in version {head.version} of {head.dataset} two records have the same "
+                    f"{', '.join(head.columns[place] for place in key)}"
+                )
         index.complete()
     return index
 

@@ -93,24 +93,30 @@ class Fetcher:
     def chain_id(self) -> bytes:
         return self._chain.chain_id
 
-    def begin(self, grant: int, rows: int | None = None, kind: str = "table") -> Copy:
+    def begin(
+        self, grant: int, rows: int | None = None, kind: str = "table", server: str | None = None
+    ) -> Copy:
         """Return the copy that is not complete, opened on chain; or open a new delivery.
 
-        In look-up a copy is a session: it keeps headers, and no answers.
+        `server` is a delegate of the owner, None for the owner itself. In look-up a copy is a
+        session: it keeps headers, and no answers.
         """
         unfinished = [
             copy for copy in copies.load(self._home.copies, grant, self._master)
-            if not copy.order.closed
+            if not copy.order.closed and server in (None, copy.order.server)
         ]  # fmt: skip
-        copy = unfinished[0] if unfinished else self._create(grant, rows, kind)
+        copy = unfinished[0] if unfinished else self._create(grant, rows, kind, server)
         if not copy.order.delivery:
             self._open(copy)
         return copy
 
-    def _create(self, grant: int, rows: int | None, kind: str = "table") -> Copy:
-        return Copy.create(self._home.copies, self._master, self._order(grant, rows, kind))
+    def _create(
+        self, grant: int, rows: int | None, kind: str = "table", server: str | None = None
+    ) -> Copy:
+        order = self._order(grant, rows, kind, server)
+        return Copy.create(self._home.copies, self._master, order)
 
-    def _order(self, grant: int, rows: int | None, kind: str) -> Order:
+    def _order(self, grant: int, rows: int | None, kind: str, server: str | None) -> Order:
         """Return what may be asked for under a grant of this kind. Raises FetchError."""
         found = self._chain.query("access", "grant", {"grant": grant})
         if found is None:
@@ -134,8 +140,8 @@ class Fetcher:
         is_audited = found["mode"] == "audited"
         nonce = nonce_of(_secret(seed)) if is_audited else os.urandom(NONCE_BYTES)
         return Order(
-            grant, found["dataset"], registered["version"], found["owner"], registered["rows"],
-            min(rows or registered["rows"], left) or 1, nonce, seed,
+            grant, found["dataset"], registered["version"], server or found["owner"],
+            registered["rows"], min(rows or registered["rows"], left) or 1, nonce, seed,
             bytes.fromhex(registered["commitment"]), sha256(encode(standard)), columns,
             shape.exact, shape.masked, by_subject=found["subjects"] is not None,
             mode=found["mode"],
@@ -153,7 +159,7 @@ class Fetcher:
         number = self._chain.query("deliveries", "by_nonce", asked)
         if number is None:
             key = Signer(order.seed).public_key
-            args = {"server": order.owner, "version": order.version, "rows": order.reserved}
+            args = {"server": order.server, "version": order.version, "rows": order.reserved}
             try:
                 self._chain.submit("deliveries", "open", {**asked, **args, "key": key})
             except MunimentError as error:
@@ -201,7 +207,7 @@ class Fetcher:
         self._chain.digest_of(height, PATIENCE_BLOCKS)
         audit = self._audit(order.delivery)
         if audit is None or self._chain.digest_of(audit["height"], PATIENCE_BLOCKS) is None:
-            raise WrongDataError(f"{order.owner} has not put on the chain what it will deliver")
+            raise WrongDataError(f"{order.server} has not put on the chain what it will deliver")
         if audit["secret"] is None:
             args = {"delivery": order.delivery, "secret": _secret(order.seed)}
             try:
@@ -231,7 +237,7 @@ class Fetcher:
         if copy.is_complete:
             return
         taker = await trio.to_thread.run_sync(Taker, copy, self._chain.chain_id)
-        stream = await socket.open(copy.order.owner, SERVICE)
+        stream = await socket.open(copy.order.server, SERVICE)
         try:
             last = copy.last_piece
             header, signature = (b"", b"") if last is None else (last.header, last.server)

@@ -49,17 +49,17 @@ class Taker:
         """Verify a chunk, keep it, then sign; returns its number and the signature."""
         order = self._copy.order
         if not is_signed(header, order.server_key, self._chain_id, signature):
-            raise WrongDataError(f"{order.owner} sent a header that it did not sign")
+            raise WrongDataError(f"{order.server} sent a header that it did not sign")
         try:
             found = Header.decode(header)
             rows = self._proof.take(self.last, found, body)
         except DecodeError as error:
             raise WrongDataError(
-                f"{order.owner} sent a chunk that cannot be read: {error}"
+                f"{order.server} sent a chunk that cannot be read: {error}"
             ) from error
         wanted = self.last.next(body, rows, found.position, is_last=found.is_last)
         if found != wanted or found.rows > order.reserved:
-            raise WrongDataError(f"{order.owner} signed a header that does not follow the last")
+            raise WrongDataError(f"{order.server} signed a header that does not follow the last")
         mine = self._signer.sign(Kind.DELIVERY, self._chain_id, header)
         self._copy.append(Piece(header, signature, mine, body))
         self.last = found
@@ -86,7 +86,7 @@ class _Linked:
     def take_tree(self, piece: bytes) -> None:
         order = self._order
         if not self._is_whole or len(self._hashes) + len(piece) > HASH_BYTES * order.rows:
-            raise WrongDataError(f"{order.owner} sent too many record hashes")
+            raise WrongDataError(f"{order.server} sent too many record hashes")
         self._hashes += piece
         if not self.has_tree:
             return
@@ -99,10 +99,10 @@ class _Linked:
         order, received = self._order, linked.unpack(self._shape, body)
         rows = received.rows
         if not last.position + rows <= found.position <= order.rows:
-            raise WrongDataError(f"{order.owner} signed a header that does not follow the last")
+            raise WrongDataError(f"{order.server} signed a header that does not follow the last")
         ends = found.position == order.rows or found.rows == order.reserved
         if (found.is_last and not ends) or not (rows or found.is_last):
-            raise WrongDataError(f"{order.owner} ends the delivery before all rows are out")
+            raise WrongDataError(f"{order.server} ends the delivery before all rows are out")
         self._check(received)
         self._mark(received)
         return rows
@@ -111,19 +111,19 @@ class _Linked:
         records, order = received.records, self._order
         for place, record in records.items():
             if place >= order.rows or self._seen[place >> 3] >> (place & 7) & 1:
-                raise WrongDataError(f"{order.owner} sent a record twice, or one that is none")
+                raise WrongDataError(f"{order.server} sent a record twice, or one that is none")
             at = HASH_BYTES * place
             if self._is_whole and self._hashes[at : at + HASH_BYTES] != record:
                 raise WrongDataError(
-                    f"{order.owner} sent a record that is not the registered one (place {place})"
+                    f"{order.server} sent a record that is not the registered one (place {place})"
                 )
         if self._is_whole and not self.has_tree:
-            raise WrongDataError(f"{order.owner} sent records before their hashes")
+            raise WrongDataError(f"{order.server} sent records before their hashes")
         if not self._is_whole and records:
             try:
                 root = root_of_proof(records, order.rows, received.proof or [])
             except DecodeError as error:
-                raise WrongDataError(f"{order.owner} sent no proof: {error}") from error
+                raise WrongDataError(f"{order.server} sent no proof: {error}") from error
             order.require_registered(self._chain_id, root)
 
     def _mark(self, received: linked.Received) -> None:
@@ -140,18 +140,18 @@ class _Audited:
         self._copy = copy
 
     def take_tree(self, piece: bytes) -> None:
-        raise WrongDataError(f"{self._copy.order.owner} sent record hashes in audited mode")
+        raise WrongDataError(f"{self._copy.order.server} sent record hashes in audited mode")
 
     def take(self, last: Header, found: Header, body: bytes) -> int:
         order = self._copy.order
         if not order.root:
-            raise WrongDataError(f"{order.owner} sent rows before their root stood on the chain")
+            raise WrongDataError(f"{order.server} sent rows before their root stood on the chain")
         received = audited.unpack(len(order.shape.delivered), body)
         end = last.position + len(received.leaves)
         if found.position != end or found.is_last != (end == order.total):
-            raise WrongDataError(f"{order.owner} ends the delivery before all rows are out")
+            raise WrongDataError(f"{order.server} ends the delivery before all rows are out")
         leaves = dict(enumerate(received.leaves, last.position))
         root = root_of_proof(leaves, order.total, received.proof) if leaves else merkle.EMPTY_ROOT
         if root != order.root or not (leaves or found.is_last):
-            raise WrongDataError(f"{order.owner} sent rows that are not those it committed to")
+            raise WrongDataError(f"{order.server} sent rows that are not those it committed to")
         return received.rows

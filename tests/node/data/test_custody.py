@@ -183,10 +183,12 @@ def test_versions_are_compared_by_record_and_datasets_found(steward: Steward) ->
     name = f"{steward.member}/compared"
     found = run("dataset", "diff", name, "1", "2")
     assert found == {
-        "added": 0, "removed": 1, "changed": 2,
-        "records": [["changed", "003", "holder: *** -> ***"],
-                    ["changed", "005", "fee: 5.50 -> 8.00"],
-                    ["removed", "010", ""]],
+        "added": 0, "removed": 1, "changed": 2, "key": ["number"], "unique": [],
+        "records": [
+            {"what": "changed", "record": "003", "fields": [["holder", "***", "***"]]},
+            {"what": "changed", "record": "005", "fields": [["fee", "5.50", "8.00"]]},
+            {"what": "removed", "record": "010", "fields": []},
+        ],
     }  # fmt: skip
     assert run("dataset", "quality", name)["quality"]["validity"] == 10_000
     assert [row["version"] for row in run("dataset", "versions", name)] == [1, 2]
