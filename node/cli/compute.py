@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import Decimal, InvalidOperation
 from getpass import getuser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -27,6 +26,8 @@ from node.cli.common import (
     table,
     where,
 )
+from node.cli.joint import intersect
+from node.cli.spans import EPSILON, MICRO
 from node.home import Home
 
 if TYPE_CHECKING:
@@ -35,27 +36,9 @@ if TYPE_CHECKING:
     from node.exchange.streams import DataSocket
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-MICRO = 10**6
 
 
-class _Epsilon(click.ParamType[int]):
-    """A decimal number of at most six places, taken in millionths."""
-
-    name = "epsilon"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> int:
-        if isinstance(value, int):
-            return value
-        try:
-            micro = Decimal(value) * MICRO
-            if micro == int(micro):
-                return int(micro)
-        except (InvalidOperation, ValueError, OverflowError) as error:
-            raise click.BadParameter(f"{value!r} is no number", ctx, param) from error
-        raise click.BadParameter(f"{value!r} is no number with at most six places", ctx, param)
-
-
-_epsilon_option = click.option("--epsilon", type=_Epsilon(), required=True, help="Such as 0.1.")
+_epsilon_option = click.option("--epsilon", type=EPSILON, required=True, help="Such as 0.1.")
 
 
 @click.group()
@@ -266,3 +249,6 @@ def compute_ask(
     sees(home, lambda: told.is_bound(chain, dataset, wanted))
     more = {"grant": number, "dataset": dataset, "version": wanted}
     _show_answer(question, told.answer, more, told.is_new, as_json)
+
+
+compute.add_command(intersect)

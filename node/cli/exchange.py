@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from node.exchange.fetch import Fetcher
 
 CHORES_S = 10.0
+ANCHOR_S = 3_600.0
 CLOSE_AFTER_MS = 30_000
 _grant = click.argument("grant", metavar="GRANT", type=click.IntRange(1))
 _from = click.option(
@@ -60,7 +61,8 @@ def serve(home: Path, passphrase_file: Path | None) -> None:
     """Deliver this member's data to whoever holds a grant, until stopped.
 
     It opens the vault, which the node itself never does, and talks to the node over its sockets.
-    It also ends deliveries that recipients leave open, and erases copies whose grant has ended. At
+    It also ends deliveries that recipients leave open, erases copies whose grant has ended, anchors
+    the access log each hour, and shows of it what concerns whoever asks (muniment trace --logs). At
     a supervisor it audits other members' deliveries.
 
     \b
@@ -70,7 +72,8 @@ def serve(home: Path, passphrase_file: Path | None) -> None:
 
     from consensus.crypto import Signer
     from node.cli.sealing import opener
-    from node.exchange import answering
+    from node.exchange import answering, logs_service
+    from node.exchange.logs import Desk
     from node.exchange.server import Server
     from node.exchange.streams import StreamError
     from node.exchange.watch import Watch
@@ -86,16 +89,21 @@ def serve(home: Path, passphrase_file: Path | None) -> None:
         raise MunimentError(f"{place.keys} does not hold the node key that the chain knows")
     signer = Signer(load_key(path, "node", passphrase))
     watch = Watch(chain.query)
-    more = {answering.SERVICE: answering.Answerer(place, chain, master, watch).serve}
-    server = Server(place, chain, master, signer, watch, opener(place, passphrase))
+    opened = opener(place, passphrase)
+    server = Server(place, chain, master, signer, watch, opened)
+    desk = Desk(place, chain, master, opened)
+    more = {
+        answering.SERVICE: answering.Answerer(place, chain, master, watch).serve,
+        logs_service.SERVICE: logs_service.Teller(desk).serve,
+    }
     audits = "supervisor" in record["roles"]
     try:
-        trio.run(_serve, place, server, watch, chain, master, more, audits)
+        trio.run(_serve, place, server, desk, watch, chain, master, more, audits)
     except* StreamError as group:
         raise MunimentError(str(group.exceptions[0])) from None
 
 
-async def _serve(home: Home, server: Any, watch: Any, chain: Any, master: bytes,
+async def _serve(home: Home, server: Any, desk: Any, watch: Any, chain: Any, master: bytes,
                  more: Any, audits: bool) -> None:  # fmt: skip
     import signal
 
@@ -113,8 +121,14 @@ async def _serve(home: Home, server: Any, watch: Any, chain: Any, master: bytes,
                 scope.cancel()
                 return
 
+    anchor_at = 0.0
+
     def chores() -> None:
+        nonlocal anchor_at
         try:
+            if time.monotonic() >= anchor_at:
+                desk.anchor()
+                anchor_at = time.monotonic() + ANCHOR_S
             for number in server.finish(CLOSE_AFTER_MS):
                 click.echo(f"delivery {number} ended")
             for grant in expiry.erase_ended(home, chain, master, _now_ms()):
@@ -364,7 +378,7 @@ def export(
     order = copy.order
     log = AccessLog(place.vault, master)
     log.note(getuser(), order.dataset, order.version, (1, copy.last.rows),
-             f"export under grant {grant}")  # fmt: skip
+             f"export under grant {grant}", order.delivery)  # fmt: skip
     count = exports.write(copy, output, syntax)
     data = {"file": str(output), "rows": count, "delivery": order.delivery}
     show(data, as_json, lambda d: pairs(list(d.items())))

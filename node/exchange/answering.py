@@ -3,6 +3,7 @@
 On a stream of the service `compute` the recipient sends
 
     ["aggregate", grant, version, question]          the question as `Question.to_value` has it
+    ["intersect", run]                               see `intersecting`
 
 and the owner, once its budget has paid on the chain,
 
@@ -19,15 +20,18 @@ from typing import Any
 
 import trio
 
-from consensus.codec import DecodeError, expect_bytes
+from consensus.codec import DecodeError, expect_bytes, expect_int
+from contracts.codes import NAMES, Code
 from node.data import vault
 from node.data.access import AccessLog
-from node.data.collect import Chain
+from node.data.chain import Chain
 from node.data.keyring import Keyring
 from node.data.privacy.aggregate import Answer, Question, QuestionError
 from node.data.privacy.ledger import AnswerError, Answers, digest_of, read_answer
 from node.errors import MunimentError
+from node.exchange import intersecting
 from node.exchange.copies import FetchError, WrongDataError
+from node.exchange.intersecting import Sets
 from node.exchange.server import PATIENCE_S, attend
 from node.exchange.streams import DataSocket, Stream
 from node.exchange.watch import NotServedError, Watch
@@ -36,6 +40,7 @@ from node.home import Home
 SERVICE = "compute"
 MAX_QUESTION_BYTES = 1 << 20
 MAX_ANSWER_BYTES = 1 << 20
+MAX_ID = 1 << 53
 MAX_SERVED = 4
 """Questions that are worked on at a time; others wait."""
 ANSWER_S = 3_600.0
@@ -52,6 +57,7 @@ class Answerer:
         self._keyring = Keyring(home.vault, master)
         self._log = AccessLog(home.vault, master)
         self._answers = Answers(home, chain, master)
+        self._sets = Sets(home, chain, master)
         self._limit = trio.CapacityLimiter(MAX_SERVED)
 
     async def serve(self, stream: Stream) -> None:
@@ -60,21 +66,34 @@ class Answerer:
             await attend(stream, self._answer)
 
     async def _answer(self, stream: Stream) -> None:
-        message = await stream.receive(MAX_QUESTION_BYTES, PATIENCE_S)
+        message: Any = await stream.receive(MAX_QUESTION_BYTES, PATIENCE_S)
         match message:
-            case ["aggregate", int(grant), int(version), question]:
-                pass
+            case ["aggregate", grant, version, question]:
+                expect_int(grant, "grant", 1, MAX_ID)
+                expect_int(version, "version", 1, 1 << 32)
+                try:
+                    asked = Question.of(question)
+                    given = await trio.to_thread.run_sync(
+                        self._aggregate, stream.member, grant, version, asked
+                    )
+                except _TOLD as error:
+                    raise NotServedError(error.code, error.message) from error
+                await stream.send(["answer", given.question, given.salted, given.is_new])
+                await stream.end()
+            case ["intersect", number]:
+                expect_int(number, "run", 1, MAX_ID)
+                run = await trio.to_thread.run_sync(self._run, stream.member, number)
+                await intersecting.hold(stream, run, self._sets, self._chain)
             case _:
                 raise DecodeError("no message of this service")
-        try:
-            asked = Question.of(question)
-            given = await trio.to_thread.run_sync(
-                self._aggregate, stream.member, grant, version, asked
-            )
-        except _TOLD as error:
-            raise NotServedError(error.code, error.message) from error
-        await stream.send(["answer", given.question, given.salted, given.is_new])
-        await stream.end()
+
+    def _run(self, member: str, number: int) -> dict[str, Any]:
+        """Return a run that the member asks for, under a grant that may still be used."""
+        run = self._chain.query(intersecting.NAME, "get", {"run": number})
+        if run is None or (run["asker"], run["holder"]) != (member, self._chain.member):
+            raise NotServedError("denied", f"{member} has no run {number} here")
+        self._usable(member, run["grant"])
+        return run  # type: ignore[no-any-return]
 
     def _aggregate(self, member: str, number: int, version: int, question: Question) -> Any:
         grant = self._usable(member, number)
@@ -101,11 +120,14 @@ class Answerer:
             raise
 
     def _usable(self, member: str, number: int) -> dict[str, Any]:
-        """Return the grant; the chain judges it again when the answer is paid."""
+        """Return a grant that may be used now; the chain judges it again when it pays."""
         grant = self._chain.query("access", "grant", {"grant": number})
         if grant is None or (grant["owner"], grant["recipient"]) != (self._chain.member, member):
             raise NotServedError("denied", f"{member} has no grant {number} here")
         self._watch.require_fresh(self._chain.query("deliveries", "limits", {}))
+        code = self._chain.query("access", "usable", {"grant": number, "time": self._watch.now_ms})
+        if code:
+            raise NotServedError(NAMES[Code(code)], f"grant {number} may not be used now")
         return grant  # type: ignore[no-any-return]
 
 

@@ -23,7 +23,7 @@ from consensus.codec import DecodeError, Value, encode, expect_bytes
 from consensus.crypto import HASH_BYTES, sha256
 from contracts.masks import Use
 from node.data import vault
-from node.data.collect import Chain
+from node.data.chain import Chain
 from node.data.commitment import Field
 from node.data.keyring import Keyring
 from node.data.vault import Version, column_names

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from consensus.codec import decode
-from node.data.collect import Chain
+from node.data.chain import Chain
 from node.data.vault import Version
 from node.data.watermark.candidate import Candidate, mark_id, mark_key
 from node.data.watermark.kept import Marked, Marks

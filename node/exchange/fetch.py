@@ -18,7 +18,7 @@ import trio
 from consensus.codec import encode, expect_text
 from consensus.crypto import Signer, sha256
 from contracts.system.deliveries.audits import nonce_of
-from node.data.collect import Chain
+from node.data.chain import Chain
 from node.data.sealing import derive
 from node.data.vault import column_names
 from node.errors import MunimentError

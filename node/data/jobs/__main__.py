@@ -26,6 +26,7 @@ _JOBS = {
     "agree": "node.data.jobs.agree",
     "trace": "node.data.jobs.trace",
     "aggregate": "node.data.jobs.aggregate",
+    "intersect": "node.data.jobs.intersect",
     "stamp": "node.data.jobs.stamp",
 }
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38

@@ -27,9 +27,11 @@ EPSILON = 500_000
 class Asked(World):
     """Tax may ask about number and city, four answers; the budget pays for two."""
 
+    rows, budget = ROWS, 2 * EPSILON
+
     def __init__(self, folder: Path, **request: Any) -> None:
-        super().__init__(folder, ROWS, 4, **{"kind": "aggregate", "fields": [0, 3], **request})
-        self.run("open", micro_epsilon=2 * EPSILON, subject="name")
+        super().__init__(folder, self.rows, 4, **{"kind": "aggregate", "fields": [0, 3], **request})
+        self.run("open", micro_epsilon=self.budget, subject="name")
         self.run("share", micro_epsilon=2 * EPSILON, recipient="tax")
 
     def run(self, method: str, **args: Any) -> None:
@@ -133,7 +135,9 @@ async def test_what_is_not_answered(posts: Any, tmp_path: Path) -> None:
         (["aggregate", 1, 1, ["sum", "name", 1, 1, "number", 0, 10**12, []]], "question"),
         (["aggregate", 1, 1, ["steal", "name", 1, 1, "", 0, 0, []]], "question"),
         (["aggregate", 2, 1, COUNT.to_value()], "denied"),
-        (["aggregate", 1, -1, COUNT.to_value()], "not-found"),
+        (["aggregate", 1, -1, COUNT.to_value()], "nonsense"),
+        (["aggregate", True, 1, COUNT.to_value()], "nonsense"),
+        (["intersect", 1 << 62], "nonsense"),
     ],
 )
 async def test_hostile_questions_are_refused(

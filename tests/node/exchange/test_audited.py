@@ -14,7 +14,7 @@ from consensus.crypto import sha256
 from contracts.system.access.store import _PLAN_PARTS
 from contracts.system.deliveries.limits import DAY_MS
 from node.cli.common import Failed
-from node.data.collect import Chain as Asked
+from node.data.chain import Chain as Asked
 from node.data.watermark.candidate import mark_id
 from node.data.watermark.kept import Marks
 from node.envelopes.content import Content
