@@ -244,7 +244,7 @@ def _row(piece: Piece, terms: Terms) -> dict[str, Any] | None:
 
     start = Header.decode(piece.before.header).rows if piece.before.header else 0
     try:
-        columns = terms.unpack(piece.body).columns
+        columns = terms.columns_of(piece.body)
     except DecodeError:
         return None
     at = piece.row - start - 1

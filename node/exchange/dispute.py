@@ -7,14 +7,17 @@ recipient chooses what to show, and must not be able to make a fault out of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from consensus.codec import DecodeError, decode, encode, expect_bytes, expect_list
 from consensus.crypto import sha256
-from contracts.system.deliveries.header import START, Header, is_signed
+from contracts.system.deliveries.header import START, Header, first, is_signed
 from node.data import commitment
+from node.data.commitment import Field
 from node.data.vault import column_names
+from node.exchange import audited
 from node.exchange.copies import Copy, Order
 from node.exchange.linked import MAX_BODY_BYTES, Received, Shape, unpack
 from node.exchange.piece import DisputeError, Earlier, Piece, Registered, Signed
@@ -27,14 +30,16 @@ Query = Callable[[str, str, dict[str, Any]], Any]
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What the chain says of a disputed delivery."""
+    """What the chain says of a disputed delivery.
+
+    `audit` is what its server committed to in audited mode: the root over `total` rows, if it did.
+    """
 
     chain_id: bytes
     delivery: int
     server: str
     server_key: bytes
     is_table: bool
-    is_linked: bool
     by_subject: bool
     dataset: str
     version: int
@@ -45,6 +50,9 @@ class Terms:
     columns: tuple[str, ...]
     shape: Shape
     masks: Masks
+    is_audited: bool
+    root: bytes
+    total: int
 
     @classmethod
     def load(cls, chain_id: bytes, query: Query, number: int) -> Terms:
@@ -57,13 +65,14 @@ class Terms:
         registered = query("catalogue", "get", {"dataset": dataset, "version": version})
         named = {"id": grant["standard"][0], "version": grant["standard"][1]}
         standard = query("standards", "get", named)["standard"]
-        columns = column_names(standard)
+        columns, audit = column_names(standard), found["audit"] or {"root": "", "rows": 0}
         return cls(
             chain_id, number, found["server"], bytes.fromhex(found["server_key"]),
-            found["kind"] == "table", grant["mode"] == "linked", grant["subjects"] is not None,
+            found["kind"] == "table", grant["subjects"] is not None,
             dataset, version, registered["rows"], found["reserved"],
             bytes.fromhex(registered["commitment"]), sha256(encode(standard)), columns,
-            shape_of(grant, len(columns)), masks_of(grant),
+            shape_of(grant, len(columns)), () if grant["watermark"] else masks_of(grant),
+            grant["mode"] == "audited", bytes.fromhex(audit["root"]), audit["rows"],
         )  # fmt: skip
 
     def is_signed(self, signed: Signed) -> bool:
@@ -82,6 +91,12 @@ class Terms:
             _, chunk = expect_list(decode(body, max_bytes=MAX_BODY_BYTES), "answer", 2)
             body = expect_bytes(chunk, "chunk", max_length=MAX_BODY_BYTES)
         return unpack(self.shape, body)
+
+    def columns_of(self, body: bytes) -> tuple[list[Field], ...]:
+        """Return the delivered columns of a chunk in either mode. Raises DecodeError."""
+        if self.is_audited:
+            return audited.unpack(len(self.shape.delivered), body).columns
+        return self.unpack(body).columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +119,7 @@ def examine(piece: Piece, terms: Terms) -> list[Finding]:
     if header.delivery != terms.delivery:
         return [Finding("elsewhere", "the header is that of another delivery", False)]
     found = list(_beyond(header, terms))
-    if terms.is_linked:
-        found += _in_body(piece, header, terms)
+    found += _in_body(piece, header, terms)
     return found or [Finding("nothing", "the chunk is what was agreed on and registered", False)]
 
 
@@ -113,7 +127,7 @@ def _beyond(header: Header, terms: Terms) -> Iterator[Finding]:
     """What the header tells by itself."""
     if header.rows > terms.reserved:
         yield Finding("too-many", f"{header.rows} rows, where {terms.reserved} were reserved")
-    if not (terms.is_table and terms.is_linked):
+    if not terms.is_table or terms.is_audited:
         return
     if header.position > terms.rows:
         yield Finding("no-record", f"{header.position} records of {terms.rows} gone through")
@@ -136,21 +150,27 @@ def _in_body(piece: Piece, header: Header, terms: Terms) -> Iterator[Finding]:
         return
     if header.is_last and not (terms.is_table or piece.body):
         return  # the end of a session of look-ups
-    number, rows = (0, 0) if before is None else (before.number, before.rows)
+    last = first(terms.delivery) if before is None else before
     try:
-        received = terms.unpack(piece.body)
+        if terms.is_audited:
+            committed = audited.unpack(len(terms.shape.delivered), piece.body)
+            came, columns = committed.rows, committed.columns
+            yield from _uncommitted(committed, last, header, terms)
+        else:
+            received = terms.unpack(piece.body)
+            came, columns = received.rows if terms.is_table else 1, received.columns
+            yield from _unregistered(piece.registered, received, terms)
+            if piece.earlier is not None:
+                yield from _twice(piece.earlier, digest, received, terms)
     except DecodeError as error:
         yield Finding("unreadable", f"the chunk is not in the form that was agreed: {error}")
         return
-    came = received.rows if terms.is_table else 1
+    number, rows = last.number, last.rows
     if (header.number, header.rows) != (number + 1, rows + came):
         yield Finding(
             "miscounted", f"{came} rows follow {rows}, and the header says {header.rows}; "
             f"it is number {header.number} after {number}")  # fmt: skip
-    yield from _unregistered(piece.registered, received, terms)
-    if piece.earlier is not None:
-        yield from _twice(piece.earlier, digest, received, terms)
-    yield from _plain(received, terms)
+    yield from _plain(columns, terms)
 
 
 def _decoded(signed: Signed, terms: Terms) -> Header | None:
@@ -169,23 +189,36 @@ def _unregistered(shown: Registered | None, received: Received, terms: Terms) ->
     elif terms.is_table and is_whole(terms.reserved, terms.rows, terms.by_subject):
         if shown is None or shown.place not in records:
             return
-        if terms.is_root(_root({shown.place: shown.record}, terms, shown.path)):
+        if terms.is_root(_root({shown.place: shown.record}, terms.rows, shown.path)):
             if records[shown.place] != shown.record:
                 yield Finding(
                     "other-record", f"the record at place {shown.place} is not the registered one"
                 )
         else:
             yield Finding("unproved", "what should be registered there is not shown", False)
-    elif records and not terms.is_root(_root(records, terms, received.proof or [])):
+    elif records and not terms.is_root(_root(records, terms.rows, received.proof or [])):
         yield Finding(
             "other-record", "the records are not those registered as "
             f"{terms.dataset} version {terms.version}")  # fmt: skip
 
 
-def _root(records: dict[int, bytes], terms: Terms, path: Sequence[bytes]) -> bytes:
+def _uncommitted(
+    received: audited.Received, last: Header, header: Header, terms: Terms
+) -> Iterator[Finding]:
+    """Rows of audited mode, which stand under the root that the server put on the chain."""
+    end = last.position + len(received.leaves)
+    if header.position != end or header.is_last != (end == terms.total):
+        yield Finding("too-few", f"signed for rows to {header.position} of {terms.total}, where "
+                      f"{len(received.leaves)} follow {last.position}")  # fmt: skip
+    leaves = dict(enumerate(received.leaves, last.position))
+    if leaves and _root(leaves, terms.total, received.proof) != terms.root:
+        yield Finding("other-record", "the rows are not those that the server committed to")
+
+
+def _root(records: dict[int, bytes], count: int, path: Sequence[bytes]) -> bytes:
     """Return the root that is proved; of no proof nothing that could be registered."""
     try:
-        return root_of_proof(records, terms.rows, path)
+        return root_of_proof(records, count, path)
     except DecodeError:
         return b""
 
@@ -208,16 +241,16 @@ def _twice(earlier: Earlier, digest: bytes, received: Received, terms: Terms) ->
         yield Finding("twice", f"the record at place {min(same)} was sent before")
 
 
-def _plain(received: Received, terms: Terms) -> Iterator[Finding]:
-    if not terms.masks or not received.rows:
+def _plain(columns: tuple[list[Field], ...], terms: Terms) -> Iterator[Finding]:
+    if not terms.masks or not columns[0]:
         return
     finder = PlainFinder(terms.masks)
     try:
-        columns = [received.columns[terms.shape.delivered.index(index)] for index, _ in terms.masks]
-        for index, rows in finder.find(columns):
+        masked = [columns[terms.shape.delivered.index(index)] for index, _ in terms.masks]
+        for index, rows in finder.find(masked):
             mask = next(use for field, use in terms.masks if field == index)
             yield Finding(
-                "unmasked", f"{terms.columns[index]} is shown in {len(rows)} of {received.rows} "
+                "unmasked", f"{terms.columns[index]} is shown in {len(rows)} of {len(columns[0])} "
                 f"rows as {mask} cannot have made it")  # fmt: skip
     finally:
         finder.stop()
@@ -244,13 +277,11 @@ def gather(copy: Copy, row: int = 0, why: str = "") -> Piece:
         why = why or refused[3]
     before = Signed(kept[at - 1].header, kept[at - 1].server) if at else Signed()
     registered = earlier = None
-    try:
-        received = unpack(copy.order.shape, body)
-    except DecodeError:
-        received = None  # this is what is wrong with it, or it is a look-up's answer
-    if received is not None:
-        registered = _registered(copy.order, copy.tree(), received)
-        earlier = _earlier(copy, at, received)
+    if copy.order.mode == "linked":
+        with suppress(DecodeError):  # this is what is wrong with it, or it is a look-up's answer
+            received = unpack(copy.order.shape, body)
+            registered = _registered(copy.order, copy.tree(), received)
+            earlier = _earlier(copy, at, received)
     return Piece(before, signed, body, registered, earlier, row, why)
 
 

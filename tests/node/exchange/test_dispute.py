@@ -42,10 +42,24 @@ def other_version(source: Source) -> None:
 
 def unmasked(source: Source) -> None:
     """Values are asserted to be masked and are not."""
-    if source._masker is not None:
-        source._masker.apply = lambda records: [  # type: ignore[method-assign]
-            [record.values[2] for record in records]
+    _unmask(source, range(1 << 10))
+
+
+def one_unmasked(source: Source) -> None:
+    """One value slips through."""
+    _unmask(source, range(6, 7))
+
+
+def _unmask(source: Source, rows: range) -> None:
+    assert source._masker is not None
+    plain = source._masker.apply
+    source._masker.apply = lambda records: [  # type: ignore[method-assign]
+        [
+            record.values[2] if at in rows else masked
+            for at, (record, masked) in enumerate(zip(records, column, strict=True))
         ]
+        for column in plain(records)
+    ]
 
 
 def too_many(source: Source) -> None:
@@ -91,6 +105,7 @@ async def refused(
         (too_few, None, "too-few"),
         (too_many, None, "miscounted"),
         (other_columns, None, "unreadable"),
+        (unmasked, None, "unmasked"),
     ],
 )
 async def test_what_a_liar_signed_stands_against_it(
@@ -114,23 +129,23 @@ async def test_what_a_liar_signed_stands_against_it(
     assert not [f for f in examine(piece, elsewhere) if f.is_fault]
 
 
-async def test_values_that_are_not_masked_stand_against_the_server(
+async def test_a_value_that_was_not_looked_at_is_pointed_out_by_its_row(
     posts: Any, tmp_path: Path
 ) -> None:
-    world = World(tmp_path, rows=20, masks=True)
-    Liar.alter = staticmethod(unmasked)
+    world = World(tmp_path, rows=100, masks=True)
+    Liar.alter = staticmethod(one_unmasked)
     fetcher = world.fetcher()
     async with served(posts, world, world.server(Liar)) as socket:
         copy = fetcher.begin(1)
         await fetcher.run(socket, copy, silent)
     with pytest.raises(DisputeError, match="--row"):
         gather(copy)
-    with pytest.raises(DisputeError, match="row 21"):
-        gather(copy, 21)
+    with pytest.raises(DisputeError, match="row 101"):
+        gather(copy, 101)
     terms = Terms.load(world.chain.chain_id, world.asked("tax").query, 1)
     [finding] = examine(gather(copy, 7, "a number in plain"), terms)
     assert (finding.code, finding.is_fault) == ("unmasked", True)
-    assert "phone is shown in 20 of 20 rows" in finding.says
+    assert "phone is shown in 1 of 100 rows" in finding.says
 
 
 async def test_an_honest_server_is_not_convicted_by_what_it_signed(
