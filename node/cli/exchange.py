@@ -29,6 +29,7 @@ from node.home import Home
 if TYPE_CHECKING:
     from node.exchange.copies import Copy
     from node.exchange.fetch import Fetcher
+    from node.exchange.streams import DataSocket
 
 CHORES_S = 10.0
 CLOSE_AFTER_MS = 30_000
@@ -59,7 +60,8 @@ def serve(home: Path, passphrase_file: Path | None) -> None:
     """Deliver this member's data to whoever holds a grant, until stopped.
 
     It opens the vault, which the node itself never does, and talks to the node over its sockets.
-    It also ends deliveries that recipients leave open, and erases copies whose grant has ended.
+    It also ends deliveries that recipients leave open, erases copies whose grant has ended, answers
+    questions within privacy budgets, and carries on with sums that were joined.
 
     \b
     Example: muniment exchange serve --home tax --passphrase-file /run/secrets/tax
@@ -84,21 +86,21 @@ def serve(home: Path, passphrase_file: Path | None) -> None:
         raise MunimentError(f"{place.keys} does not hold the node key that the chain knows")
     signer = Signer(load_key(path, "node", passphrase))
     watch = Watch(chain.query)
-    more = {answering.SERVICE: answering.Answerer(place, chain, master, watch).serve}
+    answerer = answering.Answerer(place, chain, master, watch)
     server = Server(place, chain, master, signer, watch, opener(place, passphrase))
     try:
-        trio.run(_serve, place, server, watch, chain, master, more)
+        trio.run(_serve, place, server, watch, chain, master, answerer)
     except* StreamError as group:
         raise MunimentError(str(group.exceptions[0])) from None
 
 
 async def _serve(home: Home, server: Any, watch: Any, chain: Any, master: bytes,
-                 more: Any) -> None:  # fmt: skip
+                 answerer: Any) -> None:  # fmt: skip
     import signal
 
     import trio
 
-    from node.exchange import expiry
+    from node.exchange import answering, expiry
     from node.exchange import server as servers
     from node.exchange.streams import connect
     from node.rpc.client import Client
@@ -118,10 +120,17 @@ async def _serve(home: Home, server: Any, watch: Any, chain: Any, master: bytes,
         except MunimentError as error:
             click.echo(f"muniment: {error.message}", err=True)
 
+    async def sums(socket: DataSocket) -> None:
+        while True:
+            await trio.sleep(CHORES_S)
+            await answerer.carry_on(socket)
+
+    more = {answering.SERVICE: answerer.serve}
     async with connect(home.data_socket) as socket, trio.open_nursery() as nursery:
         with Client(home.socket) as client:
             nursery.start_soon(stop_on_signal, nursery.cancel_scope)
             nursery.start_soon(watch.follow, client)
+            nursery.start_soon(sums, socket)
             nursery.start_soon(servers.run, socket, server, lambda: click.echo("serving"), more)
             while True:
                 await trio.sleep(CHORES_S)

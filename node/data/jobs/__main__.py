@@ -25,6 +25,7 @@ _JOBS = {
     "mask": "node.data.jobs.mask",
     "trace": "node.data.jobs.trace",
     "aggregate": "node.data.jobs.aggregate",
+    "total": "node.data.jobs.total",
     "intersect": "node.data.jobs.intersect",
     "stamp": "node.data.jobs.stamp",
 }
