@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from node.exchange.streams import DataSocket
 
 CHORES_S = 10.0
+ANCHOR_S = 3_600.0
 CLOSE_AFTER_MS = 30_000
 _grant = click.argument("grant", metavar="GRANT", type=click.IntRange(1))
 _from = click.option(
@@ -61,7 +62,8 @@ def serve(home: Path, passphrase_file: Path | None) -> None:
 
     It opens the vault, which the node itself never does, and talks to the node over its sockets.
     It also ends deliveries that recipients leave open, erases copies whose grant has ended, answers
-    questions within privacy budgets, and carries on with sums that were joined.
+    questions within privacy budgets, carries on with sums that were joined, anchors the access log
+    each hour, and shows of it what concerns whoever asks (muniment trace --logs).
 
     \b
     Example: muniment exchange serve --home tax --passphrase-file /run/secrets/tax
@@ -70,7 +72,8 @@ def serve(home: Path, passphrase_file: Path | None) -> None:
 
     from consensus.crypto import Signer
     from node.cli.sealing import opener
-    from node.exchange import answering
+    from node.exchange import answering, logs_service
+    from node.exchange.logs import Desk
     from node.exchange.server import Server
     from node.exchange.streams import StreamError
     from node.exchange.watch import Watch
@@ -86,21 +89,27 @@ def serve(home: Path, passphrase_file: Path | None) -> None:
         raise MunimentError(f"{place.keys} does not hold the node key that the chain knows")
     signer = Signer(load_key(path, "node", passphrase))
     watch = Watch(chain.query)
+    opened = opener(place, passphrase)
+    server = Server(place, chain, master, signer, watch, opened)
+    desk = Desk(place, chain, master, opened)
     answerer = answering.Answerer(place, chain, master, watch)
-    server = Server(place, chain, master, signer, watch, opener(place, passphrase))
+    more = {
+        answering.SERVICE: answerer.serve,
+        logs_service.SERVICE: logs_service.Teller(desk).serve,
+    }
     try:
-        trio.run(_serve, place, server, watch, chain, master, answerer)
+        trio.run(_serve, place, server, desk, watch, chain, master, answerer, more)
     except* StreamError as group:
         raise MunimentError(str(group.exceptions[0])) from None
 
 
-async def _serve(home: Home, server: Any, watch: Any, chain: Any, master: bytes,
-                 answerer: Any) -> None:  # fmt: skip
+async def _serve(home: Home, server: Any, desk: Any, watch: Any, chain: Any, master: bytes,
+                 answerer: Any, more: Any) -> None:  # fmt: skip
     import signal
 
     import trio
 
-    from node.exchange import answering, expiry
+    from node.exchange import expiry
     from node.exchange import server as servers
     from node.exchange.streams import connect
     from node.rpc.client import Client
@@ -111,8 +120,14 @@ async def _serve(home: Home, server: Any, watch: Any, chain: Any, master: bytes,
                 scope.cancel()
                 return
 
+    anchor_at = 0.0
+
     def chores() -> None:
+        nonlocal anchor_at
         try:
+            if time.monotonic() >= anchor_at:
+                desk.anchor()
+                anchor_at = time.monotonic() + ANCHOR_S
             for number in server.finish(CLOSE_AFTER_MS):
                 click.echo(f"delivery {number} ended")
             for grant in expiry.erase_ended(home, chain, master, _now_ms()):
@@ -125,7 +140,6 @@ async def _serve(home: Home, server: Any, watch: Any, chain: Any, master: bytes,
             await trio.sleep(CHORES_S)
             await answerer.carry_on(socket)
 
-    more = {answering.SERVICE: answerer.serve}
     async with connect(home.data_socket) as socket, trio.open_nursery() as nursery:
         with Client(home.socket) as client:
             nursery.start_soon(stop_on_signal, nursery.cancel_scope)
@@ -328,7 +342,7 @@ def export(
     order = copy.order
     log = AccessLog(place.vault, master)
     log.note(getuser(), order.dataset, order.version, (1, copy.last.rows),
-             f"export under grant {grant}")  # fmt: skip
+             f"export under grant {grant}", order.delivery)  # fmt: skip
     count = exports.write(copy, output, syntax)
     data = {"file": str(output), "rows": count, "delivery": order.delivery}
     show(data, as_json, lambda d: pairs(list(d.items())))

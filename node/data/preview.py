@@ -11,10 +11,10 @@ from typing import Any
 
 from consensus.codec import decode
 from node.data import likeness, vault
-from node.data.collect import index_folder, open_index
 from node.data.commitment import Field
 from node.data.custody import Custody, CustodyError
 from node.data.index import Index, compare
+from node.data.making import index_folder, open_index
 from node.data.register import Report
 from node.home import Home
 

@@ -26,7 +26,7 @@ from consensus.codec import DecodeError, expect_bytes, expect_int
 from contracts.codes import NAMES, Code
 from node.data import vault
 from node.data.access import AccessLog
-from node.data.collect import Chain
+from node.data.chain import Chain
 from node.data.keyring import Keyring
 from node.data.privacy.aggregate import Answer, Question, QuestionError
 from node.data.privacy.ledger import AnswerError, Answers, digest_of, read_answer
@@ -99,7 +99,7 @@ class Answerer:
 
     async def carry_on(self, socket: DataSocket) -> None:
         """Do what can be done in the sums that were joined here; errors are for the next time."""
-        for number in await trio.to_thread.run_sync(self._summer.unfinished):
+        for number in await trio.to_thread.run_sync(self._summer.joined):
             try:
                 await self._summer.advance(socket, SERVICE, number, self._watch.now_ms)
             except MunimentError as error:

@@ -19,7 +19,7 @@ from consensus.codec import DecodeError, encode, expect_text
 from consensus.crypto import HASH_BYTES, Kind, Signer, sha256
 from contracts.system.deliveries.header import Header, is_signed
 from node.data import commitment
-from node.data.collect import Chain
+from node.data.chain import Chain
 from node.data.vault import column_names
 from node.errors import MunimentError
 from node.exchange import copies

@@ -26,7 +26,7 @@ import trio
 from consensus.codec import DecodeError, Value, encode, expect_bytes, expect_list
 from node.data import vault
 from node.data.access import AccessLog
-from node.data.collect import Chain
+from node.data.chain import Chain
 from node.data.commitment import Field
 from node.data.custody import Custody
 from node.data.privacy.group import POINT_BYTES, GroupError

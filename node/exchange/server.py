@@ -38,7 +38,7 @@ from consensus.crypto import SIGNATURE_BYTES, Kind, Signer
 from contracts.system.deliveries.header import MAX_BYTES, Header, first, is_signed
 from node.data import vault
 from node.data.access import AccessLog
-from node.data.collect import Chain
+from node.data.chain import Chain
 from node.data.custody import Custody
 from node.data.keyring import Keyring
 from node.errors import MunimentError
@@ -183,7 +183,8 @@ class Server:
         if bytes.fromhex(delivery["server_key"]) != self._signer.public_key:
             raise NotServedError("denied", "the node key has changed; open another delivery")
         purpose = f"delivery {delivery['id']} to {delivery['recipient']}: {grant['purpose']}"
-        self._log.note("node", dataset, number, (1, version.head.rows), purpose)
+        rows = (1, version.head.rows)
+        self._log.note("node", dataset, number, rows, purpose, delivery["id"])
         return version
 
     def sign(self, header: bytes) -> bytes:

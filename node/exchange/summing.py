@@ -31,7 +31,7 @@ from consensus.codec import (
 )
 from consensus.crypto import sha256
 from node.data.access import AccessLog
-from node.data.collect import Chain
+from node.data.chain import Chain
 from node.data.custody import Custody
 from node.data.privacy import secure_sum
 from node.data.privacy.group import SCALAR_BYTES
@@ -173,11 +173,11 @@ class Summer:
 
     # Carry on
 
-    def unfinished(self) -> list[int]:
+    def joined(self) -> list[int]:
         """The sums that were joined here and have no result yet."""
-        found = (path.name.split("-") for path in self._folder.glob("sum-*-secret"))
-        numbers = sorted(int(parts[1]) for parts in found)
-        return [number for number in numbers if self.result(number) is None]
+        found = self._folder.glob("sum-*-secret")
+        numbers = sorted(int(path.name.split("-")[1]) for path in found)
+        return [number for number in numbers if not self._place(number, "result")[0].exists()]
 
     async def advance(self, socket: DataSocket, service: str, number: int, now_ms: int) -> str:
         """Do what can be done now in one run; returns its status. Raises MunimentError."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from consensus.codec import Value, encode, expect_bytes, expect_int, expect_list
-from node.data.collect import Chain
+from node.data.chain import Chain
 from node.data.commitment import Field
 from node.data.privacy.aggregate import MAX_CATEGORIES, Answer, Question
 from node.data.sealing import Sealer, derive

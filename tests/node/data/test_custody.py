@@ -245,6 +245,13 @@ def test_operators_read_under_their_name_and_destroy_in_twos(steward: Steward) -
     key = json.loads((steward.home.path / "operators" / "li-vault.json").read_text())["key"]
     last = run("vault", "log")[-1]
     assert (last["operator"], last["dataset"]) == (f"li-vault {key[:16]}", name)
+    prove = ("prove-record", name, "--row", "1", "--txid", "00" * 32, "--field", "holder",
+             "-o", str(steward.folder / "r.proof"), "--as")  # fmt: skip
+    said = run(*prove, "wang-vault", "--as-passphrase-file", str(wang), plain=True, fails=True)
+    assert "needs the duty steward or auditor" in said
+    run(*prove, "li-vault", "--as-passphrase-file", str(li), plain=True, fails=True)
+    last = run("vault", "log")[-1]  # shown is what the proof would show, so it is noted first
+    assert (last["operator"], last["purpose"]) == (f"li-vault {key[:16]}", "proof of: holder")
     anchored = run(
         "vault", "anchor", "--as", "li-vault", "--as-passphrase-file", str(li), plain=True
     )

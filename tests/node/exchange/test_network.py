@@ -207,6 +207,58 @@ def test_three_subjects_one_refuses_and_one_withdraws(town: Town) -> None:
             assert not any(secret in content for secret in secrets), stored
 
 
+def test_who_had_a_record_is_told_to_those_whom_it_concerns(town: Town) -> None:
+    """Goes on from the story above: two deliveries, Li's record in both, Wang's in the first."""
+    question = town.sign("ask", WANG, town.folder / "form.json")
+    with pytest.raises(MunimentError, match="muniment trace subject"):
+        town.at(REGISTRAR, "registrar", "take", question)
+    reference = json.loads((town.folder / f"{LI}-sign.json").read_text())["reference"]
+    record = ("trace", "record", "health/visits", "--where", f"Holder={WANG}", "--logs")
+    with town.serving(OWNER, "exchange"), town.serving(RECIPIENT, "exchange"):
+        # The subject, through the registrar, which has the question signed.
+        answer = town.at(REGISTRAR, "trace", "subject", "--asked", question)
+        assert answer["complete"]
+        [request] = answer["requests"]
+        assert (request["by"], request["status"]) == (RECIPIENT, "granted")
+        assert (request["had_it_in"], request["left_out_in"]) == ([1], [2])
+        [log] = answer["logs"]
+        assert [entry["delivery"] for entry in log["entries"]][-1] == 0  # this very look-up
+        assert {entry["delivery"] for entry in log["entries"]} == {0, 1, 2}
+        assert WANG not in json.dumps(answer)
+        events = [f"{e['contract']}.{e['name']}" for e in answer["events"]]
+        assert {"access.requested", "deliveries.opened", "subjects.revised"} <= set(events)
+        # The supervisor, by the reference; it sees which rows every other entry is about.
+        answer = town.at(
+            SUPERVISOR, "trace", "subject", "--batch", 1, "--reference", reference
+        )  # fmt: skip
+        [request] = answer["requests"]
+        assert (request["had_it_in"], answer["complete"]) == ([1, 2], True)
+        assert sum(log["withheld"] for log in answer["logs"]) == 0
+        # The owner, by a value in its vault; the recipient is asked too.
+        answer = town.at(OWNER, *record)
+        assert (answer["record"]["row"], answer["complete"]) == (2, True)
+        theirs = {log["member"]: log["entries"] for log in answer["logs"]}
+        assert "export under grant 1" in {entry["purpose"] for entry in theirs[RECIPIENT]}
+        commitment = answer["record"]["commitment"]
+        again = town.at(OWNER, "trace", "record", "health/visits", "--commitment", commitment)
+        assert again == {"record": answer["record"], "events": answer["events"]}
+        assert "2 records" in refused(town, OWNER, *record[:4], f"Holder={LI}")
+        assert "neither a supervisor nor concerned" in refused(
+            town, RECIPIENT, "trace", "subject", "--batch", 1, "--reference", reference
+        )
+        assert "keeps no register" in refused(town, OWNER, "trace", "subject", LI)
+    # Who does not answer is named, and the command fails though it shows what it has.
+    why = refused(town, SUPERVISOR, "trace", "dataset", "health/visits", "--logs")
+    assert f"{RECIPIENT} (silent" in why
+    assert f"{OWNER} (silent" in why
+
+
+def refused(town: Town, member: str, *args: object) -> str:
+    with pytest.raises(MunimentError) as error:
+        town.at(member, *args)
+    return error.value.message
+
+
 def test_a_version_in_escrow_and_with_a_delegate(town: Town) -> None:
     table = town.folder / "shops.csv"
     table.write_text("Shop,Kind\n" + "".join(f"s{n},bakery\n" for n in range(200)))

@@ -152,7 +152,7 @@ async def test_who_is_silent_is_named_and_the_others_go_on(posts: Any, tmp_path:
         assert await world.advance(sockets, "land", "tax") == ["reporting", "failed"]
     assert world.state == ("failed", ["city"])
     assert world.summer("tax").result(1) is None
-    assert world.summer("tax").unfinished() == []  # what was committed to is destroyed
+    assert world.summer("tax").joined() == []  # what was committed to is destroyed
 
 
 async def test_who_departs_from_its_commitment_is_named(
