@@ -256,5 +256,5 @@ class ExchangeDemo:
     def _trace(self, grant: int) -> None:
         story = self._story
         story.title("Anybody can tell the life of a grant from the chain")
-        story.show(story.command("trace", "of", "grant", str(grant), "--home",
+        story.show(story.command("trace", "grant", str(grant), "--home",
                                  story.home("civil")))  # fmt: skip

@@ -147,13 +147,15 @@ class Index:
     # Asking
 
     def trace(
-        self, entity: str, since: int = 0, until: int = 1 << 62, actor: str = "", limit: int = PAGE
-    ) -> list[Entry]:
+        self, entity: str, since: int = 0, until: int = 1 << 62, actor: str = "",
+        limit: int = PAGE, also: Sequence[str] = (),
+    ) -> list[Entry]:  # fmt: skip
         """Return the life of an entity and of what came of it, in order, `limit` entries at most.
 
         `since` and `until` are in ms UTC, both included; `actor` is a member or MEMBER/OPERATOR.
+        `also` are entities whose lives are told together with it.
         """
-        marks = [entity, *self.related(entity)]
+        marks = {mark for each in (entity, *also) for mark in (each, *self.related(each))}
         low, high = self.first(since), self.first(until + 1)
         found: list[Entry] = []
         last = 0
