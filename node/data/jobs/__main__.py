@@ -23,6 +23,7 @@ _JOBS = {
     "documents": "node.data.jobs.documents",
     "train": "node.data.jobs.train",
     "mask": "node.data.jobs.mask",
+    "agree": "node.data.jobs.agree",
     "trace": "node.data.jobs.trace",
     "aggregate": "node.data.jobs.aggregate",
     "intersect": "node.data.jobs.intersect",
