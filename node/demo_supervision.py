@@ -32,10 +32,11 @@ class SupervisionDemo:
         try:
             self._start()
             with self._story.serving("land"), self._story.serving("civil"):
-                copy = self._deliver()
+                copy, closed = self._deliver()
                 found = self._find_leak(copy)
+                self._bind(found, closed)
                 case = self._open_case(found)
-                self._who_read(copy)
+                self._who_read()
             violation = self._sanction(case)
             refused = self._is_refused()
             self._appeal(violation)
@@ -82,8 +83,8 @@ class SupervisionDemo:
                         "--days", "30")  # fmt: skip
         return dict(made)
 
-    def _deliver(self) -> Path:
-        """Give the same wells to civil and health; returns what civil exports."""
+    def _deliver(self) -> tuple[Path, str]:
+        """Give the same wells to civil and health; returns civil's export and how it closed."""
         story = self._story
         story.title("civil and health get them: places are masked to a grid, and each copy marked")
         for who in ("health", "civil"):
@@ -93,7 +94,7 @@ class SupervisionDemo:
             story.show(f"{who} has {receipt['rows']} rows as delivery {receipt['delivery']}")
         out = story.path("civil.csv")
         self._at("civil", "export", grant, "-o", out)
-        return out
+        return out, str(receipt["txid"])
 
     def _find_leak(self, copy: Path) -> dict[str, Any]:
         """Half the rows of civil's copy turn up; land tries the marks of all its deliveries."""
@@ -111,18 +112,29 @@ class SupervisionDemo:
                    f"at most {first['bound']:.1g}")  # fmt: skip
         return dict(first)
 
+    def _bind(self, found: dict[str, Any], closed: str) -> None:
+        """The evidence of the delivery, checked offline, names the mark that was found."""
+        story = self._story
+        out, genesis = story.path("delivery.evidence"), str(story.path("genesis.json"))
+        story.command("exchange", "evidence", str(found["delivery"]), "--txid", closed, "-o",
+                      str(out), "--home", story.home("land"))  # fmt: skip
+        said = story.json("verify", str(out), "--genesis", genesis)
+        require(said["watermark"] == found["mark"], "the delivery was bound to another mark")
+        story.show(f"bound offline: request {said['request']}, mark {said['watermark'][:16]}")
+
     def _open_case(self, found: dict[str, Any]) -> int:
         story = self._story
         story.title("land reports it with its evidence; tax, a supervisor, takes the case")
         case = self._at("land", "case", "open", "--kind", "leak", "--member", "civil", "--dataset",
                         _DATASET, "--grant", found["grant"], "--severity", "3", "--text",
                         _WORDS)["case"]  # fmt: skip
-        for file, kind in (("found.csv", "leak"), ("verdict.json", "leak-trace")):
+        for file, kind in (("found.csv", "leak"), ("verdict.json", "leak-trace"),
+                           ("delivery.evidence", "delivery")):  # fmt: skip
             self._at("land", "case", "attach", case, story.path(file), "--kind", kind)
         self._at("tax", "case", "assign", case, "tax")
         return int(case)
 
-    def _who_read(self, copy: Path) -> None:
+    def _who_read(self) -> None:
         """The access logs of who held it, asked over the network and checked with their anchors."""
         story = self._story
         story.title("Who read it? tax asks land, health and civil for their access logs")

@@ -41,7 +41,6 @@ STEPS = {
         "cannot decide",
         "civil may ask again",
         "all proved",
-        "proves nothing",
         "first past the deadline",
         "acknowledges late",
         "All steps were verified.",
