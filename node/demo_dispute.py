@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-from typing import Protocol
-
 from node.story import Story, require
 
 OWNER, RECIPIENT, SUPERVISOR = "land", "health", "tax"
 
 
-class Serving(Protocol):
-    """Runs a member's exchange service, or a command that stands for it."""
-
-    def __call__(self, who: str, *double: str) -> contextlib.AbstractContextManager[None]: ...
-
-
 class DisputeStep:
     """land sends one value that it never registered; tax, which supervises, sees that it did."""
 
-    def __init__(self, story: Story, serving: Serving) -> None:
-        self._story, self._serving = story, serving
+    def __init__(self, story: Story) -> None:
+        self._story = story
 
     def run(self, dataset: str) -> None:
         story = self._story
@@ -30,7 +21,7 @@ class DisputeStep:
             "--basis", "contract", "--rows", "60", "--days", "30",
         )  # fmt: skip
         grant = str(asked["request"])
-        with self._serving(OWNER, "-m", "node.demo_liar"):
+        with story.serving(OWNER, "-m", "node.demo_liar"):
             said = story.refuse("fetch", grant, "--home", story.home(RECIPIENT))
         require("muniment dispute open" in said, "the lie was not noticed")
         number = said.split()[-1]
@@ -45,6 +36,6 @@ class DisputeStep:
         settled = story.settled(SUPERVISOR, "dispute", "settle", number, *ruling)
         require(settled["quota left"] == 60, "the quota was not given back")
         story.show(f"settled {settled['outcome']}: 60 rows may be fetched again")
-        with self._serving(OWNER):
+        with story.serving(OWNER):
             receipt = story.settled(RECIPIENT, "fetch", grant)
         require(receipt["rows"] == 60, "rows are missing")
