@@ -69,7 +69,7 @@ from node.prune import Pruner
 from node.render import render
 from node.snapshot import Maker, serve_chunks, serve_offer, serve_steps
 from node.state_sync import StateSync
-from node.sync import Sync
+from node.sync import MAX_LOTS, Sync
 from p2p.transport import Channel
 from p2p.wire import (
     BlockRequest,
@@ -264,6 +264,7 @@ class Core:
             ("executed blocks", self.ledger.unfinal_blocks, MAX_OPEN_VIEWS),
             ("pinned blocks", len(self._pinned), MAX_OPEN_VIEWS),
             ("fetched blocks", self.fetcher.held, MAX_HELD_BLOCKS),
+            ("fetched ranges", self.sync.held, MAX_LOTS),
             ("early messages", len(self._early), MAX_EARLY_MESSAGES),
             ("evidence", len(self.evidence), MAX_EVIDENCE),
             ("fetched transactions", len(self._extra), MAX_BODY_ITEMS),
@@ -308,6 +309,7 @@ class Core:
         self._events.clear()
         self._checking = None
         self._was_working = False
+        self.fetcher.reset()
         self._events.append(Start())
         self._reload()
         self._events.extend(
@@ -381,6 +383,8 @@ class Core:
     @property
     def deadline_ms(self) -> int:
         """When `tick` is next due, on the monotonic clock."""
+        if self.sync.has_work:
+            return self._now.monotonic
         due = [self.machine.deadline, self._next_status_ms]
         parts = (self.gossip, self.fetcher, self.state_sync)
         due += [d for d in (part.deadline_ms for part in parts) if d is not None]
@@ -405,9 +409,13 @@ class Core:
             self._next_status_ms = now.monotonic + STATUS_MS
             self._send_status([peer.key for peer in self.peers.connected()])
             self.gossip.repair(now.monotonic, [peer.key for peer in self.peers.members_up()])
+        if self._is_catching_up:
+            self.fetcher.reset()  # ranges bring it, without signatures to check again
         self.fetcher.tick(now.monotonic)
         self.state_sync.tick(now.monotonic)
         self.sync.tick(now.monotonic)
+        if self.sync.has_work:
+            self._execute_range()
         if now.monotonic >= self._chores_ms + self._chores_gap_ms:
             self._chores_ms = now.monotonic
             self._do_chores()
@@ -450,7 +458,7 @@ class Core:
         is_waiting = is_alone or self._forgetful or self.state_sync.is_active
         if self._clerk is None or is_waiting:
             return
-        if self.peers.ahead_of(height + CAUGHT_UP_BLOCKS):
+        if self._is_behind(CAUGHT_UP_BLOCKS):
             return
         self._has_errands = False
         epoch = self.ledger.epoch
@@ -458,6 +466,17 @@ class Core:
             refused = self.submit(transaction.raw, now)
             if isinstance(refused, Refusal):
                 log.warning("the node's own transaction is refused", reason=refused.reason)
+
+    @property
+    def _is_catching_up(self) -> bool:
+        """Whether final blocks come first: new transactions and blocks are for later."""
+        return self.sync.is_catching_up and self._is_behind(1)
+
+    def _is_behind(self, blocks: int) -> bool:
+        """Whether an honest validator is further ahead than `blocks`; no single peer can say so."""
+        validators = self.ledger.validators
+        reached = self.peers.surely_reached(len(validators.validators) - validators.quorum)
+        return reached > self.ledger.tip.header.height + blocks
 
     def _notice_work(self) -> None:
         """Tell the machine when transactions begin to wait, and when none do any more."""
@@ -515,9 +534,13 @@ class Core:
         try:
             self._dispatch(peer, kind, payload)
         except DecodeError as error:
-            log.warning("peer sent garbage", peer=peer.name, kind=kind, problem=str(error))
-            self._cut_off(key, str(error))
+            self._blame(key, kind, error)
         self._run()
+
+    def _blame(self, key: bytes, kind: int, error: DecodeError) -> None:
+        name = self.peers.by_key[key].name if key in self.peers.by_key else "a former member"
+        log.warning("peer sent garbage", peer=name, kind=kind, problem=str(error))
+        self._cut_off(key, str(error))
 
     def _dispatch(self, peer: Peer, kind: int, payload: bytes) -> None:
         match kind:
@@ -530,7 +553,8 @@ class Core:
             case FrameKind.TRANSACTIONS:
                 self._take_batch(peer, decode_transactions(payload))
             case FrameKind.HAVE:
-                self.gossip.take_have(peer.key, payload, self._is_held)
+                if not self._is_catching_up:
+                    self.gossip.take_have(peer.key, payload, self._is_held)
             case FrameKind.WANT:
                 self.gossip.take_want(peer.key, payload, self._find_raw)
             case FrameKind.BLOCK_REQUEST:
@@ -539,8 +563,9 @@ class Core:
                 self._take_blocks(peer, Blocks.decode(payload))
             case FrameKind.RANGE_REQUEST:
                 self.sync.serve(peer.key, RangeRequest.decode(payload))
+                self._send_status([peer.key])  # it asks on up to the height that it knows of
             case FrameKind.RANGE:
-                self._take_range(peer, Range.decode(payload))
+                self.sync.take(peer.key, Range.decode(payload), self._now.monotonic)
             case FrameKind.STEPS_REQUEST:
                 steps = serve_steps(self.ledger.store, StepsRequest.decode(payload))
                 self.outbox.send(peer.key, Channel.BULK, FrameKind.STEPS, steps.encode())
@@ -718,7 +743,8 @@ class Core:
             if transactions is not None:
                 self._store_executed(full_block_of(block, transactions), transactions)
                 return
-        self.fetcher.want(effect.digest, effect.holders, self._now.monotonic)
+        if not self._is_catching_up:  # or ranges come first; the machine asks again
+            self.fetcher.want(effect.view, effect.digest, effect.holders, self._now.monotonic)
 
     def _store_executed(self, full: FullBlock, transactions: Sequence[Transaction]) -> None:
         self.ledger.execute(full, transactions)
@@ -769,24 +795,37 @@ class Core:
         self._send_status([peer.key for peer in self.peers.connected()])
         self.sync.progress(self._now.monotonic)
 
-    def _take_range(self, peer: Peer, found: Range) -> None:
-        for full in self.sync.take(peer.key, found, self._now.monotonic):
-            if self.ledger.is_known(full.block.digest):
-                continue
-            header = full.block.header
-            if (header.state_root, header.receipts_root) != self.ledger.results(header.parent):
-                raise AssertionError(
-                    f"own results at height {header.height - 1} differ from the final chain's"
-                )
-            self._store_executed(full, self._decode_all(full))
+    def _execute_range(self) -> None:
+        """Execute one answer of final blocks: one a turn, so that votes do not wait for long."""
+        taken = self.sync.next()
+        if taken is None:
+            return
+        key, found = taken
+        try:
+            self.sync.check(found)
+            for full in found.blocks:
+                if not self.ledger.is_known(full.block.digest):
+                    self._store_final(full)
+        except DecodeError as error:
+            self._blame(key, FrameKind.RANGE, error)
+            return
         certificate = found.certificate
-        if certificate is None or not found.blocks:
+        if certificate is None:
             return
         if certificate.statement.view < self.machine.finalized_view:
             # The journal knew a later finalization than the database, whose block is yet to come.
             self._settle(certificate)
         else:
-            self._events.append(Receive(peer.key, certificate))
+            self._events.append(Receive(key, certificate))
+
+    def _store_final(self, full: FullBlock) -> None:
+        """Execute a block that is proven final: its signatures are not checked again."""
+        header = full.block.header
+        if (header.state_root, header.receipts_root) != self.ledger.results(header.parent):
+            raise AssertionError(
+                f"own results at height {header.height - 1} differ from the final chain's"
+            )
+        self._store_executed(full, self._decode_all(full))
 
     def _decode_all(self, full: FullBlock) -> list[Transaction]:
         """Raises DecodeError if the bytes are not the transactions that the body names."""
@@ -813,6 +852,7 @@ class Core:
         if not self.ledger.is_known(certificate.statement.digest):
             return False
         entries = self.ledger.finalize(certificate)
+        self.fetcher.settle(certificate.statement.view)
         for entry in entries:
             for transaction in entry.transactions:
                 # By txid: another signature on the same message waits under another hash.
@@ -870,31 +910,33 @@ class Core:
         if self._is_held(transaction.wid):
             return transaction
         refusal = self._find_refusal(transaction)
-        if refusal is None:
-            reason = self.mempool.refuse_reason(transaction)
-            refusal = None if reason is None else Refusal("mempool-full", reason)
         if refusal is not None:
             return refusal
         self._admit(transaction, None)
         return transaction
 
     def _find_refusal(self, transaction: Transaction) -> Refusal | None:
-        if not transaction.is_signed(self._chain_id):
-            return Refusal(
-                "signature", "the signature is wrong, or made for another chain or by another key"
-            )
+        """What costs least is asked first: an overloaded node refuses cheaply."""
         if self.ledger.store.is_committed(transaction.txid):
             return Refusal("replayed", "the transaction is in the chain already")
         rejection = self.ledger.check_admission(transaction)
         if rejection is not None:
             return Refusal(rejection.name, render(rejection.code, rejection.details))
+        reason = self.mempool.refuse_reason(transaction)
+        if reason is not None:
+            return Refusal("mempool-full", reason)
+        if not transaction.is_signed(self._chain_id):
+            return Refusal(
+                "signature", "the signature is wrong, or made for another chain or by another key"
+            )
         return None
 
     def _take_batch(self, peer: Peer, raws: Sequence[bytes]) -> None:
+        is_late = self._is_catching_up
         for raw in raws:
             wid = sha256(raw)
-            if self._is_held(wid):
-                continue
+            if self._is_held(wid) or (is_late and wid not in self._missing):
+                continue  # it is probably final: peers tell again what still waits
             # The sender may be in an epoch of larger limits: admission judges by those in force.
             transaction = Transaction.decode(raw, _WIDEST, self._chain_id)
             is_missing = wid in self._missing

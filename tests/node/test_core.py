@@ -11,6 +11,7 @@ from consensus.validators import Parameters
 from contracts.envelope import Transaction
 from node import receipt
 from node.core import Refusal
+from node.mempool import Mempool
 from tests.node.core_net import PARAMETERS, Net
 
 
@@ -129,11 +130,16 @@ def test_refusals_name_the_reason(net: Net) -> None:
     again = core.submit(good.raw, net.now)
     assert isinstance(again, Refusal)
     assert again.code == "replayed"
-    forged = good.raw[:-1] + bytes((good.raw[-1] ^ 1,))
+    fresh = net.make("a")
+    forged = fresh.raw[:-1] + bytes((fresh.raw[-1] ^ 1,))
     wrong = core.submit(forged, net.now)
     assert isinstance(wrong, Refusal)
     assert wrong.code == "signature"
     assert isinstance(core.submit(b"\xff", net.now), Refusal)
+    core.mempool = Mempool(0, 0)
+    full = core.submit(forged, net.now)
+    assert isinstance(full, Refusal)
+    assert full.code == "mempool-full", "a signature costs more than to see that there is no room"
 
 
 def test_expired_transaction_is_reported(net: Net) -> None:
