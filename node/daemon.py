@@ -149,6 +149,7 @@ async def _run(
             await nursery.start(driver.run)
             await nursery.start(server.run)
             await nursery.start(relay.run)
+            nursery.start_soon(service.watch)
             if settings.exchange.serve:
                 nursery.start_soon(keep_serving, home, passphrase)
             _tame_collector()
