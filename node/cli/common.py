@@ -6,6 +6,7 @@ import json
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,7 +14,7 @@ import click
 
 from node.errors import MunimentError
 from node.home import Home
-from node.rpc.client import Client
+from node.rpc.client import Client, NodeError
 
 if TYPE_CHECKING:
     from consensus.crypto import Signer
@@ -193,6 +194,21 @@ def submit(
 ) -> dict[str, Any]:  # fmt: skip
     """Sign and submit one call, and wait until it is final; see `submit_calls`."""
     return submit_calls(home, passphrase, [(contract, method, args)], operator)
+
+
+def digest_of(home: Home, height: int, blocks: int) -> bytes | None:
+    """Return the digest of a final block, after waiting for at most `blocks` more."""
+    with Client(home.socket) as client:
+        if blocks:
+            heard = islice(client.subscribe(("blocks",)), blocks)
+            while client.call("status")["height"] < height and next(heard, None) is not None:
+                pass
+        try:
+            return bytes.fromhex(client.call("block.get", height=height)["digest"])
+        except NodeError as error:
+            if error.code == "not-found":
+                return None
+            raise
 
 
 def submit_calls(
