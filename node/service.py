@@ -17,10 +17,11 @@ from contracts.envelope import Transaction
 from contracts.receipts import Receipt, of_transactions
 from contracts.system import governance
 from node import activity, receipt, state_proof
-from node.core import BlockFinal, Core, Outcome, Refusal, TransactionDropped
+from node.core import Core
 from node.driver import Driver
 from node.evidence import kept_evidence
 from node.network import bytes_from_text, to_json
+from node.outcome import BlockFinal, Outcome, Refusal, TransactionDropped
 from node.render import name_of, render
 from node.rpc.server import INVALID_PARAMS, Handler, RpcError, Server, Session
 from node.standstill import stands_still

@@ -16,12 +16,13 @@ from consensus.validators import Parameters
 from contracts.envelope import Call, Transaction
 from contracts.system import VERSIONS
 from node.clerk import Clerk, Duty
-from node.core import BlockFinal, Core, Keeping, Outcome, Refusal, TransactionDropped
+from node.core import Core, Keeping
 from node.envelopes.store import EnvelopeStore
 from node.journal_file import JournalFile
 from node.ledger import Ledger
 from node.mempool import Mempool
 from node.outbox import Outgoing
+from node.outcome import BlockFinal, Outcome, Refusal, TransactionDropped
 from node.peers import Peers
 from node.store import LevelDB, Store
 from p2p.wire import FrameKind

@@ -10,8 +10,7 @@ import pytest
 from consensus.validators import Parameters
 from contracts.envelope import Transaction
 from node import receipt
-from node.core import Refusal
-from node.mempool import Mempool
+from node.outcome import Refusal
 from tests.node.core_net import PARAMETERS, Net
 
 
@@ -118,7 +117,7 @@ def test_epochs_pass_and_receipts_cross_them(tmp_path: Path) -> None:
     net.close()
 
 
-def test_refusals_name_the_reason(net: Net) -> None:
+def test_refusals_name_the_reason(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
     found = net.submit("a", valid_for=10_000)
     assert isinstance(found, Refusal)
     assert found.code == "too-far-ahead"
@@ -136,7 +135,7 @@ def test_refusals_name_the_reason(net: Net) -> None:
     assert isinstance(wrong, Refusal)
     assert wrong.code == "signature"
     assert isinstance(core.submit(b"\xff", net.now), Refusal)
-    core.mempool = Mempool(0, 0)
+    monkeypatch.setattr(core.mempool, "refuse_reason", lambda transaction: "no room")
     full = core.submit(forged, net.now)
     assert isinstance(full, Refusal)
     assert full.code == "mempool-full", "a signature costs more than to see that there is no room"
