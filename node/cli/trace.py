@@ -25,7 +25,7 @@ from node.home import Home, atomic_write
 from node.rpc.client import Client
 from node.trace import index as index_file
 from node.trace.entities import KINDS
-from node.trace.record import deliveries_of
+from node.trace.record import Span, deliveries_of
 
 
 @click.group()
@@ -87,7 +87,8 @@ def dataset(
     asker = asker_of(home, passphrase_file, operator, operator_file)
     had = deliveries_of(lives(home, entity))
     holders = holders_of(dataset.partition("/")[0], had)
-    readings = ask_logs(asker, holders, Question(dataset), had, since, patience)
+    span = Span(since, until, actor)
+    readings = ask_logs(asker, holders, Question(dataset), had, span, patience)
     show_whole({"events": to_data(entries)}, readings, as_json,
                lambda: render_entries(entries, limit))  # fmt: skip
 

@@ -98,20 +98,21 @@ async def _ask(
     who: tuple[str, bytes],
     patience_s: float,
 ) -> None:
-    stream = await socket.open(reading.holder, SERVICE)
     try:
-        nonce = expect_bytes(await stream.receive(64, patience_s), "nonce", NONCE_BYTES)
-        signed = reading.question.signed(reading.holder, nonce)
-        await stream.send([reading.question.to_value(), *who, sign(signed)])
-        while not reading.take(await stream.receive(MAX_PAGE_BYTES, patience_s)):
-            pass
+        stream = await socket.open(reading.holder, SERVICE)
+        try:
+            nonce = expect_bytes(await stream.receive(64, patience_s), "nonce", NONCE_BYTES)
+            signed = reading.question.signed(reading.holder, nonce)
+            await stream.send([reading.question.to_value(), *who, sign(signed)])
+            while not reading.take(await stream.receive(MAX_PAGE_BYTES, patience_s)):
+                pass
+        finally:
+            with trio.CancelScope(shield=True):
+                await stream.end()
     except StreamError as error:
         reading.fail(SILENT, error.message)
     except DecodeError as error:
         reading.fail(WRONG, f"the answer is none of this service: {error}")
-    finally:
-        with trio.CancelScope(shield=True):
-            await stream.end()
 
 
 def signer(key: Signer, chain_id: bytes) -> Callable[[bytes], bytes]:
