@@ -78,11 +78,6 @@ def asker_of(home: Path, file: Path | None, operator: str | None, their: Path | 
     return Asker(place, name, operator or "", key, passphrase)
 
 
-def holders_of(owner: str, deliveries: Sequence[Delivery]) -> list[str]:
-    """Return who may have read the data: owner, who delivered, who received."""
-    return sorted({owner, *(m for each in deliveries for m in (each.server, each.recipient))})
-
-
 def ask_logs(
     asker: Asker,
     holders: Sequence[str],

@@ -15,12 +15,11 @@ from node.cli.trace_logs import (
     ask_logs,
     asker_of,
     asking_options,
-    holders_of,
     logs_option,
     show_whole,
 )
 from node.cli.traced import lives, render_entries, span_options, to_data
-from node.trace.record import Delivery, Span, deliveries_of, of_record, of_subject
+from node.trace.record import Delivery, Span, deliveries_of, holders_of, of_record, of_subject
 
 if TYPE_CHECKING:
     from node.data.custody import Custody
@@ -81,7 +80,7 @@ def record(
         return
     had = [each for each in deliveries_of(entries) if each.version == number]
     question = Question(dataset, number, row)
-    holders = holders_of(dataset.partition("/")[0], had)
+    holders = holders_of(dataset.partition("/")[0], entries)
     readings = ask_logs(asker, holders, question, had, span, patience)
     show_whole(data, readings, as_json, render)
 

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 
+import structlog
 import trio
 
 from consensus.codec import DecodeError, Value, expect_bytes, expect_list, expect_text
@@ -29,6 +30,8 @@ MAX_SERVED = 4
 """Questions that are answered at a time; others wait."""
 MAX_ASKED = 16
 """Members that are asked at a time."""
+
+log = structlog.get_logger("exchange")
 
 
 class Teller:
@@ -59,6 +62,7 @@ class Teller:
         def begin() -> Iterator[Value]:
             sight = sight_of(chain.query, question, stream.member)
             check_person(chain.query, stream.member, person, key, time.time_ns() // 1_000_000)
+            log.info("log asked", member=stream.member, operator=person, dataset=question.dataset)
             return self._desk.answer(question, stream.member, person, sight)
 
         messages = await trio.to_thread.run_sync(begin)

@@ -50,6 +50,18 @@ def deliveries_of(entries: Iterable[Entry]) -> list[Delivery]:
     return [Delivery(number, *row, rows.get(number, 0)) for number, row in opened.items()]
 
 
+def holders_of(owner: str, entries: Iterable[Entry]) -> list[str]:
+    """Return who may have read a dataset, by its life: owner, delegates, servers, recipients."""
+    found = {owner}
+    for entry in entries:
+        match entry.contract, entry.name, entry.data:
+            case "deliveries", "opened", [_, _, recipient, server, *_]:
+                found |= {recipient, server}
+            case "custody", "accepted", [_, _, custodian, "delegate", *_]:
+                found.add(custodian)
+    return sorted(found)
+
+
 def of_record(entries: Sequence[Entry], version: int, row: int) -> list[Entry]:
     """Return what concerns one record (row from 1) of a version, of all that did its dataset."""
     had = [each for each in deliveries_of(entries) if each.version == version]

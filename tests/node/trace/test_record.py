@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from node.trace.index import Entry
-from node.trace.record import Delivery, Span, deliveries_of, of_record, of_subject
+from node.trace.record import Delivery, Span, deliveries_of, holders_of, of_record, of_subject
 
 LIFE = [
     Entry(height, 1_000 * height, f"{height:064x}", sender, 0, contract, name, data)
@@ -60,3 +60,11 @@ def test_a_subject_hears_who_asked_had_and_was_refused() -> None:
 def test_a_failed_call_tells_nothing_of_a_record() -> None:
     failed = Entry(17, 17_000, "ab", "tax", 4, "deliveries", "open", [])
     assert failed not in of_record([*LIFE, failed], 1, 3)
+
+
+def test_who_may_have_read_it_is_asked() -> None:
+    kept = [
+        Entry(18, 18_000, "cd", name, 0, "custody", "accepted", [1, "land/p", name, mode])
+        for name, mode in (("wuhan", "delegate"), ("vault", "escrow"))
+    ]
+    assert holders_of("land", [*LIFE, *kept]) == ["court", "land", "tax", "wuhan"]
