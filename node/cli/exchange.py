@@ -293,9 +293,19 @@ def fetch(
         except FetchError as error:
             if error.code in ENDED:
                 fetcher.lapse(copy)
-            raise
+            raise _disputable(error, copy) from None
         receipt = fetcher.close(copy)
     show(asdict(receipt), as_json, _show_receipt)
+
+
+def _disputable(error: MunimentError, copy: Copy) -> MunimentError:
+    """Say how to contest what was refused, where the server has signed it."""
+    from node.exchange.copies import WrongDataError
+
+    if isinstance(error, WrongDataError) and copy.refused() is not None:
+        number = copy.order.delivery
+        return WrongDataError(f"{error.message}; contest it with: muniment dispute open {number}")
+    return error
 
 
 def _show_receipt(data: dict[str, Any]) -> None:
@@ -444,7 +454,10 @@ def lookup(
 
     with fetcher.locked(grant):
         copy = fetcher.begin(grant, calls, "lookup", server)
-        _unwrapped(lambda: trio.run(run, copy))
+        try:
+            _unwrapped(lambda: trio.run(run, copy))
+        except MunimentError as error:
+            raise _disputable(error, copy) from None
         if close:
             fetcher.close(copy)
 

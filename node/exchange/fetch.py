@@ -26,7 +26,7 @@ from node.exchange import copies
 from node.exchange.copies import Copy, FetchError, Order, WrongDataError
 from node.exchange.linked import MAX_BODY_BYTES
 from node.exchange.server import SERVICE
-from node.exchange.source import shape_of
+from node.exchange.source import Masks, masks_of, shape_of
 from node.exchange.streams import DataSocket, Stream, StreamError
 from node.exchange.take import Taker
 from node.home import Home
@@ -236,7 +236,8 @@ class Fetcher:
         """Receive until the copy is complete. Raises FetchError, StreamError."""
         if copy.is_complete:
             return
-        taker = await trio.to_thread.run_sync(Taker, copy, self._chain.chain_id)
+        masks = await trio.to_thread.run_sync(self._masks, copy.order.grant)
+        taker = await trio.to_thread.run_sync(Taker, copy, self._chain.chain_id, masks)
         stream = await socket.open(copy.order.server, SERVICE)
         try:
             last = copy.last_piece
@@ -245,8 +246,14 @@ class Fetcher:
             await stream.send(["fetch", copy.order.delivery, header, signature, has_tree])
             await self._receive(stream, copy, taker, progress)
         finally:
+            taker.close()
             with trio.CancelScope(shield=True):
                 await stream.end()
+
+    def _masks(self, grant: int) -> Masks:
+        """Return the masks whose results can be told from plain values; a mark may alter them."""
+        found = self._chain.query("access", "grant", {"grant": grant})
+        return () if found["watermark"] else masks_of(found)
 
     async def _receive(self, stream: Stream, copy: Copy, taker: Taker, progress: Progress) -> None:
         while not taker.last.is_last:
