@@ -136,6 +136,8 @@ async def _serve(home: Home, server: Any, desk: Any, watch: Any, chain: Any, mas
                 click.echo(f"delivery {number} ended")
             for grant in expiry.erase_ended(home, chain, master, _now_ms()):
                 click.echo(f"copies under grant {grant} erased")
+            for number in expiry.forget_delivered(chain, server.delivered, _now_ms()):
+                click.echo(f"rows of delivery {number} forgotten")
         except MunimentError as error:
             click.echo(f"muniment: {error.message}", err=True)
 

@@ -18,6 +18,7 @@ import trio
 from consensus.codec import encode, expect_text
 from consensus.crypto import Signer, sha256
 from contracts.system.deliveries.audits import nonce_of
+from contracts.system.deliveries.store import LAPSING, OPEN
 from node.data.chain import Chain
 from node.data.sealing import derive
 from node.data.vault import column_names
@@ -103,12 +104,22 @@ class Fetcher:
         """
         unfinished = [
             copy for copy in copies.load(self._home.copies, grant, self._master)
-            if not copy.order.closed and server in (None, copy.order.server)
+            if self._goes_on(copy) and server in (None, copy.order.server)
         ]  # fmt: skip
         copy = unfinished[0] if unfinished else self._create(grant, rows, kind, server)
         if not copy.order.delivery:
             self._open(copy)
         return copy
+
+    def _goes_on(self, copy: Copy) -> bool:
+        """Whether a delivery is to be gone on with; one that the chain has ended is not."""
+        order = copy.order
+        if order.closed or not order.delivery or copy.is_complete:
+            return not order.closed
+        found = self._chain.query("deliveries", "get", {"delivery": order.delivery})
+        if found["status"] not in (OPEN, LAPSING):
+            copy.note(closed=found["status"])
+        return not copy.order.closed
 
     def _create(
         self, grant: int, rows: int | None, kind: str = "table", server: str | None = None

@@ -113,7 +113,9 @@ def _may_serve(state: StateReader, grant: Any, version: int, server: str, time: 
 def _await_erasure(ctx: Context, grant: Any, rules: Any) -> None:
     """From the first delivery on the recipient owes a word that its copies are erased."""
     key = _COPIES + checks.number_key(grant["id"])
-    if ctx.get(key) is not None:
+    known = ctx.get(key)
+    if known is not None:
+        ctx.put(key, [known[0], None])  # what was attested before is not true of this one
         return
     due = grant["until"] + grant["retention_days"] * limits.DAY_MS + rules["erase_ms"]
     ctx.put(key, [due, None])
