@@ -30,6 +30,7 @@ from node.home import Home
 if TYPE_CHECKING:
     from node.exchange.copies import Copy
     from node.exchange.fetch import Fetcher
+    from node.exchange.streams import DataSocket
 
 CHORES_S = 10.0
 ANCHOR_S = 3_600.0
@@ -61,9 +62,10 @@ def serve(home: Path, passphrase_file: Path | None) -> None:
     """Deliver this member's data to whoever holds a grant, until stopped.
 
     It opens the vault, which the node itself never does, and talks to the node over its sockets.
-    It also ends deliveries that recipients leave open, erases copies whose grant has ended, anchors
-    the access log each hour, and shows of it what concerns whoever asks (muniment trace --logs). At
-    a supervisor it audits other members' deliveries.
+    It also ends deliveries that recipients leave open, erases copies whose grant has ended, answers
+    questions within privacy budgets, carries on with sums that were joined, anchors the access log
+    each hour, and shows of it what concerns whoever asks (muniment trace --logs). At a supervisor
+    it audits other members' deliveries.
 
     \b
     Example: muniment exchange serve --home tax --passphrase-file /run/secrets/tax
@@ -92,19 +94,20 @@ def serve(home: Path, passphrase_file: Path | None) -> None:
     opened = opener(place, passphrase)
     server = Server(place, chain, master, signer, watch, opened)
     desk = Desk(place, chain, master, opened)
+    answerer = answering.Answerer(place, chain, master, watch)
     more = {
-        answering.SERVICE: answering.Answerer(place, chain, master, watch).serve,
+        answering.SERVICE: answerer.serve,
         logs_service.SERVICE: logs_service.Teller(desk).serve,
     }
     audits = "supervisor" in record["roles"]
     try:
-        trio.run(_serve, place, server, desk, watch, chain, master, more, audits)
+        trio.run(_serve, place, server, desk, watch, chain, master, answerer, more, audits)
     except* StreamError as group:
         raise MunimentError(str(group.exceptions[0])) from None
 
 
 async def _serve(home: Home, server: Any, desk: Any, watch: Any, chain: Any, master: bytes,
-                 more: Any, audits: bool) -> None:  # fmt: skip
+                 answerer: Any, more: Any, audits: bool) -> None:  # fmt: skip
     import signal
 
     import trio
@@ -136,10 +139,16 @@ async def _serve(home: Home, server: Any, desk: Any, watch: Any, chain: Any, mas
         except MunimentError as error:
             click.echo(f"muniment: {error.message}", err=True)
 
+    async def sums(socket: DataSocket) -> None:
+        while True:
+            await trio.sleep(CHORES_S)
+            await answerer.carry_on(socket)
+
     async with connect(home.data_socket) as socket, trio.open_nursery() as nursery:
         with Client(home.socket) as client:
             nursery.start_soon(stop_on_signal, nursery.cancel_scope)
             nursery.start_soon(watch.follow, client)
+            nursery.start_soon(sums, socket)
             nursery.start_soon(servers.run, socket, server, lambda: click.echo("serving"), more)
             if audits:
                 nursery.start_soon(_keep_auditing, socket, Auditor(chain))

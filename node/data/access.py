@@ -2,7 +2,7 @@
 
 An entry's digest covers two halves, what was read and who read it why, each with a salt of its own,
 so that a log can be shown in part: an entry whole, or only what was read, or only its digest
-(docs/adr/0018). A head is SHA-256 over the head before and the digest; heads are anchored on the
+(docs/adr/0020). A head is SHA-256 over the head before and the digest; heads are anchored on the
 chain (`contracts/system/anchors.py`), which salts keep from telling anything.
 """
 

@@ -26,6 +26,7 @@ _JOBS = {
     "agree": "node.data.jobs.agree",
     "trace": "node.data.jobs.trace",
     "aggregate": "node.data.jobs.aggregate",
+    "total": "node.data.jobs.total",
     "intersect": "node.data.jobs.intersect",
     "stamp": "node.data.jobs.stamp",
 }
