@@ -68,7 +68,8 @@ class Index:
     def __init__(self, path: Path, chain_id: str) -> None:
         self._path = path
         try:
-            self._db = sqlite3.connect(path, timeout=30)
+            # One thread after the other may use it, never two at once.
+            self._db = sqlite3.connect(path, timeout=30, check_same_thread=False)
             path.chmod(0o600)
             # A power cut may lose the last additions, which come again, and harms nothing else.
             self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;")

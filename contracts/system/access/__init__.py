@@ -15,6 +15,7 @@ from contracts.system.access.grants import (
     check_usable,
     check_version,
     get_grant,
+    give_back,
     reserve,
     settle,
     spend,
@@ -99,5 +100,6 @@ CONTRACT = Contract(
 )  # fmt: skip
 
 __all__ = [
-    "CONTRACT", "NAME", "check_usable", "check_version", "get_grant", "reserve", "settle", "spend",
+    "CONTRACT", "NAME", "check_usable", "check_version", "get_grant", "give_back", "reserve",
+    "settle", "spend",
 ]  # fmt: skip

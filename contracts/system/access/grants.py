@@ -182,6 +182,11 @@ def settle(ctx: Context, number: int, reserved: int, used: int) -> None:
     _count(ctx, number, used, -reserved)
 
 
+def give_back(ctx: Context, number: int, rows: int) -> None:
+    """Take back rows that were counted as used and, as it turned out, were not."""
+    _count(ctx, number, -rows, 0)
+
+
 def _count(ctx: Context, number: int, used: int, reserved: int) -> None:
     plan = get_plan(ctx.overlay, number)
     counted = {"used": plan["used"] + used, "reserved": plan["reserved"] + reserved}

@@ -164,6 +164,22 @@ def test_what_is_denied_says_why(
     assert net.grant(request["id"]) is None
 
 
+def test_answers_about_all_records_are_decided_as_records_but_not_masked(net: Exchange) -> None:
+    asked = {**TASK, "kind": "aggregate", "purpose": "statistics", "rows": 20}
+    number = net.ask_for(PERSON, INCOME, **asked)["id"]
+    assert net.status(number) == "waiting"
+    net.review("tax", number)
+    grant = net.grant(number)
+    assert grant["fields"] == [[PERSON, None], [INCOME, None]]
+    assert (grant["level"], grant["mode"], grant["k"]) == (3, "linked", 5)
+    consent = {**CONSENT, "kind": "aggregate"}
+    assert net.ask_for(RESIDENT, **consent)["rule"] == "authorised-aggregate"
+    sealed = net.seal("city", "tax")
+    for wrong in ({"key": SECTOR}, {"filter": [[SECTOR, "eq"]], "envelope": sealed}):
+        terms = net.terms(SECTOR, **{**asked, **wrong})
+        assert net.run("city", "access", "request", terms).code == Code.BAD_ARGUMENT
+
+
 def test_a_denied_request_is_granted_once_it_is_changed_as_told(net: Exchange) -> None:
     request = net.ask_for(SECTOR, until=net.now + 9_000 * DAY_MS)
     assert request["rule"] == "too-many-days"
