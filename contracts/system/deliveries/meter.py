@@ -15,8 +15,11 @@ _METER = b"meter/"
 
 
 def count(ctx: Context, delivery: Any, rows: int, *, deliveries: int = 1) -> None:
-    """Add a delivery of `rows` rows that has ended; or none, where only its rows are corrected."""
-    hour = delivery["ended"] // HOUR_MS
+    """Add a delivery of `rows` rows that has ended; or none, where only its rows are corrected.
+
+    It counts in the hour of its end (`ended`, ms UTC), or of this block.
+    """
+    hour = delivery.get("ended", ctx.block.timestamp) // HOUR_MS
     key = (
         _METER + delivery["server"].encode("ascii") + b"/" + checks.number_key(hour)
         + checks.number_key(delivery["grant"]) + delivery["recipient"].encode("ascii")
