@@ -26,7 +26,7 @@ from bench.ledger import CALLS, Bench
 from contracts.codes import Code
 from node.rpc.client import Client, NodeError
 from node.watch.calendar import DAY_MS
-from node.watch.item import FAILED, LEDGER, Item
+from node.watch.item import FAILED, LEDGER, Item, items_of
 from node.watch.watch import Watch
 
 SUPERVISOR = "tax"
@@ -63,12 +63,12 @@ class Ear:
         for _, block in self._client.subscribe(("activity",)):
             now = time.monotonic()
             with self.heard:
-                self.items += len(block["items"])
-                for contract, name, data, sender in block["items"]:
-                    if contract == LEDGER:
-                        self.failed[sender] = now
-                    elif (contract, name) == ("alerts", "raised") and data[1] == "forbidden":
-                        self.raised[data[2]] = now
+                for item in items_of(block):
+                    self.items += 1
+                    if item.contract == LEDGER:
+                        self.failed[item.sender] = now
+                    elif item[2:4] == ("alerts", "raised") and item.data[1] == "forbidden":
+                        self.raised[item.data[2]] = now
                 self.heard.notify_all()
 
 

@@ -81,6 +81,7 @@ _SENTENCES: dict[Code, str] = {
     Code.BUDGET_EXCEEDED: "the dataset's privacy budget has {} millionths of epsilon left",
     Code.SHARE_EXCEEDED: "the recipient's share has {} millionths of epsilon left",
     Code.ALREADY_ASKED: "this question has been asked of this version, and has one answer: {}",
+    Code.WRONG_KIND: "a grant of the kind {} is not for this",
     Code.NOT_SUPERIOR: "{} does not stand below the sender in the tree of members",
     Code.NOT_RECIPIENT: "the order does not concern {}",
     Code.NOT_SUPERVISOR: "{} is not a supervisor",

@@ -25,8 +25,6 @@ from node.rpc.server import INVALID_PARAMS, Handler, RpcError, Server, Session
 from node.store import RULING
 from p2p.transport import Transport
 
-MAX_EVENT_BLOCKS, MAX_EVENT_ROWS = 1_000, 400
-"""Blocks looked at, and rows told of, in one answer of `events.range`, so that it takes ms."""
 TOPICS = ("blocks", "transactions", "events", "activity")
 MAX_SUBMIT_MANY = 1_000
 MAX_REMEMBERED = 10_000
@@ -79,7 +77,6 @@ class Service:
             "evidence.list": self._evidence_list,
             "state.query": self._state_query,
             "log.get": self._log_get,
-            "activity.get": self._activity_get,
             "events.range": self._events_range,
             "validators.get": self._validators_get,
             "envelope.wait": self._envelope_wait,
@@ -438,65 +435,30 @@ class Service:
         return rows
 
     async def _events_range(self, params: dict[str, Any], session: Session) -> Any:
-        """What happened in the blocks above `after`, as many as fit an answer.
+        """The activity of blocks above `after`, as many as fit an answer; `idle` ones on request.
 
-        Each transaction is a row [txid, sender, code, calls, events]; a row with a txid of zeros
-        tells of work that was due. `to` is the last height looked at, `from` the lowest that is
-        kept here.
+        `to` is the last height looked at, `from` the lowest whose results are kept here, `height`
+        the latest.
         """
         store, top = self._core.ledger.store, self._core.ledger.tip.header.height
-        lowest = store.results_from()
+        lowest, with_idle = store.results_from(), params.get("idle") is True
         height = max(_integer(params, "after", 0), lowest - 1)
         blocks: list[dict[str, Any]] = []
-        last = min(top, height + MAX_EVENT_BLOCKS)
-        room = MAX_EVENT_ROWS
+        last = min(top, height + activity.MAX_BLOCKS)
+        room = activity.MAX_ROWS
         while height < last and room > 0:
             height += 1
             receipts = store.receipts_at(height)
-            if not receipts:
+            if not receipts and not with_idle:
                 continue
             full = store.block_at(height)
             if full is None:
                 raise RpcError(-32000, f"block {height} is missing", "store")
             header = full.block.header
-            rows = self._event_rows(full.raws, receipts, header.epoch)
-            room -= sum(1 + len(row[4]) for row in rows)
-            digest = header.digest.hex()
-            blocks.append(
-                {"height": height, "digest": digest, "time": header.timestamp, "rows": rows}
-            )
-        return {"from": lowest, "to": height, "height": top, "blocks": blocks}
-
-    def _event_rows(
-        self, raws: Sequence[bytes], receipts: Sequence[Receipt], epoch: int
-    ) -> list[list[Any]]:
-        rows = []
-        work = len(receipts) - len(raws)
-        for place, outcome in enumerate(receipts):
-            sender, calls = "", []
-            if place >= work:
-                transaction = self._decode(raws[place - work], epoch)
-                sender = transaction.sender
-                calls = [f"{call.contract}.{call.method}" for call in transaction.calls]
-            events = [[e.contract, e.name, to_json(e.data)] for e in outcome.events]
-            rows.append([outcome.txid.hex(), sender, outcome.code, calls, events])
-        return rows
-
-    async def _activity_get(self, params: dict[str, Any], session: Session) -> Any:
-        """Activity of blocks from a height on whose results are kept: a page of it, and its end."""
-        ledger = self._core.ledger
-        height = max(_integer(params, "from", 1), ledger.store.results_from())
-        rows, blocks = list[dict[str, Any]](), 0
-        while height <= ledger.tip.header.height and blocks < activity.MAX_BLOCKS:
-            full = ledger.store.block_at(height)
-            if full is None:
-                break
-            header = full.block.header
             transactions = [self._decode(raw, header.epoch) for raw in full.raws]
-            rows.append(self._activity_of(header, transactions, ledger.store.receipts_at(height)))
-            blocks += 1 + len(full.raws) // activity.LARGE
-            height += 1
-        return {"blocks": rows, "next": height, "tip": ledger.tip.header.height}
+            blocks.append(self._activity_of(header, transactions, receipts))
+            room -= activity.size_of(blocks[-1])
+        return {"from": lowest, "to": height, "height": top, "blocks": blocks}
 
     async def _receipt_get(self, params: dict[str, Any], session: Session) -> Any:
         data = receipt.build(self._core.ledger.store, _bytes(params, "txid", 32))

@@ -3,7 +3,8 @@
 A dataset has one budget in millionths of epsilon, for every version and every recipient; recipients
 have shares within it. The owner reserves before it answers: what is lost has been paid for. A
 question is named by a keyed digest that only the owner can make; asked again on the same version
-it costs nothing, and has the one answer whose digest is on the chain.
+it costs nothing, and has the one answer whose digest is on the chain. Whose records count as one is
+for the owner to say, once: a recipient that named another column would be told of single persons.
 """
 
 from __future__ import annotations
@@ -25,10 +26,14 @@ from contracts.api import (
 )
 from contracts.codes import Code
 from contracts.state import StateReader
-from contracts.system import catalogue, members
+from contracts.system import access, catalogue, members
+from contracts.system.deliveries import meter
+from contracts.system.deliveries.limits import NAME as DELIVERIES
 
 NAME = "budgets"
 MAX_MICRO_EPSILON = 1_000_000_000
+MAX_SUBJECT_BYTES = 1_024
+"""Of the name of a column."""
 PAGE = 100
 _BUDGET = b"budget/"
 _SHARE = b"share/"
@@ -36,20 +41,20 @@ _QUESTION = b"question/"
 
 
 def _open(ctx: Context, args: Args) -> None:
-    """Set the budget of a dataset, once: what was promised to subjects is not raised later."""
+    """Set budget and subject of a dataset, once: what was promised is not raised later."""
     dataset = args["dataset"]
     _own(ctx, dataset)
     if ctx.get(_budget(dataset)) is not None:
         fail(Code.EXISTS, dataset)
-    ctx.put(_budget(dataset), [args["micro_epsilon"], 0])
-    ctx.emit("opened", [dataset, args["micro_epsilon"]])
+    ctx.put(_budget(dataset), [args["micro_epsilon"], 0, args["subject"]])
+    ctx.emit("opened", [dataset, args["micro_epsilon"], args["subject"]])
 
 
 def _share(ctx: Context, args: Args) -> None:
     """Set what a recipient may use of the budget; it can be changed, but not below its use."""
     dataset, recipient, micro = args["dataset"], args["recipient"], args["micro_epsilon"]
     _own(ctx, dataset)
-    total, _ = _require(ctx, dataset)
+    total, *_ = _require(ctx, dataset)
     members.require(ctx, recipient)
     _, used = ctx.get(_part(dataset, recipient)) or (0, 0)
     if not used <= micro <= total:
@@ -59,25 +64,55 @@ def _share(ctx: Context, args: Args) -> None:
 
 
 def _reserve(ctx: Context, args: Args) -> None:
-    """Pay for a question of a recipient, before it is answered."""
+    """Pay for a question of a recipient, before it is answered; it may ask under a grant."""
     dataset, version, recipient = args["dataset"], args["version"], args["recipient"]
-    micro = args["micro_epsilon"]
+    micro, grant = args["micro_epsilon"], args.get("grant")
     _own(ctx, dataset)
     if catalogue.get(ctx.overlay, dataset, version) is None:
         fail(Code.NOT_FOUND, f"{dataset} version {version}")
     key = _question(dataset, version, args["question"])
     if ctx.get(key) is not None:
         fail(Code.ALREADY_ASKED, args["question"])
-    total, spent = _require(ctx, dataset)
-    share, used = ctx.get(_part(dataset, recipient)) or (0, 0)
+    spent = charge(ctx, dataset, recipient, micro)
+    if grant is not None:
+        count(ctx, grant, recipient, dataset, version)
+    ctx.put(key, [recipient, micro, ctx.block.height, None])
+    ctx.emit("reserved", [dataset, version, recipient, micro, spent, grant])
+
+
+def charge(ctx: Context, dataset: str, recipient: str, micro: int) -> int:
+    """Take from budget and share; returns what is spent in all. For the ledger's own contracts."""
+    mine = ctx.as_contract(CONTRACT)
+    total, spent, subject = _require(mine, dataset)
+    share, used = mine.get(_part(dataset, recipient)) or (0, 0)
     if spent + micro > total:
         fail(Code.BUDGET_EXCEEDED, total - spent)
     if used + micro > share:
         fail(Code.SHARE_EXCEEDED, share - used)
-    ctx.put(_budget(dataset), [total, spent + micro])
-    ctx.put(_part(dataset, recipient), [share, used + micro])
-    ctx.put(key, [recipient, micro, ctx.block.height, None])
-    ctx.emit("reserved", [dataset, version, recipient, micro, spent + micro])
+    after: int = spent + micro
+    mine.put(_budget(dataset), [total, after, subject])
+    mine.put(_part(dataset, recipient), [share, used + micro])
+    return after
+
+
+def count(ctx: Context, number: int, recipient: str, dataset: str, version: int) -> Any:
+    """Count an answer with its grant, which is returned, and in the meter of what is served."""
+    grant = access.spend(ctx, number, recipient, dataset, version)
+    served = {"server": ctx.sender, "grant": number, "recipient": recipient,
+              "level": grant["level"]}  # fmt: skip
+    meter.count(ctx.as_contract(ctx.contracts[DELIVERIES]), served, 1)
+    return grant
+
+
+def _give(ctx: Context, args: Args) -> None:
+    """Give a stored answer again under a grant: no budget is used, and it counts as an answer."""
+    dataset, version, recipient = args["dataset"], args["version"], args["recipient"]
+    _own(ctx, dataset)
+    row = ctx.get(_question(dataset, version, args["question"]))
+    if row is None or row[3] is None:
+        fail(Code.NOT_FOUND, args["question"])
+    count(ctx, args["grant"], recipient, dataset, version)
+    ctx.emit("given", [dataset, version, recipient, args["grant"]])
 
 
 def _answer(ctx: Context, args: Args) -> None:
@@ -132,7 +167,7 @@ def _query_get(state: StateReader, args: Args) -> Value:
         {"recipient": key[len(prefix) :].decode("ascii"), "share": row[0], "used": row[1]}
         for key, row in reader.scan(prefix, start, PAGE)
     ]
-    return {"total": budget[0], "spent": budget[1], "shares": shares}
+    return {"total": budget[0], "spent": budget[1], "subject": budget[2], "shares": shares}
 
 
 def _query_question(state: StateReader, args: Args) -> Value:
@@ -146,12 +181,17 @@ def _query_question(state: StateReader, args: Args) -> Value:
 
 _DATASET = {"dataset": checks.owned_id}
 _MICRO = checks.integer(1, MAX_MICRO_EPSILON)
+_GRANT = checks.integer(1, 1 << 53)
 _ASKED = {**_DATASET, "version": checks.integer(1, 1 << 32), "question": checks.data(32)}
 
 CONTRACT = Contract(
     NAME,
     methods={
-        "open": Signature(_open, {**_DATASET, "micro_epsilon": _MICRO}, duties=(STEWARD,)),
+        "open": Signature(
+            _open,
+            {**_DATASET, "micro_epsilon": _MICRO, "subject": checks.text(MAX_SUBJECT_BYTES)},
+            duties=(STEWARD,),
+        ),
         "share": Signature(
             _share,
             {**_DATASET, "recipient": checks.slug,
@@ -159,8 +199,13 @@ CONTRACT = Contract(
             duties=(STEWARD,),
         ),
         "reserve": Signature(
-            _reserve, {**_ASKED, "recipient": checks.slug, "micro_epsilon": _MICRO},
+            _reserve,
+            {**_ASKED, "recipient": checks.slug, "micro_epsilon": _MICRO, "grant": _GRANT},
+            frozenset(("grant",)),
             duties=(STEWARD, NODE),
+        ),
+        "give": Signature(
+            _give, {**_ASKED, "recipient": checks.slug, "grant": _GRANT}, duties=(STEWARD, NODE)
         ),
         "answer": Signature(
             _answer, {**_ASKED, "answer": checks.data(32)}, duties=(STEWARD, NODE)

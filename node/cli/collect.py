@@ -26,7 +26,8 @@ from node.cli.scan import scan
 from node.home import Home
 
 if TYPE_CHECKING:
-    from node.data.collect import Chain, Collector
+    from node.data.chain import Chain
+    from node.data.collect import Collector
 
 
 @click.group()
@@ -164,7 +165,7 @@ def unlocked(
 ) -> tuple[Chain, bytes]:
     """As `chain_of`, with the passphrase at hand."""
     import config
-    from node.data.collect import Chain
+    from node.data.chain import Chain
     from node.keys import load_key
     from node.network import load_genesis
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,9 +17,12 @@ from node.rpc.client import Client
 
 if TYPE_CHECKING:
     from consensus.crypto import Signer
+    from node.exchange.streams import DataSocket
 
+_T = TypeVar("_T")
 _F = TypeVar("_F", bound=Callable[..., Any])
 MAX_TABLE_WIDTH = 1_000
+MAX_BLOCKS_BEHIND = 100
 VALID_FOR_HEIGHTS = 300
 """Or half of the governed window, if that is less."""
 
@@ -142,6 +145,36 @@ def moment(ms: int) -> str:
     """Return a time in UTC, to the millisecond."""
     whole = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(ms // 1_000))
     return f"{whole}.{ms % 1_000:03} UTC"
+
+
+def streaming(home: Path, use: Callable[[DataSocket], Awaitable[_T]]) -> _T:
+    """Run `use` with a connection to the node's streams."""
+    import trio
+
+    from node.exchange import streams
+
+    async def run() -> _T | MunimentError:
+        async with streams.connect(Home(home).data_socket) as socket:
+            try:
+                return await use(socket)
+            except MunimentError as error:  # raised here it would stand in a group of exceptions
+                return error
+
+    found = trio.run(run)
+    if isinstance(found, MunimentError):
+        raise found
+    return found
+
+
+def sees(home: Path, look: Callable[[], bool]) -> None:
+    """Wait until `look` finds what another member's node has seen final, block by block."""
+    if look():
+        return
+    with connect(home) as client:
+        for _, _ in zip(range(MAX_BLOCKS_BEHIND), client.subscribe(("blocks",)), strict=False):
+            if look():
+                return
+    raise Refused("the own node does not know of it yet; try again later")
 
 
 def ask(home: Path, contract: str, method: str, args: dict[str, Any]) -> Any:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,20 +22,18 @@ from node.cli.common import (
     query,
     show,
     signing_options,
+    streaming,
     submit,
     table,
     where,
 )
 from node.cli.spans import DAY
-from node.errors import MunimentError
 from node.home import Home, atomic_write
 from node.rpc.client import NodeError
 
 if TYPE_CHECKING:
     from node.data.custody import Custody
     from node.exchange.streams import DataSocket
-
-_T = TypeVar("_T")
 
 _AGREEMENT = click.argument("agreement", type=click.IntRange(1))
 _VERSION = click.option("--version", type=click.IntRange(1), required=True)
@@ -256,27 +253,8 @@ def _fetch_version(home: Path, row: dict[str, Any]) -> Path:
     async def fetch(socket: DataSocket) -> None:
         await escrow_service.fetch_version(socket, owner, row, folder)
 
-    _stream(home, fetch)
+    streaming(home, fetch)
     return folder
-
-
-def _stream(home: Path, use: Callable[[DataSocket], Awaitable[_T]]) -> _T:
-    """Run `use` with a connection to the node's streams."""
-    import trio
-
-    from node.exchange import streams
-
-    async def run() -> _T | MunimentError:
-        async with streams.connect(Home(home).data_socket) as socket:
-            try:
-                return await use(socket)
-            except MunimentError as error:  # raised here it would stand in a group of exceptions
-                return error
-
-    found = trio.run(run)
-    if isinstance(found, MunimentError):
-        raise found
-    return found
 
 
 @custody.command("serve")
@@ -301,7 +279,7 @@ def serve_custody(home: Path) -> None:
             lambda: click.echo("serving"),
         )
 
-    _stream(home, run)
+    streaming(home, run)
 
 
 def _check_head(home: Path, folder: Path, row: dict[str, Any]) -> None:
@@ -437,7 +415,7 @@ def _fetch_answer(home: Path, challenge: dict[str, Any]) -> bytes:
     async def fetch(socket: DataSocket) -> bytes:
         return await escrow_service.fetch_answer(socket, challenge["custodian"], challenge["id"])
 
-    return _stream(home, fetch)
+    return streaming(home, fetch)
 
 
 def _seed_of(home: Path, challenge: dict[str, Any]) -> bytes:

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 CHORES_S = 10.0
 CLOSE_AFTER_MS = 30_000
 _grant = click.argument("grant", metavar="GRANT", type=click.IntRange(1))
+_from = click.option(
+    "--from", "server", metavar="MEMBER", help="A delegate that keeps the data; or else the owner."
+)
 
 
 def _now_ms() -> int:
@@ -65,6 +68,7 @@ def serve(home: Path, passphrase_file: Path | None) -> None:
 
     from consensus.crypto import Signer
     from node.cli.sealing import opener
+    from node.exchange import answering
     from node.exchange.server import Server
     from node.exchange.streams import StreamError
     from node.exchange.watch import Watch
@@ -80,14 +84,16 @@ def serve(home: Path, passphrase_file: Path | None) -> None:
         raise MunimentError(f"{place.keys} does not hold the node key that the chain knows")
     signer = Signer(load_key(path, "node", passphrase))
     watch = Watch(chain.query)
+    more = {answering.SERVICE: answering.Answerer(place, chain, master, watch).serve}
     server = Server(place, chain, master, signer, watch, opener(place, passphrase))
     try:
-        trio.run(_serve, place, server, watch, chain, master)
+        trio.run(_serve, place, server, watch, chain, master, more)
     except* StreamError as group:
         raise MunimentError(str(group.exceptions[0])) from None
 
 
-async def _serve(home: Home, server: Any, watch: Any, chain: Any, master: bytes) -> None:
+async def _serve(home: Home, server: Any, watch: Any, chain: Any, master: bytes,
+                 more: Any) -> None:  # fmt: skip
     import signal
 
     import trio
@@ -116,7 +122,7 @@ async def _serve(home: Home, server: Any, watch: Any, chain: Any, master: bytes)
         with Client(home.socket) as client:
             nursery.start_soon(stop_on_signal, nursery.cancel_scope)
             nursery.start_soon(watch.follow, client)
-            nursery.start_soon(servers.run, socket, server, lambda: click.echo("serving"))
+            nursery.start_soon(servers.run, socket, server, lambda: click.echo("serving"), more)
             while True:
                 await trio.sleep(CHORES_S)
                 await trio.to_thread.run_sync(chores)
@@ -196,12 +202,14 @@ def erase(grant: int, yes: bool, home: Path, passphrase_file: Path | None) -> No
 @click.command()
 @_grant
 @click.option("--rows", type=click.IntRange(1), help="Reserve and fetch only so many rows.")
+@_from
 @home_option
 @passphrase_option
 @json_option
 def fetch(
-    grant: int, rows: int | None, home: Path, passphrase_file: Path | None, as_json: bool
-) -> None:
+    grant: int, rows: int | None, server: str | None, home: Path, passphrase_file: Path | None,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Fetch data under GRANT: every record is verified against its registration, then kept sealed.
 
     Cut off at any moment, the same command goes on where it was.
@@ -215,7 +223,7 @@ def fetch(
     place = Home(home)
     fetcher = Fetcher(place, *chain_of(home, passphrase_file, as_node=True))
     with fetcher.locked(grant):
-        copy = fetcher.begin(grant, rows)
+        copy = fetcher.begin(grant, rows, server=server)
         try:
             _receive(place, fetcher, copy)
         except FetchError as error:
@@ -323,6 +331,7 @@ def export(
 @click.option("--calls", type=click.IntRange(1), default=100, show_default=True,
               help="How many calls a new session reserves of the grant's quota.")  # fmt: skip
 @click.option("--close", is_flag=True, help="End the session afterwards; gives back unused calls.")
+@_from
 @home_option
 @passphrase_option
 @json_option
@@ -331,6 +340,7 @@ def lookup(
     keys: tuple[str, ...],
     calls: int,
     close: bool,
+    server: str | None,
     home: Path,
     passphrase_file: Path | None,
     as_json: bool,
@@ -365,7 +375,7 @@ def lookup(
                 await caller.close()
 
     with fetcher.locked(grant):
-        copy = fetcher.begin(grant, calls, "lookup")
+        copy = fetcher.begin(grant, calls, "lookup", server)
         _unwrapped(lambda: trio.run(run, copy))
         if close:
             fetcher.close(copy)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -26,6 +27,9 @@ from node.cli.common import (
 )
 from node.cli.person import person, person_options
 from node.home import Home
+
+if TYPE_CHECKING:
+    from node.data.preview import Comparison
 
 _version_option = click.option("--version", type=click.IntRange(1), help="By default the latest.")
 _plain_option = click.option("--plain", is_flag=True, help="Show values; needs --purpose.")
@@ -191,6 +195,8 @@ def _need_purpose(purpose: str) -> None:
 @click.argument("name", metavar="DATASET")
 @click.argument("old", type=click.IntRange(1))
 @click.argument("new", type=click.IntRange(1))
+@click.option("--key", "by", multiple=True, metavar="FIELD",
+              help="Tell records apart by this field; may be repeated.")  # fmt: skip
 @click.option("--limit", type=click.IntRange(0, 10_000), default=50, show_default=True)
 @_plain_option
 @_purpose_option
@@ -202,6 +208,7 @@ def diff(
     name: str,
     old: int,
     new: int,
+    by: tuple[str, ...],
     limit: int,
     plain: bool,
     purpose: str,
@@ -211,7 +218,15 @@ def diff(
     operator_file: Path | None,
     as_json: bool,
 ) -> None:
-    """Say which records of your DATASET were added, removed, changed from version OLD to NEW."""
+    """Say which records of your DATASET were added, removed, changed from version OLD to NEW.
+
+    Records are told apart by the source's key, or by --key. Without either, one that went and one
+    that came are taken for the same where they are alike. Of long values the part is shown that
+    changed; --json has all of them.
+
+    \b
+    Example: muniment dataset diff tax/permits 1 2 --key number --home HOME
+    """
     from node.cli.collect import chain_of
     from node.cli.vault import custody_of
     from node.data.preview import compare_versions
@@ -221,16 +236,33 @@ def diff(
     if plain:
         _need_purpose(purpose)
         found.log.note(person(home, operator, operator_file), name, new, (1, limit), purpose)
-    result = compare_versions(Home(home), found, master, name, (old, new), limit, plain)
-    data = {**result.counts, "records": [list(each) for each in result.records]}
+    result = compare_versions(Home(home), found, master, name, (old, new), limit, plain, by)
+    told = {**asdict(result), **result.counts}
+    del told["counts"]
+    show(told, as_json, lambda _: _render_diff(result))
 
-    def render(_: object) -> None:
-        for kind, key, change in result.records:
-            click.echo(f"{kind:<8} {key}  {change}".rstrip())
-        counts = ", ".join(f"{count} {kind}" for kind, count in result.counts.items())
-        click.echo(counts)
 
-    show(data, as_json, render)
+def _render_diff(result: Comparison) -> None:
+    from node.cli.shorten import shorten, shorten_both
+
+    rows: list[tuple[str, ...]] = []
+    for each in result.records:
+        fields = [(name, *shorten_both(old, new)) for name, old, new in each.fields]
+        if each.what == "changed" and not fields:
+            fields = [("occurs another number of times", "", "")]
+        head = (each.what, shorten(each.record))
+        for field in fields or [("", "", "")]:
+            rows.append((*head, *field))
+            head = ("", "")
+    if rows:
+        table(("what", "record", "field", "before", "after"), rows)
+    click.echo(", ".join(f"{count} {kind}" for kind, count in result.counts.items()))
+    if rows and not result.key:
+        click.echo("no key is declared, so what is alike counts as changed")
+        if result.unique:
+            first, others = result.unique[0], ", ".join(result.unique)
+            click.echo(f"fields that tell all records apart: {others}")
+            click.echo(f'by one of them: --key {first}; for good: key = ["{first}"] in the source')
 
 
 @click.command()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from getpass import getuser
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from node.cli.common import (
     passphrase_option,
     show,
 )
+from node.cli.person import person, person_options
 from node.errors import MunimentError
 from node.home import Home, atomic_write
 
@@ -255,6 +255,7 @@ def _finality_rows(d: dict[str, Any]) -> list[tuple[str, object]]:
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path))
 @home_option
 @passphrase_option
+@person_options
 def prove_record(
     name: str,
     row: int,
@@ -264,6 +265,8 @@ def prove_record(
     output: Path,
     home: Path,
     passphrase_file: Path | None,
+    operator: str | None,
+    operator_file: Path | None,
 ) -> None:
     """Save a proof of one record of your DATASET that discloses only the fields named.
 
@@ -281,7 +284,7 @@ def prove_record(
     found = vault.Version(vault.folder_of(place.vault, name, version), Keyring(place.vault, master))
     shown = ", ".join(sorted(set(fields)))
     log = AccessLog(place.vault, master)
-    log.note(getuser(), name, version, (row, row), f"proof of: {shown}")
+    log.note(person(home, operator, operator_file), name, version, (row, row), f"proof of: {shown}")
     data = disclosure.prove(
         found.head, found.standard, found.record(row), fields, _fetch_receipt(home, txid)
     )

@@ -1,10 +1,11 @@
-"""Times on the command line: spans (90s, 15m, 2h, 3d) and days (2027-06-30)."""
+"""Words on the command line: spans (90s, 15m, 2h, 3d), days (2027-06-30), prices in epsilon."""
 
 from __future__ import annotations
 
 import calendar
 import re
 import time
+from decimal import Decimal, InvalidOperation
 
 import click
 
@@ -45,4 +46,27 @@ class Day(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         return (calendar.timegm(parsed) + 86_400) * 1_000 - 1
 
 
-SPAN, DAY = Span(), Day()
+MICRO = 10**6
+
+
+class Epsilon(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """A decimal number of at most six places; in millionths."""
+
+    name = "EPSILON"
+
+    def convert(
+        self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int:
+        if isinstance(value, int):
+            return value
+        try:
+            micro = Decimal(value) * MICRO
+            whole = int(micro)
+        except (InvalidOperation, ValueError, OverflowError):
+            self.fail(f"{value!r} is no number", param, ctx)
+        if micro != whole:
+            self.fail(f"{value!r} has more than six places", param, ctx)
+        return whole
+
+
+SPAN, DAY, EPSILON = Span(), Day(), Epsilon()

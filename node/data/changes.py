@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from node.data import vault
-from node.data.collect import Chain, Collector, open_index
+from node.data.chain import Chain
+from node.data.collect import Collector
 from node.data.commitment import Field
 from node.data.index import Index, compare
 from node.data.keyring import Keyring
+from node.data.making import open_index
 from node.data.sealing import Sealer
 from node.data.source import Source
 from node.errors import MunimentError

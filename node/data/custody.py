@@ -15,8 +15,9 @@ from typing import Any
 from node.data import vault
 from node.data.access import NAME, AccessLog
 from node.data.backup import KeyBackups
-from node.data.collect import Chain, index_folder
+from node.data.chain import Chain
 from node.data.keyring import Keyring
+from node.data.making import index_folder
 from node.errors import MunimentError
 from node.home import Home
 

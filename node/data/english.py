@@ -61,9 +61,9 @@ class Lists:
     places: frozenset[str]
     first_words: frozenset[str]
     alone: frozenset[str]
-    """Every word that may be something by itself, and ..."""
+    """Every word that is something by itself, and ..."""
     together: frozenset[str]
-    """... with others beside it."""
+    """... that may be, with others beside it."""
     states: str
 
 
@@ -83,7 +83,7 @@ def lists() -> Lists:
         words,
         places,
         first_words,
-        (given | surnames) - words | first_words,
+        (given | surnames) - words | {place for place in places if " " not in place},
         given | surnames | first_words,
         table["states"].replace(" ", "|"),
     )

@@ -10,8 +10,8 @@ from consensus.codec import Value
 from node.data.findings import Detectors, Finding
 from node.data.rules import shipped
 from node.data.source import format_of
-from node.data.standard import Guess, draft
-from node.data.types import BY_ENTITY, TYPES
+from node.data.standard import RESTRICTED, Guess, draft
+from node.data.types import TYPES
 from node.data.worker import Limits, Worker, WorkerError, descriptor_path
 
 _LIMITS = Limits(cpu_s=300, silence_s=120.0)
@@ -23,9 +23,6 @@ class Profile:
 
     guesses: tuple[Guess, ...]
     findings: tuple[Finding, ...]
-
-
-RESTRICTED = 3
 
 
 def profile(
@@ -52,15 +49,13 @@ def profile(
 
 
 def _guess(name: str, kind: str, codes: Any, findings: list[Finding]) -> Guess:
-    """The type of what was found in the column; its level is that of the worst thing in it.
+    """The level is that of the worst thing in the column.
 
     What stands in a restricted column never becomes a code list, which is published.
     """
-    found = [each for each in findings if each.field == name]
-    known = next((BY_ENTITY[each.entity].name for each in found if each.entity in BY_ENTITY), kind)
-    level = max((each.level for each in found), default=1)
-    kept = codes is not None and max(level, TYPES[known].level) < RESTRICTED
-    return Guess(name, known, tuple(map(str, codes)) if kept else None, level)
+    level = max((each.level for each in findings if each.field == name), default=1)
+    kept = codes is not None and max(level, TYPES[kind].level) < RESTRICTED
+    return Guess(name, kind, tuple(map(str, codes)) if kept else None, level)
 
 
 def infer(identity: str, title: str, sample: Path, level: int = 1) -> dict[str, Value]:

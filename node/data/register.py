@@ -1,4 +1,4 @@
-"""What goes on the chain of a new version: DCAT 3 fields, grades, quality, commitment, no data."""
+"""What goes on the chain of a new version, once: DCAT 3 fields, grades, quality, commitment."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from typing import Any
 from consensus.codec import Value, decode, encode
 from contracts.system.standards import CLASSES
 from node.data import vault
+from node.data.chain import Chain
 from node.data.findings import Finding
 from node.data.rules import Rules
+from node.data.run import Run
 from node.data.source import Source
 from node.data.standard import grade
+from node.errors import MunimentError
 from node.home import atomic_write
 
 FULL = 10_000
@@ -159,3 +162,34 @@ def media_type(source: Source) -> str:
     suffix = Path(source.path if source.kind == "file" else source.pattern).suffix.lstrip(".")
     kind = source.format or suffix.lower()
     return _MEDIA.get(source.kind) or _FORMATS.get(kind, "application/octet-stream")
+
+
+def register(run: Run, chain: Chain, args: dict[str, Any]) -> dict[str, Any] | None:
+    """Return where the registration stands, ours or of a run before that was killed.
+
+    None if another registration took the version's number.
+    """
+    for attempt in range(2):
+        found = _registered(chain, args)
+        if found is not None:
+            return found if found else None
+        try:
+            return chain.submit("catalogue", "register", args)
+        except MunimentError as error:
+            if not attempt and _registered(chain, args) is not None:
+                continue
+            if error.code == "failed":  # for good; anything else may yet become final
+                run.withdraw("ready")
+            raise
+    return None
+
+
+def _registered(chain: Chain, args: dict[str, Any]) -> dict[str, Any] | None:
+    """None: the version is free. Empty: it is another's. Else: it is this one."""
+    wanted = {"dataset": args["dataset"], "version": args["version"]}
+    found = chain.query("catalogue", "get", wanted)
+    if found is None:
+        return None
+    if found["commitment"] != args["commitment"].hex():
+        return {}
+    return {"txid": "", "height": found["height"]}

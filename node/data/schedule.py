@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from node.data import source as sources
-from node.data.collect import Chain, Collector
+from node.data.chain import Chain
+from node.data.collect import Collector
 from node.data.custody import Custody
 from node.data.source import Source
 from node.errors import MunimentError

@@ -17,6 +17,8 @@ from node.data.types import TYPES
 from node.errors import MunimentError
 
 MAX_FILE_BYTES = 1 << 20
+RESTRICTED = 3
+"""Level from which a field is not shown as it is unless a steward says so."""
 _OPTIONAL = {"unit": None, "codes": None, "level": 1, "class": "general", "mask": None}
 
 
@@ -102,14 +104,15 @@ class Guess:
 
 def _field(guess: Guess, level: int) -> dict[str, Any]:
     known = TYPES[guess.type]
+    found = max(known.level, guess.level)
     return {
         "name": guess.name,
         "type": guess.type,
         "unit": None,
         "codes": None if guess.codes is None else list(guess.codes),
-        "level": max(level, known.level, guess.level),
+        "level": max(level, found),
         "class": "general",
-        "mask": known.mask,
+        "mask": known.mask or ("redact" if found >= RESTRICTED else None),
     }
 
 

@@ -48,13 +48,14 @@ class WrongDataError(FetchError):
 class Order:
     """What was asked for. `delivery` is 0 until the chain has given it a number.
 
-    `by_subject`: only what subjects authorise comes; `struck`: rows, from 1, erased since.
+    `server` is the dataset's owner, or a delegate of it; `by_subject`: only what subjects authorise
+    comes; `struck`: rows, from 1, erased since.
     """
 
     grant: int
     dataset: str
     version: int
-    owner: str
+    server: str
     rows: int
     reserved: int
     nonce: bytes
@@ -81,7 +82,7 @@ class Order:
         )
         if found != self.commitment:
             raise WrongDataError(
-                f"{self.owner} sent records that are not those registered as {self.dataset} "
+                f"{self.server} sent records that are not those registered as {self.dataset} "
                 f"version {self.version}"
             )
 

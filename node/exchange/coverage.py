@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from node.data.collect import Chain
+from node.data.chain import Chain
 from node.data.commitment import Field
 from node.exchange.authorise import Authorisations, OpenEnvelope
 

@@ -35,6 +35,7 @@ def find_due(query: Query, member: str, now_ms: int) -> list[Due]:
         *_uses(query, member, "supervisor" in record["roles"], now_ms),
         *_agreements(query, member, now_ms),
         *_challenges(query, member),
+        *_intersections(query, member),
     ]
     return sorted(found, key=lambda due: (due.by is None, due.by or 0, due.kind, due.number))
 
@@ -116,6 +117,13 @@ def _placed(query: Query, agreement: dict[str, Any]) -> Iterator[Due]:
                 yield Due("custody", number, f"take version {version} of {row['dataset']}", None,
                           f"muniment custody take {number} --version {version}")  # fmt: skip
         args = {**args, "after": rows[-1]["version"]}
+
+
+def _intersections(query: Query, member: str) -> Iterator[Due]:
+    for row in _pages(query, "intersections", "open", {"member": member}):
+        what = f"finish counting what {row['own']} and {row['dataset']} have in common"
+        command = f"muniment compute intersect {row['grant']} COLUMN --own {row['own']} ..."
+        yield Due("intersection", row["id"], what, None, command)
 
 
 def _challenges(query: Query, member: str) -> Iterator[Due]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from consensus.codec import decode, encode, expect_int, expect_list
-from node.data.collect import Chain
+from node.data.chain import Chain
 from node.data.commitment import Field
 from node.data.custody import Custody
 from node.envelopes.content import Content

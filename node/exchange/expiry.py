@@ -6,7 +6,7 @@ import shutil
 from contextlib import suppress
 
 from contracts.system.deliveries.limits import DAY_MS
-from node.data.collect import Chain
+from node.data.chain import Chain
 from node.errors import MunimentError
 from node.exchange import copies
 from node.exchange.fetch import Fetcher

@@ -19,7 +19,7 @@ from consensus.codec import DecodeError, encode, expect_text
 from consensus.crypto import HASH_BYTES, Kind, Signer, sha256
 from contracts.system.deliveries.header import Header, is_signed
 from node.data import commitment
-from node.data.collect import Chain
+from node.data.chain import Chain
 from node.data.vault import column_names
 from node.errors import MunimentError
 from node.exchange import copies
@@ -77,24 +77,30 @@ class Fetcher:
     def chain_id(self) -> bytes:
         return self._chain.chain_id
 
-    def begin(self, grant: int, rows: int | None = None, kind: str = "table") -> Copy:
+    def begin(
+        self, grant: int, rows: int | None = None, kind: str = "table", server: str | None = None
+    ) -> Copy:
         """Return the copy that is not complete, opened on chain; or open a new delivery.
 
-        In look-up a copy is a session: it keeps headers, and no answers.
+        `server` is a delegate of the owner, None for the owner itself. In look-up a copy is a
+        session: it keeps headers, and no answers.
         """
         unfinished = [
             copy for copy in copies.load(self._home.copies, grant, self._master)
-            if not copy.order.closed
+            if not copy.order.closed and server in (None, copy.order.server)
         ]  # fmt: skip
-        copy = unfinished[0] if unfinished else self._create(grant, rows, kind)
+        copy = unfinished[0] if unfinished else self._create(grant, rows, kind, server)
         if not copy.order.delivery:
             self._open(copy)
         return copy
 
-    def _create(self, grant: int, rows: int | None, kind: str = "table") -> Copy:
-        return Copy.create(self._home.copies, self._master, self._order(grant, rows, kind))
+    def _create(
+        self, grant: int, rows: int | None, kind: str = "table", server: str | None = None
+    ) -> Copy:
+        order = self._order(grant, rows, kind, server)
+        return Copy.create(self._home.copies, self._master, order)
 
-    def _order(self, grant: int, rows: int | None, kind: str) -> Order:
+    def _order(self, grant: int, rows: int | None, kind: str, server: str | None) -> Order:
         """Return what may be asked for under a grant of this kind. Raises FetchError."""
         found = self._chain.query("access", "grant", {"grant": grant})
         if found is None:
@@ -116,8 +122,9 @@ class Fetcher:
         columns = column_names(standard)
         shape = shape_of(found, len(columns))
         return Order(
-            grant, found["dataset"], registered["version"], found["owner"], registered["rows"],
-            min(rows or registered["rows"], left) or 1, os.urandom(NONCE_BYTES), os.urandom(32),
+            grant, found["dataset"], registered["version"], server or found["owner"],
+            registered["rows"], min(rows or registered["rows"], left) or 1,
+            os.urandom(NONCE_BYTES), os.urandom(32),
             bytes.fromhex(registered["commitment"]), sha256(encode(standard)), columns,
             shape.exact, shape.masked, by_subject=found["subjects"] is not None,
         )  # fmt: skip
@@ -134,7 +141,7 @@ class Fetcher:
         number = self._chain.query("deliveries", "by_nonce", asked)
         if number is None:
             key = Signer(order.seed).public_key
-            args = {"server": order.owner, "version": order.version, "rows": order.reserved}
+            args = {"server": order.server, "version": order.version, "rows": order.reserved}
             try:
                 self._chain.submit("deliveries", "open", {**asked, **args, "key": key})
             except MunimentError as error:
@@ -187,7 +194,7 @@ class Fetcher:
         if copy.is_complete:
             return
         taker = await trio.to_thread.run_sync(_Taker, copy, self._chain.chain_id)
-        stream = await socket.open(copy.order.owner, SERVICE)
+        stream = await socket.open(copy.order.server, SERVICE)
         try:
             last = copy.last_piece
             header, signature = (b"", b"") if last is None else (last.header, last.server)
@@ -237,7 +244,7 @@ class _Taker:
         """Collect the record hashes; when all are there they must be those registered."""
         order = self._order
         if not self._is_whole or len(self._hashes) + len(piece) > HASH_BYTES * order.rows:
-            raise WrongDataError(f"{order.owner} sent too many record hashes")
+            raise WrongDataError(f"{order.server} sent too many record hashes")
         self._hashes += piece
         if not self.has_tree:
             return
@@ -248,13 +255,13 @@ class _Taker:
 
     def take(self, header: bytes, signature: bytes, body: bytes) -> tuple[int, bytes]:
         """Verify a chunk, keep it, then sign; returns its number and the signature."""
-        owner = self._order.owner
+        server = self._order.server
         if not is_signed(header, self._order.server_key, self._chain_id, signature):
-            raise WrongDataError(f"{owner} sent a header that it did not sign")
+            raise WrongDataError(f"{server} sent a header that it did not sign")
         try:
             found, received = Header.decode(header), unpack(self._shape, body)
         except DecodeError as error:
-            raise WrongDataError(f"{owner} sent a chunk that cannot be read: {error}") from error
+            raise WrongDataError(f"{server} sent a chunk that cannot be read: {error}") from error
         self._check_header(found, received.rows, body)
         self._check_records(received)
         self._mark(received)
@@ -269,28 +276,28 @@ class _Taker:
         fits = last.position + rows <= found.position <= order.rows
         ends = found.position == order.rows or found.rows == order.reserved
         if found != wanted or not fits or found.rows > order.reserved:
-            raise WrongDataError(f"{order.owner} signed a header that does not follow the last")
+            raise WrongDataError(f"{order.server} signed a header that does not follow the last")
         if (found.is_last and not ends) or not (rows or found.is_last):
-            raise WrongDataError(f"{order.owner} ends the delivery before all rows are out")
+            raise WrongDataError(f"{order.server} ends the delivery before all rows are out")
 
     def _check_records(self, received: Received) -> None:
         """Each record must stand at its place in the registered tree, and be new."""
         records, order = received.records, self._order
         for place, record in records.items():
             if place >= order.rows or self._seen[place >> 3] >> (place & 7) & 1:
-                raise WrongDataError(f"{order.owner} sent a record twice, or one that is none")
+                raise WrongDataError(f"{order.server} sent a record twice, or one that is none")
             at = HASH_BYTES * place
             if self._is_whole and self._hashes[at : at + HASH_BYTES] != record:
                 raise WrongDataError(
-                    f"{order.owner} sent a record that is not the registered one (place {place})"
+                    f"{order.server} sent a record that is not the registered one (place {place})"
                 )
         if self._is_whole and not self.has_tree:
-            raise WrongDataError(f"{order.owner} sent records before their hashes")
+            raise WrongDataError(f"{order.server} sent records before their hashes")
         if not self._is_whole and records:
             try:
                 root = root_of_proof(records, order.rows, received.proof or [])
             except DecodeError as error:
-                raise WrongDataError(f"{order.owner} sent no proof: {error}") from error
+                raise WrongDataError(f"{order.server} sent no proof: {error}") from error
             order.require_registered(self._chain_id, root)
 
     def _mark(self, received: Received) -> None:

@@ -177,16 +177,16 @@ class Caller:
         await self._sign(header, signature)
 
     async def _receive(self) -> tuple[Header, bytes, bytes]:
-        owner = self._order.owner
+        server = self._order.server
         match await self._stream.receive(MAX_BODY_BYTES):
             case ["answer", bytes(header), bytes(signature), bytes(body)]:
                 if not is_signed(header, self._order.server_key, self._chain_id, signature):
-                    raise WrongDataError(f"{owner} sent a header that it did not sign")
+                    raise WrongDataError(f"{server} sent a header that it did not sign")
                 return Header.decode(header), signature, body
             case ["refused", str(code), str(sentence)]:
-                raise FetchError(f"{owner} refused: {sentence[:300]}", code[:64])
+                raise FetchError(f"{server} refused: {sentence[:300]}", code[:64])
             case _:
-                raise WrongDataError(f"{owner} sent what is no answer")
+                raise WrongDataError(f"{server} sent what is no answer")
 
     async def _sign(self, header: Header, signature: bytes) -> None:
         data = header.encode()
@@ -204,10 +204,10 @@ class Caller:
                 root = root_of_proof(found.records, order.rows, found.proof or [])
                 order.require_registered(self._chain_id, root)
         except DecodeError as error:
-            raise WrongDataError(f"{order.owner} sent an answer without proof: {error}") from error
+            raise WrongDataError(f"{order.server} sent an answer without proof: {error}") from error
         wanted = last.next(body, 1, last.position + (not found.rows), is_last=False)
         if echoed != key or header != wanted:
-            raise WrongDataError(f"{order.owner} signed something else than its answer")
+            raise WrongDataError(f"{order.server} signed something else than its answer")
         rows = [list(row) for row in zip(*found.columns, strict=True)]
         return rows if found.rows else []
 
@@ -215,7 +215,7 @@ class Caller:
 @asynccontextmanager
 async def calling(socket: DataSocket, copy: Copy, chain_id: bytes) -> AsyncIterator[Caller]:
     """Go on with the session that `copy` keeps, on a stream of its own."""
-    stream = await socket.open(copy.order.owner, SERVICE)
+    stream = await socket.open(copy.order.server, SERVICE)
     try:
         caller = Caller(stream, copy, chain_id)
         await caller.begin()

@@ -38,6 +38,7 @@ RULES = {
     "k-audited": "groups of subjects alike are delivered audited",
     "masked-filter": "a field that is masked cannot be filtered by",
     "k-lookup": "a look-up tells of single records, which the purpose rules out",
+    "authorised-aggregate": "subjects authorise records to be delivered, not answers about many",
     "reviewers": "reviewers have added masks",
     "refused": "a reviewer has refused",
     "no-answer": "no review was given in time",

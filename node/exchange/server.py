@@ -16,9 +16,10 @@ on the recipient says, by a header that the server itself has signed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import structlog
@@ -37,7 +38,8 @@ from consensus.crypto import SIGNATURE_BYTES, Kind, Signer
 from contracts.system.deliveries.header import MAX_BYTES, Header, first, is_signed
 from node.data import vault
 from node.data.access import AccessLog
-from node.data.collect import Chain
+from node.data.chain import Chain
+from node.data.custody import Custody
 from node.data.keyring import Keyring
 from node.errors import MunimentError
 from node.exchange import lookup
@@ -59,12 +61,15 @@ IN_FLIGHT = 4
 """Chunks sent that the recipient has not signed for."""
 PATIENCE_S = 60.0
 TREE_PIECE_BYTES = 1 << 20
+Serve = Callable[[Stream], Awaitable[None]]
 
 log = structlog.get_logger("exchange")
 
 
 class Server:
-    """Serves one member's data. `signer` is the node key that the chain knows.
+    """Serves one member's data, and what it keeps as delegate of others.
+
+    `signer` is the node key that the chain knows.
 
     `open_envelope` opens what registrars seal to this member.
     """
@@ -91,17 +96,7 @@ class Server:
     async def serve(self, stream: Stream) -> None:
         """Serve one stream to its end; whatever the recipient does, nothing is raised."""
         async with self._limit:
-            try:
-                await self._deliver(stream)
-            except StreamError as error:
-                log.info("stream ended", member=stream.member, why=error.code)
-            except DecodeError:
-                await _refuse(stream, "nonsense", "the message is none of this service")
-            except MunimentError as error:
-                log.warning("not served", member=stream.member, why=error.message)
-                is_known = isinstance(error, NotServedError)
-                sentence = error.message if is_known else "the server cannot read the version now"
-                await _refuse(stream, error.code, sentence)
+            await attend(stream, self._deliver)
 
     async def _deliver(self, stream: Stream) -> None:
         row = expect_list(await stream.receive(MAX_REQUEST_BYTES, PATIENCE_S), "request", 5)
@@ -181,6 +176,9 @@ class Server:
     def _version(self, delivery: dict[str, Any], grant: dict[str, Any]) -> vault.Version:
         """Open what is to be delivered; the read is in the access log first."""
         dataset, number = delivery["dataset"], delivery["version"]
+        if delivery["owner"] != self._chain.member:
+            # What its owner has destroyed since it was handed over goes before it is delivered.
+            Custody(self._home, self._chain, self._master).carry_out(dataset, number)
         version = vault.Version(vault.folder_of(self._home.vault, dataset, number), self._keyring)
         if bytes.fromhex(delivery["server_key"]) != self._signer.public_key:
             raise NotServedError("denied", "the node key has changed; open another delivery")
@@ -326,20 +324,42 @@ def _one(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return found
 
 
+async def attend(stream: Stream, work: Serve) -> None:
+    """Do the work on one stream; whatever the other side does, nothing is raised."""
+    try:
+        await work(stream)
+    except StreamError as error:
+        log.info("stream ended", member=stream.member, why=error.code)
+    except DecodeError:
+        await _refuse(stream, "nonsense", "the message is none of this service")
+    except MunimentError as error:
+        log.warning("not served", member=stream.member, why=error.message)
+        is_known = isinstance(error, NotServedError)
+        sentence = error.message if is_known else "the server cannot read the version now"
+        await _refuse(stream, error.code, sentence)
+
+
 async def _refuse(stream: Stream, code: str, sentence: str) -> None:
     with suppress(StreamError):  # the other side may have gone
         await stream.send(["refused", code, sentence])
         await stream.end(code)
 
 
-async def run(socket: DataSocket, server: Server, told: Callable[[], None]) -> None:
-    """Serve until cancelled; `told` is called once it has begun.
+async def run(
+    socket: DataSocket,
+    server: Server,
+    told: Callable[[], None],
+    more: Mapping[str, Serve] = MappingProxyType({}),
+) -> None:
+    """Serve until cancelled, `more` services too; `told` is called once it has begun.
 
     Raises StreamError if another process serves already, and when the node goes.
     """
-    await socket.serve(SERVICE)
+    services = {SERVICE: server.serve, **more}
+    for service in services:
+        await socket.serve(service)
     told()
     async with trio.open_nursery() as nursery:
         async for stream in socket.incoming:
-            nursery.start_soon(server.serve, stream)
+            nursery.start_soon(services[stream.service], stream)
     raise StreamError("our own node", "gone")

@@ -61,16 +61,20 @@ class Watch:
         found = await trio.to_thread.run_sync(self._query, "deliveries", "serving", args)
         if found is None or found["delivery"]["recipient"] != member:
             raise NotServedError("denied", f"{member} has opened no delivery {delivery}")
-        if self.age_ms > found["limits"]["max_state_age_ms"]:
-            raise NotServedError(
-                "stale", "the server has not heard of the chain for too long; try again later"
-            )
+        self.require_fresh(found["limits"])
         if found["fault"] is not None:
             grant = found["grant"]["id"]
             raise NotServedError(
                 found["fault"], f"delivery {delivery} under grant {grant}: {found['fault']}"
             )
         return found  # type: ignore[no-any-return]
+
+    def require_fresh(self, limits: dict[str, Any]) -> None:
+        """Raise NotServedError if what is known of the chain is older than `limits` allow."""
+        if self.age_ms > limits["max_state_age_ms"]:
+            raise NotServedError(
+                "stale", "the server has not heard of the chain for too long; try again later"
+            )
 
     async def follow(self, client: Client) -> None:
         """Hear of each block from the own node. Raises StreamError when the node goes."""

@@ -1,7 +1,8 @@
-"""Days as offices keep them, at a fixed offset from UTC."""
+"""Days as offices keep them, at a fixed offset from UTC: by the office hours that members vote."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 DAY_MS = 86_400_000
@@ -11,9 +12,15 @@ _THURSDAY = 3
 
 @dataclass(frozen=True, slots=True)
 class Calendar:
-    """`offset` is in minutes east of UTC."""
+    """`offset` is in minutes east of UTC, `weekdays` are the working ones as bits from Monday."""
 
     offset: int = 480
+    weekdays: int = 0b0011111
+
+    @classmethod
+    def of(cls, office_hours: Sequence[int]) -> Calendar:
+        """Take the office hours of the table of access: offset, weekdays, from, to."""
+        return cls(office_hours[0], office_hours[1])
 
     def day(self, time: int) -> int:
         """The number of the local day since 1970 that `time` (ms UTC) falls on."""
@@ -23,7 +30,7 @@ class Calendar:
         return (time + self.offset * 60_000) % DAY_MS // 3_600_000
 
     def is_working(self, day: int) -> bool:
-        return (day + _THURSDAY) % 7 < 5
+        return bool(self.weekdays >> (day + _THURSDAY) % 7 & 1)
 
     def is_month_end(self, day: int) -> bool:
         """Whether at most three working days are left of the month, this one among them."""

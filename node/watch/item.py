@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 NODE = "/node"
@@ -27,6 +28,16 @@ class Item(NamedTuple):
     name: str
     data: Any
     sender: str
+
+
+def items_of(block: Mapping[str, Any]) -> Iterator[Item]:
+    """Yield what happened in a block, as `events.range` tells of it."""
+    height, time = block["height"], block["time"]
+    for _, sender, code, _, events in block["rows"]:
+        if code:
+            yield Item(height, time, LEDGER, FAILED, [code], sender)
+        for contract, name, data in events:
+            yield Item(height, time, contract, name, data, sender)
 
 
 class Health(NamedTuple):

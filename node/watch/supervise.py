@@ -24,8 +24,9 @@ from node.errors import MunimentError
 from node.home import atomic_write
 from node.rpc.client import Client, NodeError
 from node.watch.alert import Alert
+from node.watch.calendar import Calendar
 from node.watch.health import Observer
-from node.watch.item import Item, Terms
+from node.watch.item import Terms, items_of
 from node.watch.watch import StateError, Watch
 
 SAVE_MS = 60_000
@@ -62,10 +63,7 @@ class Supervisor:
         self._passed = passed
         self.height, kept = self._load()
         self._is_new = kept is None
-        try:
-            self._watch = Watch(self._find_terms, kept=kept)
-        except StateError as error:
-            raise SuperviseError(f"{memory}: {error}; move it away to learn anew") from error
+        self._watch = self._make_watch(kept)
         self._observer = Observer(name)
         self._waiting: deque[Alert] = deque(maxlen=MAX_WAITING)
         self._saved_ms = self._polled_ms = 0
@@ -87,31 +85,28 @@ class Supervisor:
 
     def _catch_up(self, *, raises: bool) -> None:
         """Take the blocks that became final meanwhile; what is kept no longer stays unseen."""
-        tip = self.height
-        while self.height <= tip:
-            page = self._client.call("activity.get", **{"from": self.height + 1})
+        while True:
+            page = self._client.call("events.range", after=self.height, idle=True)
             for block in page["blocks"]:
                 self._take(block, raises=raises, is_live=False)
-            tip = page["tip"]
-            self._passed(self.height, tip)
-            if not page["blocks"]:
-                break
+            self._passed(self.height, page["height"])
+            if page["to"] >= page["height"]:
+                return
 
     def _take(self, block: dict[str, Any], *, raises: bool, is_live: bool) -> None:
         self._is_whole = False
-        height, moment = block["height"], block["time"]
         if not self._observer.knows(block["epoch"]):
             validators = self._client.call("validators.get", epoch=block["epoch"])
             names = [row["name"] for row in validators["validators"]]
             self._observer.set_validators(block["epoch"], names)
         found: list[Alert] = []
-        for contract, name, data, sender in block["items"]:
-            self._learn(contract, name, data)
-            found += self._watch.step(Item(height, moment, contract, name, data, sender))
+        for item in items_of(block):
+            self._learn(item.contract, item.name, item.data)
+            found += self._watch.step(item)
         now_ms = time.time_ns() // 1_000_000 if is_live else None
         for item in self._observer.see_block(block, now_ms):
             found += self._watch.step(item)
-        self.height, self._is_whole = height, True
+        self.height, self._is_whole = block["height"], True
         if raises:
             self._raise(found)
 
@@ -128,9 +123,23 @@ class Supervisor:
 
     # Alerts
 
+    def _make_watch(self, kept: bytes | None) -> Watch:
+        """A watch that keeps the office days in force."""
+        calendar = Calendar.of(self._ask("access", "rules")["office_hours"])
+        try:
+            return Watch(self._find_terms, calendar, kept)
+        except StateError as error:
+            raise SuperviseError(f"{self._path}: {error}; move it away to learn anew") from error
+
     def _learn(self, contract: str, name: str, data: Any) -> None:
-        """A disposition, of a case or of an alert without one, moves a detector's threshold."""
+        """Take to heart what is decided.
+
+        A disposition, of a case or of an alert without one, moves a detector's threshold. New
+        rules of access may have other office days.
+        """
         match contract, name, data:
+            case "access", "rules", _:
+                self._watch = self._make_watch(self._watch.dump())
             case alerts.NAME, "disposed", [
                 int(number),
                 str(detector),

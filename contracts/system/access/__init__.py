@@ -11,7 +11,14 @@ from contracts import checks
 from contracts.api import ACTING, APPROVER, Context, Contract, QuerySignature, Signature
 from contracts.system.access import grants, policies, requests, reviews, series
 from contracts.system.access.facts import REQUEST
-from contracts.system.access.grants import check_usable, get_grant, reserve, settle
+from contracts.system.access.grants import (
+    check_usable,
+    check_version,
+    get_grant,
+    reserve,
+    settle,
+    spend,
+)
 from contracts.system.access.process import REVIEW
 from contracts.system.access.rules import NAME, query_rules
 from contracts.system.access.store import grant_number
@@ -91,4 +98,6 @@ CONTRACT = Contract(
     on_due=_on_due,
 )  # fmt: skip
 
-__all__ = ["CONTRACT", "NAME", "check_usable", "get_grant", "reserve", "settle"]
+__all__ = [
+    "CONTRACT", "NAME", "check_usable", "check_version", "get_grant", "reserve", "settle", "spend",
+]  # fmt: skip

@@ -16,7 +16,7 @@ from consensus.crypto import sha256
 from consensus.genesis import TIERS
 from contracts.masks import REDACT, Use, strictest, use
 from contracts.system.access import rules
-from contracts.system.access.facts import Facts
+from contracts.system.access.facts import AGGREGATE, Facts
 from contracts.system.access.rules import CENTRAL, OWNER, SUPERVISOR
 from contracts.system.standards import CLASSES
 
@@ -218,10 +218,11 @@ def _level(facts: Facts, grade: Grade) -> Iterator[Verdict]:
         return
     below = ("fields", _above(facts, RESTRICTED - 1))
     name = "authorised" if grade.level == AUTHORISED else "restricted"
+    # Of an aggregate no value goes out: its noise stands in for masks.
     masks = frozenset(
         (index, default_mask(facts.fields[index].mask))
         for index in facts.args["fields"]
-        if facts.fields[index].level >= RESTRICTED and facts.fields[index].mask is not None
+        if facts.args["kind"] != AGGREGATE and _has_mask(facts, index)
     )
     yield Verdict(name, Outcome.REVIEW, below, frozenset((OWNER,)), masks)
 
@@ -289,7 +290,9 @@ def _consequences(facts: Facts, combined: Verdict) -> Iterator[Verdict]:
     hidden = sorted({i for i, _ in facts.args["filter"] if i in masked or _has_mask(facts, i)})
     if hidden:
         yield _deny("masked-filter", "filter", *hidden)
-    if combined.k:
+    if combined.is_authorised and facts.args["kind"] == AGGREGATE:
+        yield _deny("authorised-aggregate", "fields", *_above(facts, AUTHORISED - 1))
+    if combined.k and facts.args["kind"] != AGGREGATE:
         if facts.args["kind"] == "lookup":
             yield _deny("k-lookup", "kind", "table")
         yield Verdict("k-audited", is_audited=True)

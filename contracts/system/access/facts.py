@@ -17,7 +17,8 @@ from contracts.system.access.rules import DAY_MS
 from contracts.system.standards import FieldGrade
 
 OPERATORS = ("eq", "ge", "gt", "in", "le", "lt", "ne", "prefix")
-KINDS = ("lookup", "table")
+AGGREGATE = "aggregate"
+KINDS = (AGGREGATE, "lookup", "table")
 MODES = ("audited", "linked")
 MAX_FILTERS = 16
 MAX_DAYS = 36_500
@@ -60,7 +61,11 @@ REQUEST: Mapping[str, Checker] = {
     "onward": checks.boolean,
     "hours": checks.optional(rules.hours),
 }
-"""A request. `version` null asks for the series; `rows` counts calls where `kind` is lookup."""
+"""A request. `version` null asks for the series.
+
+`rows` counts calls where `kind` is lookup, and answers where it is aggregate: then no record is
+delivered, and `fields` are those that questions may be about.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +150,11 @@ def _check(facts: Facts) -> None:
     if facts.exposed and facts.exposed[-1] >= len(facts.fields):
         fail(Code.BAD_ARGUMENT, f"fields: the standard has {len(facts.fields)}, counted from 0")
     if (args["kind"] == "lookup") != (args["key"] is not None):
-        fail(Code.BAD_ARGUMENT, "key: a look-up has one, a table has none")
-    if not args["fields"] and args["kind"] == "table":
+        fail(Code.BAD_ARGUMENT, "key: a look-up has one, others have none")
+    if not args["fields"] and args["kind"] != "lookup":
         fail(Code.BAD_ARGUMENT, "fields: must be at least one")
+    if args["filter"] and args["kind"] == AGGREGATE:
+        fail(Code.BAD_ARGUMENT, "filter: answers are about all records")
     if args["filter"] and args["envelope"] is None:
         fail(Code.BAD_ARGUMENT, "envelope: holds what a filter compares with, so it is needed")
     if args["until"] <= max(args["from"], facts.time):

@@ -1,7 +1,7 @@
 """Grants: bound to what was agreed, judged where they are used, with a quota that is never passed.
 
-`reserve` and `settle` are for the ledger's own contracts, which call them in the recipient's
-transactions: what is reserved counts as used until it is settled.
+`reserve`, `settle` and `spend` are for the ledger's own contracts. What is reserved counts as used
+until it is settled.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from contracts.state import StateReader
 from contracts.system import catalogue, members, permits, sanctions, schedule, subjects
 from contracts.system.access import rules
 from contracts.system.access.decide import Decision, plan_of
-from contracts.system.access.facts import Facts
+from contracts.system.access.facts import AGGREGATE, Facts
 from contracts.system.access.store import get_plan, get_request, grant_key, write_plan
 
 ACTIVE, PAUSED, REVOKED, EXPIRED, ENDED = "active", "paused", "revoked", "expired", "ended"
@@ -129,15 +129,50 @@ def reserve(ctx: Context, number: int, rows: int) -> Any:
     grant = require_grant(ctx, number)
     if grant["recipient"] != ctx.sender:
         fail(Code.NOT_OWNER, f"grant {number}")
+    _take(ctx, grant, 0, rows)
+    return grant
+
+
+def spend(ctx: Context, number: int, recipient: str, dataset: str, version: int) -> Any:
+    """Count one answer about a version that its owner, the sender, gives under a grant.
+
+    Returns the grant as it was. Fails if it may not be used for that.
+    """
+    grant = require_grant(ctx, number)
+    if (grant["owner"], grant["recipient"], grant["dataset"]) != (ctx.sender, recipient, dataset):
+        fail(Code.NOT_OWNER, f"grant {number}")
+    if grant["kind"] != AGGREGATE:
+        fail(Code.WRONG_KIND, grant["kind"])
+    check_version(ctx, grant, version)
+    _take(ctx, grant, 1, 0)
+    return grant
+
+
+def check_version(ctx: Context, grant: Any, version: int) -> None:
+    """The version is the granted one, or one of the series that is shaped as was agreed."""
+    dataset = grant["dataset"]
+    if grant["version"] not in (None, version):
+        fail(Code.WRONG_VERSION, grant["version"])
+    found = catalogue.get(ctx.overlay, dataset, version)
+    if found is None:
+        fail(Code.NOT_FOUND, f"{dataset} version {version}")
+    if catalogue.is_destroyed(ctx.overlay, dataset, version):
+        fail(Code.DESTROYED, version)
+    if list(found["standard"]) != list(grant["standard"]):
+        fail(Code.WRONG_DIGEST, found["standard"][0])
+
+
+def _take(ctx: Context, grant: Any, used: int, reserved: int) -> None:
+    """Take of the quota of a grant that may be used now."""
+    number = grant["id"]
     fault = check_usable(ctx.overlay, grant, ctx.block.timestamp)
     if fault is not None:
         is_recipients = fault in (Code.SANCTIONED, Code.NO_PERMIT)
         fail(fault, grant["recipient"] if is_recipients else f"grant {number}")
     left = grant["rows"] - grant["used"] - grant["reserved"]
-    if rows > left:
+    if used + reserved > left:
         fail(Code.QUOTA_EXCEEDED, left)
-    _count(ctx, number, 0, rows)
-    return grant
+    _count(ctx, number, used, reserved)
 
 
 def settle(ctx: Context, number: int, reserved: int, used: int) -> None:

@@ -4,7 +4,8 @@ A recipient opens a delivery, which reserves rows of the grant's quota; its serv
 is final. Both sign a header for each chunk. The last header, signed by both, closes a delivery. A
 side that speaks alone posts a header that the other has signed: the delivery lapses with the
 highest of those posted within `lapse_ms`. If nobody speaks until the deadline, everything reserved
-counts as delivered. A dispute stops all that until a supervisor settles it.
+counts as delivered. A dispute stops all that until a supervisor settles it. The owner serves, or
+a delegate that keeps the version for it; both draw on the one quota.
 """
 
 from __future__ import annotations
@@ -30,13 +31,15 @@ from contracts.api import (
 )
 from contracts.codes import NAMES, Code
 from contracts.state import StateReader
-from contracts.system import access, catalogue, members, schedule
+from contracts.system import access, custody, members, schedule
 from contracts.system.deliveries import limits, meter
 from contracts.system.deliveries.header import MAX_BYTES, MAX_COUNT, Header, is_signed
 from contracts.system.deliveries.limits import NAME
 
 OPEN, LAPSING, CLOSED, LAPSED = "open", "lapsing", "closed", "lapsed"
 DISPUTED, SETTLED = "disputed", "settled"
+KINDS = ("lookup", "table")
+"""Kinds of grants under which records go out."""
 OUTCOMES = ("for-owner", "for-recipient", "void")
 PAGE = 100
 _COUNT = b"count"
@@ -60,10 +63,12 @@ def get(state: StateReader, delivery: int) -> Any:
 def _open(ctx: Context, args: Args) -> None:
     """The recipient asks the server to begin; reserves quota."""
     grant = access.reserve(ctx, args["grant"], args["rows"])
-    server = members.get(ctx.overlay, args["server"])
-    if args["server"] != grant["owner"] or server is None or server["status"] != members.ACTIVE:
+    if grant["kind"] not in KINDS:
+        fail(Code.WRONG_KIND, grant["kind"])
+    if not _may_serve(ctx.overlay, grant, args["version"], args["server"], ctx.block.timestamp):
         fail(Code.NOT_SERVER, args["server"])
-    _check_version(ctx, grant, args["version"])
+    access.check_version(ctx, grant, args["version"])
+    server = members.require(ctx, args["server"])
     nonce = _NONCE + checks.number_key(grant["id"]) + args["nonce"]
     if ctx.get(nonce) is not None:
         fail(Code.EXISTS, args["nonce"].hex())
@@ -89,18 +94,19 @@ def _open(ctx: Context, args: Args) -> None:
                         args["rows"]])  # fmt: skip
 
 
-def _check_version(ctx: Context, grant: Any, version: int) -> None:
-    """The version is the granted one, or one of the series that is shaped as was agreed."""
-    dataset = grant["dataset"]
-    if grant["version"] not in (None, version):
-        fail(Code.WRONG_VERSION, grant["version"])
-    found = catalogue.get(ctx.overlay, dataset, version)
-    if found is None:
-        fail(Code.NOT_FOUND, f"{dataset} version {version}")
-    if catalogue.is_destroyed(ctx.overlay, dataset, version):
-        fail(Code.DESTROYED, version)
-    if list(found["standard"]) != list(grant["standard"]):
-        fail(Code.WRONG_DIGEST, found["standard"][0])
+def _may_serve(state: StateReader, grant: Any, version: int, server: str, time: int) -> bool:
+    """Whether a member may serve a grant: its owner, or who keeps the version as delegate.
+
+    A delegate has neither the seeds of an audited delivery nor what registrars seal to the owner.
+    """
+    record = members.get(state, server)
+    if record is None or record["status"] != members.ACTIVE:
+        return False
+    if server == grant["owner"]:
+        return True
+    if grant["mode"] != "linked" or grant["subjects"] is not None:
+        return False
+    return custody.is_delegate(state, grant["dataset"], version, server, time)
 
 
 def _await_erasure(ctx: Context, grant: Any, rules: Any) -> None:
@@ -351,6 +357,9 @@ def _query_serving(state: StateReader, args: Args) -> Value:
     fault = access.check_usable(state, grant, args["time"])
     if fault is None and delivery["status"] != OPEN:
         fault = Code.WRONG_STATUS
+    place = (delivery["version"], delivery["server"], args["time"])
+    if fault is None and not _may_serve(state, grant, *place):
+        fault = Code.NOT_SERVER
     return {
         "delivery": delivery,
         "grant": grant,

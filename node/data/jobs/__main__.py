@@ -25,6 +25,7 @@ _JOBS = {
     "mask": "node.data.jobs.mask",
     "trace": "node.data.jobs.trace",
     "aggregate": "node.data.jobs.aggregate",
+    "intersect": "node.data.jobs.intersect",
     "stamp": "node.data.jobs.stamp",
 }
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38

@@ -10,7 +10,7 @@ from typing import Any
 from unicodedata import normalize
 
 from node.data import texts
-from node.data.kernels.classify import level_of_entity
+from node.data.kernels.column import level_of_entity
 from node.data.readers.documents import text_of
 from node.data.recognise import AnalyzerEngine
 from node.data.rules import pack

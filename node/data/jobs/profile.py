@@ -13,8 +13,8 @@ from node.data.jobs.read import open_source
 from node.data.kernels.classify import Classifier
 from node.data.kernels.standardise import bring, tidy
 from node.data.readers.batches import ReadError
-from node.data.texts import Model, model_of
-from node.data.types import Kind
+from node.data.texts import model_of
+from node.data.types import BY_ENTITY, Kind
 
 SAMPLE_ROWS = 20_000
 MAX_CODES = 24
@@ -25,7 +25,7 @@ _GUESSES: tuple[Kind, ...] = ("date", "datetime", "integer", "decimal", "boolean
 def run(args: dict[str, Any], incoming: Iterator[Any]) -> Iterator[list[Any]]:
     """Frames: ["finding", column, entity, level, count, why] for what is sensitive, then
 
-    ["column", name, kind, codes or null, nulls, rows] for each column.
+    ["column", name, semantic type, codes or null, nulls, rows] for each column.
     """
     opened = open_source(args["source"], None, None, {})
     assert opened is not None  # only a conditional request can be unchanged
@@ -41,18 +41,16 @@ def run(args: dict[str, Any], incoming: Iterator[Any]) -> Iterator[list[Any]]:
         raise ReadError("the sample holds no record")
     sample = pa.Table.from_batches(batches).combine_chunks()
     columns = [tidy(sample.column(name).chunk(0)) for name in names]
-    yield from _classified(names, columns, model_of(args))
-    for name, column in zip(names, columns, strict=True):
-        kind = guess_kind(column)
-        yield ["column", name, kind, _codes(column, kind), column.null_count, rows]
-
-
-def _classified(names: list[str], columns: list[pa.Array], model: Model) -> Iterator[list[Any]]:
-    classifier = Classifier(names, date.max, model)
+    classifier = Classifier(names, date.max, model_of(args))
     classifier.add(pa.record_batch(columns, names=names))
     for found in classifier.findings():
         if found.field:
             yield ["finding", found.field, found.entity, found.level, found.count, found.why]
+    for name, column in zip(names, columns, strict=True):
+        kind = guess_kind(column)
+        known = BY_ENTITY.get(classifier.main(name))
+        title = kind if known is None else known.name
+        yield ["column", name, title, _codes(column, kind), column.null_count, rows]
 
 
 def guess_kind(column: pa.Array) -> Kind:

@@ -22,6 +22,8 @@ Params = Mapping[str, Setting]
 Kernel = Callable[[pa.Array, Params, bytes], pa.Array]
 """Takes text, parameters and the field's key. What it leaves null is hidden whole."""
 ANY: frozenset[str] = frozenset()
+_NESTED = r"\A\s*[\[{]"
+"""How JSON arrays and objects begin: no place in one tells what stands there."""
 
 
 class MaskError(MunimentError):
@@ -50,6 +52,8 @@ class Mask:
     types: frozenset[str] = ANY
     null_is_hidden: bool = False
     """Whether even the absence of a value is hidden."""
+    is_opaque: bool = False
+    """Whether it shows nothing of a value; any other mask hides lists and maps whole."""
 
     @property
     def spec(self) -> Spec:
@@ -61,6 +65,8 @@ class Mask:
         made = self.kernel(values, params, key)
         if self.null_is_hidden:
             return made
+        if not self.is_opaque:
+            made = pc.if_else(pc.match_substring_regex(values, _NESTED), None, made)
         return pc.if_else(pc.is_null(values), None, pc.fill_null(made, HIDDEN))
 
 

@@ -46,9 +46,9 @@ def _pseudonym(values: pa.Array, params: Params, key: bytes) -> pa.Array:
 MASKS = (
     Mask("hmac", "The first `bytes` bytes of HMAC-SHA-256 of the exact text, in hexadecimal.",
          _hmac,
-         (Example({"bytes": 8}, "11010519491231002X", "5b7fc1a9e2789133"),)),
+         (Example({"bytes": 8}, "11010519491231002X", "5b7fc1a9e2789133"),), is_opaque=True),
     Mask("pseudonym", "A name that stands for the value within the grant and says nothing outside "
          "of it; writings that differ by case, width or outer spaces get one name.", _pseudonym,
          (Example({}, "Zhang San", "p-hffumppaxsn3lygh"),
-          Example({}, " ZHANG SAN", "p-hffumppaxsn3lygh"))),
+          Example({}, " ZHANG SAN", "p-hffumppaxsn3lygh")), is_opaque=True),
 )  # fmt: skip

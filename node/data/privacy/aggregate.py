@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from consensus.codec import Value, encode, expect_int, expect_list, expect_text
 from node.data.masks.numbers import floors
-from node.data.privacy.noise import Below, error_bound, laplace
+from node.data.privacy.noise import MICRO, Below, error_bound, laplace
 from node.errors import MunimentError
 
 Kind = Literal["count", "sum", "histogram"]
@@ -28,6 +28,8 @@ MAX_ROWS = 1_000
 MAX_BOUND = 10**12
 MAX_CATEGORIES = 10_000
 MAX_MICRO_EPSILON = 10**9
+MAX_SCALE = 1 << 56
+"""Of the noise; passed 64-fold, which takes an answer out of 63 bits, once in 2**92."""
 
 
 class QuestionError(MunimentError):
@@ -59,6 +61,8 @@ class Question:
             raise QuestionError(f"rows must be from 1 to {MAX_ROWS}, not {self.rows}")
         if not 1 <= self.micro_epsilon <= MAX_MICRO_EPSILON:
             raise QuestionError(f"micro-epsilon must be from 1 to {MAX_MICRO_EPSILON}")
+        if self.sensitivity * MICRO > MAX_SCALE * self.micro_epsilon:
+            raise QuestionError("the noise would be larger than any number: pay more, or ask less")
         match self.kind:
             case "count":
                 fits = not self.column

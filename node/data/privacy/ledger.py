@@ -7,15 +7,18 @@ one that is bound and kept is given again.
 
 from __future__ import annotations
 
+import fcntl
 import itertools
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from hashlib import sha256
 
 from consensus.codec import Value, encode, expect_bytes, expect_int, expect_list
-from node.data.collect import Chain
+from node.data.chain import Chain
 from node.data.commitment import Field
-from node.data.privacy.aggregate import Answer, Question
+from node.data.privacy.aggregate import MAX_CATEGORIES, Answer, Question
 from node.data.sealing import Sealer, derive
 from node.data.worker import Worker, WorkerError
 from node.errors import MunimentError
@@ -25,12 +28,39 @@ from node.network import bytes_as_text
 NAME = "budgets"
 SALT_BYTES = 16
 BATCH_RECORDS = 4_096
+MAX_NUMBER = (1 << 63) - 1
 
 
 class AnswerError(MunimentError):
-    """An answer that was given before and is lost."""
+    """A question that the owner cannot, or does not, answer."""
 
     code = "answer"
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """An answer with its salt, whose digest the chain has under the question's; paid for now?"""
+
+    answer: Answer
+    salted: Value
+    question: bytes
+    is_new: bool
+
+
+def read_answer(salted: Value) -> Answer:
+    """Raises DecodeError."""
+    row = expect_list(salted, "answer", 3)
+    expect_bytes(row[0], "salt", SALT_BYTES)
+    numbers = expect_list(row[1], "numbers", max_length=MAX_CATEGORIES)
+    return Answer(
+        tuple(expect_int(each, "number", -MAX_NUMBER, MAX_NUMBER) for each in numbers),
+        expect_int(row[2], "within"),
+    )
+
+
+def digest_of(salted: Value) -> bytes:
+    """What the chain has of an answer."""
+    return sha256(encode(salted)).digest()
 
 
 class Answers:
@@ -49,14 +79,45 @@ class Answers:
         recipient: str,
         columns: Sequence[str],
         records: Iterable[Sequence[Field]],
-    ) -> tuple[Answer, bool]:
-        """Return the one answer to a question, and whether it was paid for now. Raises."""
+        grant: int | None = None,
+    ) -> Given:
+        """Return the one answer to a question, paid for before it is computed. Raises.
+
+        Under a grant whatever is given counts, also what is given again.
+        """
+        question.check_columns(columns)
+        budget = self._chain.query(NAME, "get", {"dataset": dataset})
+        if budget is not None and budget["subject"] != question.subject:
+            raise AnswerError(f"the subjects of {dataset} are told by {budget['subject']!r}")
         place: dict[str, Value] = {"dataset": dataset, "version": version}
         place["question"] = question.digest(self._key)
+        with self._locked():
+            return self._ask(question, place, recipient, columns, records, grant)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One at a time: two at once would draw noise twice for one question."""
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        with (self._folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _ask(
+        self,
+        question: Question,
+        place: dict[str, Value],
+        recipient: str,
+        columns: Sequence[str],
+        records: Iterable[Sequence[Field]],
+        grant: int | None,
+    ) -> Given:
+        under: dict[str, Value] = {"recipient": recipient}
+        if grant is not None:
+            under["grant"] = grant
         known = self._chain.query(NAME, "question", bytes_as_text(place))
         is_new = known is None
         if is_new:
-            price = {"recipient": recipient, "micro_epsilon": question.micro_epsilon}
+            price = {**under, "micro_epsilon": question.micro_epsilon}
             self._chain.submit(NAME, "reserve", {**place, **price})
         is_bound = known is not None and known["answer"] is not None
         kept = self._read(place)
@@ -70,19 +131,15 @@ class Answers:
             kept = [os.urandom(SALT_BYTES), numbers, made.within]
             self._write(place, kept)
         if not is_bound:
-            digest = sha256(encode(kept)).digest()
-            self._chain.submit(NAME, "answer", {**place, "answer": digest})
-        row = expect_list(kept, "answer", 3)
-        expect_bytes(row[0], "salt", SALT_BYTES)
-        found = expect_list(row[1], "numbers", max_length=1 << 20)
-        numbers_read = tuple(n for n in found if isinstance(n, int))
-        return Answer(numbers_read, expect_int(row[2], "within")), is_new
+            self._chain.submit(NAME, "answer", {**place, "answer": digest_of(kept)})
+        if not is_new and grant is not None:
+            self._chain.submit(NAME, "give", {**place, **under})
+        return Given(read_answer(kept), kept, question.digest(self._key), is_new)
 
     def _read(self, place: dict[str, Value]) -> Value:
         return self._sealer.read(self._folder / _name(place), f"answer {_name(place)}")
 
     def _write(self, place: dict[str, Value], value: Value) -> None:
-        self._folder.mkdir(mode=0o700, exist_ok=True)
         self._sealer.write(self._folder / _name(place), f"answer {_name(place)}", value)
 
 

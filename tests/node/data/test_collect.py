@@ -170,7 +170,35 @@ def test_a_registry_goes_to_a_version_with_one_command(
     write_csv(path, rows)
     assert bench.run()["changed"] == 1
     told = bench.command("dataset", "diff", name, "1", "2")
-    assert [change.split(":")[0] for _, _, change in told["records"]] == ["address"]
+    assert [field[0] for each in told["records"] for field in each["fields"]] == ["address"]
+
+
+def test_versions_compare_without_a_key_and_long_values_are_shortened(bench: Bench) -> None:
+    path, name = bench.folder / "members.yaml", f"{bench.member}/{bench.name}"
+    text = (Path(__file__).parent / "legislators.yaml").read_text(encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
+    bench.publish(**infer(name, "Members", path))
+    bench.declare(path=str(path))
+    assert bench.run()["level"] == 3
+    old = text[text.index("phone: ") + 7 :].split("\n")[0]
+    path.write_text(text.replace(old, "202-555-0199", 1), encoding="utf-8")
+    bench.run()
+    ask = ["dataset", "diff", name, "1", "2", "--plain", "--purpose", "test"]
+    told = bench.command(*ask)
+    assert (told["added"], told["removed"], told["changed"], told["key"]) == (0, 0, 1, [])
+    assert "id.bioguide" in told["unique"]
+    ((field, before, after),) = told["records"][0]["fields"]
+    assert (field, before.replace(old, "202-555-0199", 1)) == ("terms", after)
+    lines = bench.command(*ask, plain=True).splitlines()
+    (line,) = [each for each in lines if "alike" in each and "terms" in each]
+    assert old in line
+    assert "202-555-0199" in line
+    assert len(line) < 200 < len(before)
+    assert any("--key id.bioguide" in each for each in lines)
+    keyed = bench.command(*ask, "--key", "id.bioguide")
+    assert (keyed["changed"], keyed["key"]) == (1, ["id.bioguide"])
+    assert keyed["records"][0]["what"] == "changed"
+    assert "have the same bio.gender" in bench.command(*ask, "--key", "bio.gender", fails=True)
 
 
 def test_a_file_touched_without_news_makes_no_version(bench: Bench) -> None:

@@ -183,10 +183,12 @@ def test_versions_are_compared_by_record_and_datasets_found(steward: Steward) ->
     name = f"{steward.member}/compared"
     found = run("dataset", "diff", name, "1", "2")
     assert found == {
-        "added": 0, "removed": 1, "changed": 2,
-        "records": [["changed", "003", "holder: *** -> ***"],
-                    ["changed", "005", "fee: 5.50 -> 8.00"],
-                    ["removed", "010", ""]],
+        "added": 0, "removed": 1, "changed": 2, "key": ["number"], "unique": [],
+        "records": [
+            {"what": "changed", "record": "003", "fields": [["holder", "***", "***"]]},
+            {"what": "changed", "record": "005", "fields": [["fee", "5.50", "8.00"]]},
+            {"what": "removed", "record": "010", "fields": []},
+        ],
     }  # fmt: skip
     assert run("dataset", "quality", name)["quality"]["validity"] == 10_000
     assert [row["version"] for row in run("dataset", "versions", name)] == [1, 2]
@@ -243,6 +245,13 @@ def test_operators_read_under_their_name_and_destroy_in_twos(steward: Steward) -
     key = json.loads((steward.home.path / "operators" / "li-vault.json").read_text())["key"]
     last = run("vault", "log")[-1]
     assert (last["operator"], last["dataset"]) == (f"li-vault {key[:16]}", name)
+    prove = ("prove-record", name, "--row", "1", "--txid", "00" * 32, "--field", "holder",
+             "-o", str(steward.folder / "r.proof"), "--as")  # fmt: skip
+    said = run(*prove, "wang-vault", "--as-passphrase-file", str(wang), plain=True, fails=True)
+    assert "needs the duty steward or auditor" in said
+    run(*prove, "li-vault", "--as-passphrase-file", str(li), plain=True, fails=True)
+    last = run("vault", "log")[-1]  # shown is what the proof would show, so it is noted first
+    assert (last["operator"], last["purpose"]) == (f"li-vault {key[:16]}", "proof of: holder")
     anchored = run(
         "vault", "anchor", "--as", "li-vault", "--as-passphrase-file", str(li), plain=True
     )

@@ -20,7 +20,7 @@ from contracts.system.deliveries.header import Header
 from contracts.system.deliveries.limits import DAY_MS, DEFAULT
 from node.cli.common import Failed
 from node.data import masks, vault
-from node.data.collect import Chain as Asked
+from node.data.chain import Chain as Asked
 from node.data.keyring import Keyring
 from node.envelopes.content import Content
 from node.envelopes.sealed import EnvelopeError

@@ -14,6 +14,8 @@ from node.network import to_json
 from tests.contracts.conftest import NOW, Chain
 from tests.contracts.exchange import INCOME, Exchange
 from tests.contracts.system.test_governance import propose
+from tests.contracts.system.test_intersections import ask as ask_intersection
+from tests.contracts.system.test_intersections import tree
 from tests.contracts.system.test_subjects import (
     DATASET,
     UNTIL,
@@ -27,7 +29,7 @@ from tests.contracts.system.test_subjects import (
     work,
 )
 
-__all__ = ["office"]
+__all__ = ["office", "tree"]
 
 
 def waits(chain: Chain, member: str) -> list[Due]:
@@ -117,3 +119,10 @@ def test_votes_and_second_persons_are_waited_for() -> None:
     assert net.run("tax", "governance", "vote", vote).code == Code.OK
     assert [due.kind for due in waits(net, "tax")] == ["review", "second"]
     assert waits(net, "city") == []  # an observer
+
+
+def test_an_intersection_waits_for_its_asker(tree: Chain) -> None:
+    assert ask_intersection(tree).code == Code.OK  # type: ignore[arg-type]
+    [due] = waits(tree, "city")
+    assert (due.kind, due.number) == ("intersection", 1)
+    assert waits(tree, "land") == []

@@ -246,3 +246,21 @@ def test_months_end_on_their_last_working_days() -> None:
     first = calendar.day(MONDAY) + 7  # 1 March 2027
     ends = [day - first + 1 for day in range(first, first + 31) if calendar.is_month_end(day)]
     assert ends == [27, 28, 29, 30, 31]
+
+
+def test_office_days_are_those_of_the_table_of_access() -> None:
+    """Sunday to Thursday at UTC+3: a Friday evening in Greenwich is a Saturday there."""
+    calendar = Calendar.of([180, 0b1001111, 7 * 60, 15 * 60])
+    working = [calendar.is_working(calendar.day(MONDAY + n * DAY_MS)) for n in range(7)]
+    assert working == [True, True, True, True, False, False, True]
+    late = MONDAY + 4 * DAY_MS + 22 * 3_600_000
+    assert calendar.hour(late) == (Calendar(0).hour(late) + 3) % 24
+    assert calendar.day(late) == Calendar(0).day(late + 3 * 3_600_000)
+
+
+def test_a_watch_goes_on_under_another_calendar() -> None:
+    watch = Watch(lambda grant: None)
+    watch.step(Item(1, MONDAY, LEDGER, FAILED, [4], "tax/li"))
+    again = Watch(lambda grant: None, Calendar.of([0, 0b0011111, 0, 1]), watch.dump())
+    assert again.step(Item(2, MONDAY + DAY_MS, LEDGER, FAILED, [4], "tax/li")) == []
+    assert again.dump() != watch.dump()

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.data.privacy import group
+from node.data.privacy.chance import Chance
 from node.data.privacy.group import GroupError
-from node.data.privacy.intersect import MIN_ELEMENTS, Side, middle
+from node.data.privacy.intersect import MIN_ELEMENTS, Side, middle, split
 from node.data.privacy.noise import laplace
 from node.data.privacy.secure_sum import MAX_NUMBER, Secret, Share, choose, share, total
 
@@ -26,21 +27,30 @@ def people(first: int, count: int = MIN_ELEMENTS) -> list[str]:
 @pytest.fixture(scope="module")
 def run() -> tuple[Side, list[bytes], Side, list[bytes]]:
     """An asker and a holder with 400 elements in common, and what each has blinded."""
-    dice = random.Random(4)
-    asker = Side(people(0), b"session", dice.randbytes)
-    holder = Side(people(600), b"session", dice.randbytes)
-    return asker, asker.ask(EPSILON), holder, holder.hold(EPSILON, random.Random(8).randrange)
+    asker, holder = side(b"asker"), side(b"holder")
+    return asker, asker.ask(people(0)), holder, holder.hold(people(600))
+
+
+def side(seed: bytes) -> Side:
+    return Side(seed, b"session", EPSILON)
+
+
+def noise_of(seed: bytes) -> int:
+    """What a holder with this seed draws."""
+    chance = Chance(seed)
+    group.random_scalar(chance.bytes)
+    return laplace(1, EPSILON, chance.below)
 
 
 def test_the_size_is_counted_with_noise(run: tuple[Side, list[bytes], Side, list[bytes]]) -> None:
     asker, asked, holder, held = run
-    found = asker.count(holder.again(asked), held, len(asked), EPSILON)
-    assert found == 400 + laplace(1, EPSILON, random.Random(8).randrange)
+    assert asker.count(holder.again(asked), held, len(asked)) == 400 + noise_of(b"holder")
 
 
 def test_lengths_do_not_tell_the_noise(run: tuple[Side, list[bytes], Side, list[bytes]]) -> None:
-    _, asked, holder, held = run
-    lengths = {len(holder.hold(EPSILON, random.Random(seed).randrange)) for seed in range(3)}
+    _, asked, _, held = run
+    assert len({noise_of(seed) for seed in (b"a", b"b", b"c", b"d", b"e", b"f")}) > 1
+    lengths = {len(side(seed).hold(people(0))) for seed in (b"a", b"b", b"c", b"d", b"e", b"f")}
     assert lengths == {len(held)} == {len(asked)} == {MIN_ELEMENTS + 2 * middle(EPSILON)}
 
 
@@ -50,8 +60,15 @@ def test_what_is_sent_has_nothing_in_common_and_no_order(
     _, asked, _, held = run
     assert set(asked).isdisjoint(held)
     assert asked == sorted(asked)
-    other = Side(people(0), b"session", random.Random(5).randbytes).ask(EPSILON)
-    assert set(asked).isdisjoint(other)
+    assert set(asked).isdisjoint(side(b"another").ask(people(0)))
+
+
+def test_going_on_after_a_cut_tells_nothing_new(
+    run: tuple[Side, list[bytes], Side, list[bytes]],
+) -> None:
+    _, asked, _, held = run
+    assert side(b"asker").ask(people(0)) == asked
+    assert side(b"holder").hold(reversed(people(600))) == held
 
 
 def test_small_sets_and_foreign_points_are_refused(
@@ -59,16 +76,30 @@ def test_small_sets_and_foreign_points_are_refused(
 ) -> None:
     asker, asked, holder, held = run
     with pytest.raises(GroupError, match="1000 to 1000000 different elements, not 1"):
-        Side(["one"] * MIN_ELEMENTS, b"session", random.randbytes)
+        side(b"x").ask(["one"] * MIN_ELEMENTS)
     for wrong in (SMALL_ORDER, bytes(32), b"\xff" * 32, b""):
         with pytest.raises(GroupError, match="not of the group"):
             holder.again([wrong, *asked])
     with pytest.raises(GroupError, match="twice"):
         holder.again([asked[0], *asked])
-    with pytest.raises(GroupError, match="sent 1 points"):
-        holder.again(asked[:1])
+    with pytest.raises(GroupError, match=f"sent {MIN_ELEMENTS} points, not at least"):
+        holder.again(asked[:MIN_ELEMENTS])  # dummies alone do not make a set large
     with pytest.raises(GroupError, match="as many points"):
-        asker.count(asked[1:], held, len(asked), EPSILON)
+        asker.count(asked[1:], held, len(asked))
+    assert split(b"".join(asked)) == asked
+    with pytest.raises(GroupError, match="within a point"):
+        split(asked[0][:31])
+
+
+def test_chance_is_even_and_the_same_again() -> None:
+    chance = Chance(b"seed")
+    drawn = [chance.below(6) for _ in range(6_000)]
+    assert drawn[:50] == [
+        each for c in [Chance(b"seed")] for each in (c.below(6) for _ in range(50))
+    ]
+    # Chi-square with 5 degrees of freedom: 20.5 is passed once in a thousand.
+    assert sum((drawn.count(n) - 1_000) ** 2 / 1_000 for n in range(6)) < 20.5
+    assert {Chance(b"s").below(1), len(Chance(b"s").bytes(130))} == {0, 130}
 
 
 def pairs_of(names: list[str]) -> dict[str, dict[str, bytes]]:
