@@ -24,6 +24,7 @@ from scipy.stats import kstest
 from contracts.masks import use
 from node.data.masks import mask_batch
 from node.data.watermark import trace
+from node.data.watermark.candidate import Candidate
 from node.data.watermark.freedom import read, write
 from node.data.watermark.mark import mark_batch
 
@@ -49,7 +50,7 @@ class Deliveries:
         self.exact = register(random, rows)
         self.masked = mask_batch(self.exact, PLAN, random.bytes(32))
         self.candidates = [
-            trace.Candidate(number, random.bytes(32), PLAN) for number in range(recipients)
+            Candidate(number, random.bytes(32), PLAN) for number in range(recipients)
         ]
         self.copies = [
             mark_batch(self.masked, self.exact, PLAN, each.key, 0)[0] for each in self.candidates

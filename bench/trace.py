@@ -1,7 +1,7 @@
 """A trace over a million events: `python -m bench.trace`.
 
 Fills an index with the events of a year of 30 departments and asks for lives, as
-`muniment trace of` does once the index is up to date.
+`muniment trace` does once the index is up to date.
 """
 
 from __future__ import annotations

@@ -105,6 +105,22 @@ class Exchange:
 
 
 @dataclass(frozen=True, slots=True)
+class Console:
+    """Pages for this member's operators. `listen` is HOST:PORT; beyond loopback it needs TLS.
+
+    `names`: what browsers call this host, beside `listen`. A session ends after `session_minutes`
+    without use.
+    """
+
+    serve: bool = False
+    listen: str = "127.0.0.1:8480"
+    names: tuple[str, ...] = ()
+    tls_certificate: str = ""
+    tls_key: str = ""
+    session_minutes: int = 30
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     node: Node = field(default_factory=Node)
     network: Network = field(default_factory=Network)
@@ -114,6 +130,7 @@ class Settings:
     consensus: Consensus = field(default_factory=Consensus)
     notices: Notices = field(default_factory=Notices)
     exchange: Exchange = field(default_factory=Exchange)
+    console: Console = field(default_factory=Console)
 
 
 _BOUNDS: dict[str, tuple[int, int]] = {
@@ -122,6 +139,7 @@ _BOUNDS: dict[str, tuple[int, int]] = {
     "mempool.max_transactions": (100, 1_000_000),
     "mempool.max_mib": (1, 4_096),
     "consensus.delta_ms": (0, 60_000),
+    "console.session_minutes": (1, 720),
 }
 _CHOICES: dict[str, tuple[str, ...]] = {
     "log.level": LOG_LEVELS,
@@ -130,9 +148,11 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 }
 _FORMS: dict[str, tuple[re.Pattern[str], str]] = {
     "notices.smtp": (re.compile(r"\S+:[0-9]{1,5}", re.ASCII), "HOST:PORT"),
+    "console.listen": (re.compile(r"\S+:[0-9]{1,5}", re.ASCII), "HOST:PORT"),
 }
 _ITEMS: dict[str, tuple[re.Pattern[str], str]] = {
     "notices.mail_to": (re.compile(r"[^\s@]+@[^\s@]+"), 'mail addresses like "li@tax.example"'),
+    "console.names": (re.compile(r"[a-z0-9.-]+"), 'host names like "console.tax.example"'),
     "notices.webhooks": (re.compile(r"https?://\S+"), 'addresses like "https://tax.example/hook"'),
 }
 _MULTIADDRS = (re.compile(r".*", re.DOTALL), 'addresses like "/ip4/10.0.0.1/tcp/4600"')
@@ -255,6 +275,15 @@ delta_ms = {defaults.consensus.delta_ms}
 [exchange]
 # Deliver this member's data to whoever holds a grant; the process opens the vault.
 serve = {json.dumps(defaults.exchange.serve)}
+
+# Pages for this member's operators, who log in with their own passphrases.
+[console]
+serve = {json.dumps(defaults.console.serve)}
+listen = {json.dumps(defaults.console.listen)}  # beyond loopback it needs TLS
+names = []  # what browsers call this host: ["console.tax.example"]
+tls_certificate = ""  # PEM
+tls_key = ""
+session_minutes = {defaults.console.session_minutes}  # without use
 
 # What concerns this member, sent by: muniment notify. Ids only.
 [notices]

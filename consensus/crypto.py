@@ -33,6 +33,7 @@ class Kind(IntEnum):
     VIEW_REPORT = 7
     STATEMENT = 16
     DELIVERY = 17
+    QUESTION = 18
 
 
 def sha256(data: bytes) -> bytes:

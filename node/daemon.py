@@ -26,10 +26,10 @@ from node.core import Core, Keeping
 from node.driver import Driver
 from node.envelopes.store import EnvelopeStore
 from node.errors import MunimentError
-from node.exchange.keeper import keep_serving
 from node.exchange.relay import Relay
 from node.home import Home
 from node.journal_file import JournalFile
+from node.keeper import keep_running
 from node.keys import find_keys, load_key
 from node.ledger import Ledger
 from node.mempool import Mempool
@@ -150,7 +150,11 @@ async def _run(
             await nursery.start(server.run)
             await nursery.start(relay.run)
             if settings.exchange.serve:
-                nursery.start_soon(keep_serving, home, passphrase)
+                arguments = ["exchange", "serve", "--home", str(home.path),
+                             "--passphrase-file", "/dev/stdin"]  # fmt: skip
+                nursery.start_soon(keep_running, arguments, passphrase)
+            if settings.console.serve:
+                nursery.start_soon(keep_running, ["web", "--home", str(home.path)])
             _tame_collector()
             log.info("started", name=name, height=ledger.tip.header.height, pid=os.getpid())
     except* ListenError as group:

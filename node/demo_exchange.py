@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import json
-import os
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from consensus.validators import Parameters
 from node.demo_subjects import SubjectsStep
 from node.devnet import Devnet
-from node.story import DemoError, Say, Story, require
+from node.story import Say, Story, require
 
 ROWS = 60
 PARAMETERS = Parameters(epoch_length=16, idle_ms=200)
@@ -50,14 +45,14 @@ class ExchangeDemo:
         """Run every step; raises DemoError or MunimentError at the first that fails."""
         try:
             self._start()
-            with self._serving("land"):
+            with self._story.serving("land"):
                 self._open_data()
                 self._automatic()
                 self._quota()
                 self._look_up()
                 grant = self._reviewed()
                 self._revoked(grant)
-            SubjectsStep(self._story, self._serving).run()
+            SubjectsStep(self._story, self._story.serving).run()
             self._off_hours()
             self._third_party()
             self._border()
@@ -89,23 +84,6 @@ class ExchangeDemo:
         require(found["rows"] == ROWS, f"registered {found['rows']} rows")
         story.show(f"{found['dataset']} version {found['version']}: {ROWS} rows, "
                    "number and city L1, fee L2, holder and phone L3")  # fmt: skip
-
-    @contextlib.contextmanager
-    def _serving(self, who: str) -> Iterator[None]:
-        """Run a member's exchange service, which opens the vault; the daemon never does."""
-        self._story.say(f"   $ muniment exchange serve --home {who} &")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "node", "exchange", "serve", "--home", self._story.home(who)],
-            stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        )  # fmt: skip
-        try:
-            assert process.stdout is not None
-            if process.stdout.readline().strip() != "serving":
-                raise DemoError(f"{who}'s exchange service did not start")
-            yield
-        finally:
-            process.terminate()
-            process.wait()
 
     def _ask(self, who: str, *more: str, rows: int = ROWS) -> dict[str, Any]:
         """Ask for permits; returns what the command tells of the request."""
@@ -209,24 +187,10 @@ class ExchangeDemo:
         said = story.refuse("fetch", str(made["request"]), "--home", story.home("tax"))
         require("hour" in said, "refused for another reason")
 
-    def _vote(self, member: str, name: str, value: str) -> None:
-        """Let three of the four change what a member is, and wait for the epoch's end."""
-        story = self._story
-        rows = story.json("member", "list", "--home", story.home("tax"))
-        record = next(row for row in rows if row["name"] == member)
-        if value in (record[name], ",".join(record[name] or ())):
-            return  # the demonstration runs in its folder again
-        change = (f"member={member}", f"{name}={value}")
-        found = story.json("gov", "propose", "change", *change, "--vote", "--home",
-                           story.home("tax"))  # fmt: skip
-        for name in ("health", "land"):
-            story.command("gov", "vote", str(found["proposal"]), "yes", "--home", story.home(name))
-        story.command("gov", "wait", str(found["proposal"]), "--home", story.home("tax"))
-
     def _third_party(self) -> None:
         story = self._story
         story.title("civil becomes a third party: it needs a permit, and a supervisor's review")
-        self._vote("civil", "roles", "third-party,validator")
+        self._story.vote("civil", "roles", "third-party,validator")
         asked = ("number", "fee", "--purpose", "public-service", "--basis", "contract")
         story.refuse("request", "new", self._dataset, *asked, "--rows", "60", "--days", "30",
                      "--home", story.home("civil"))  # fmt: skip
@@ -244,7 +208,7 @@ class ExchangeDemo:
     def _border(self) -> None:
         story = self._story
         story.title("health sits abroad now: what crosses the border is for the central tier")
-        self._vote("health", "jurisdiction", "xx-1")
+        self._story.vote("health", "jurisdiction", "xx-1")
         made = self._ask("health", "number", "fee", "--purpose", "public-service", "--basis",
                          "contract")  # fmt: skip
         require(made["status"] == "waiting", "the central tier was not asked")
@@ -256,5 +220,5 @@ class ExchangeDemo:
     def _trace(self, grant: int) -> None:
         story = self._story
         story.title("Anybody can tell the life of a grant from the chain")
-        story.show(story.command("trace", "of", "grant", str(grant), "--home",
+        story.show(story.command("trace", "grant", str(grant), "--home",
                                  story.home("civil")))  # fmt: skip

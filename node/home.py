@@ -118,6 +118,11 @@ class Home:
         return self.path / "delivered"
 
     @property
+    def prepared(self) -> Path:
+        """Deliveries in audited mode as they go out, sealed; until they are over and audited."""
+        return self.path / "prepared"
+
+    @property
     def data_socket(self) -> Path:
         """Where local processes exchange streams with other members."""
         return self.path / "data.sock"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,36 @@ class Story:
 
     def path(self, name: str) -> Path:
         return self._folder / name
+
+    @contextlib.contextmanager
+    def serving(self, who: str) -> Iterator[None]:
+        """Run a member's exchange service, which opens the vault; the daemon never does."""
+        self.say(f"   $ muniment exchange serve --home {who} &")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "node", "exchange", "serve", "--home", self.home(who)],
+            stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )  # fmt: skip
+        try:
+            assert process.stdout is not None
+            if process.stdout.readline().strip() != "serving":
+                raise DemoError(f"{who}'s exchange service did not start")
+            yield
+        finally:
+            process.terminate()
+            process.wait()
+
+    def vote(self, member: str, name: str, value: str) -> None:
+        """Let three of the four change what a member is, and wait for the epoch's end."""
+        rows = self.json("member", "list", "--home", self.home("tax"))
+        record = next(row for row in rows if row["name"] == member)
+        if value in (record[name], ",".join(record[name] or ())):
+            return  # the demonstration runs in its folder again
+        change = (f"member={member}", f"{name}={value}")
+        found = self.json("gov", "propose", "change", *change, "--vote", "--home",
+                           self.home("tax"))  # fmt: skip
+        for name in ("health", "land"):
+            self.command("gov", "vote", str(found["proposal"]), "yes", "--home", self.home(name))
+        self.command("gov", "wait", str(found["proposal"]), "--home", self.home("tax"))
 
     def _short(self, text: str) -> str:
         return text.replace(str(self._folder) + "/", "")

@@ -32,14 +32,37 @@ STEPS = {
         "access granted",
         "All steps were verified.",
     ),
+    "supervision": (
+        "to civil; by chance at most",
+        "export under grant",
+        "health (silent",
+        "the measure suspend",
+        "the recipient is under a sanction",
+        "cannot decide",
+        "civil may ask again",
+        "all proved",
+        "first past the deadline",
+        "acknowledges late",
+        "All steps were verified.",
+    ),
 }
-AT_FIRST = {"ledger": (), "exchange": ("1 of 3 came, 2 left out", "Wang's row is gone")}
+AT_FIRST = {
+    "ledger": (),
+    "exchange": ("1 of 3 came, 2 left out", "Wang's row is gone"),
+    "supervision": (),
+}
 """What a folder sees once: people have withdrawn then."""
 
 
 @pytest.mark.parametrize(
     ("part", "times"),
-    [("ledger", 2), ("exchange", 1), pytest.param("exchange", 2, marks=pytest.mark.campaign)],
+    [
+        ("ledger", 2),
+        ("exchange", 1),
+        ("supervision", 1),
+        pytest.param("exchange", 2, marks=pytest.mark.campaign),
+        pytest.param("supervision", 2, marks=pytest.mark.campaign),
+    ],
 )
 def test_a_demo_runs_and_runs_again_in_its_folder(tmp_path: Path, part: str, times: int) -> None:
     for time in range(times):

@@ -29,6 +29,7 @@ from contracts.system import (
     schedule,
     standards,
     subjects,
+    sums,
 )
 
 _VERSION_1: Mapping[str, Contract] = {
@@ -57,6 +58,7 @@ _VERSION_1: Mapping[str, Contract] = {
         schedule.CONTRACT,
         standards.CONTRACT,
         subjects.CONTRACT,
+        sums.CONTRACT,
     )
 }
 Versions = Mapping[int, Mapping[str, Contract]]

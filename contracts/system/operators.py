@@ -78,9 +78,14 @@ def load(state: StateReader, member: str, name: str, time: int) -> Operator:
     if name == NODE:
         return Operator(NODE, frozenset((NODE,)), frozenset())
     found = get(state, member, name)
+    held = duties_at(found, time)
+    return Operator(name, held, frozenset(found["duties"]) - held)
+
+
+def duties_at(found: dict[str, Any], time: int) -> frozenset[str]:
+    """The duties that an operator's record gives at `time` (ms UTC): those not lapsed."""
     granted = frozenset(found["duties"])
-    lapsed = granted.intersection(NEED_TRAINING) if _lapses_at(found) < time else frozenset()
-    return Operator(name, granted - lapsed, lapsed)
+    return granted.difference(NEED_TRAINING) if _lapses_at(found) < time else granted
 
 
 def _lapses_at(found: dict[str, Any]) -> int:

@@ -63,6 +63,7 @@ _COMMANDS = {
     "fetch": ("node.cli.exchange", "Fetch data under a grant, verified record by record."),
     "lookup": ("node.cli.exchange", "Look up single records by key under a grant."),
     "export": ("node.cli.exchange", "Write fetched data as CSV, JSON lines or Parquet."),
+    "web": ("node.cli.web", "Serve the console to this member's operators."),
     "receipt": ("node.cli.proofs", "Save the proof that a transaction is final."),
     "receipts": ("node.cli.proofs", "Save the receipts of many blocks, before they are pruned."),
     "verify": ("node.cli.proofs", "Check a receipt offline."),
@@ -79,7 +80,7 @@ _COMMANDS = {
 _SECTIONS = {
     "A node and its network": (
         "init", "card", "network", "start", "status", "peers", "block", "tx", "watch", "situation",
-        "metrics", "notify",
+        "metrics", "notify", "web",
     ),
     "A department's data": (
         "standard", "dataset", "source", "collect", "quarantine", "classify", "mask", "vault",

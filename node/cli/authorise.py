@@ -90,19 +90,31 @@ def withdraw(
     _declare("withdraw", key_file, form, identity, guardian, yes, output, passphrase_file)
 
 
+@authorise.command("ask")
+@_subject_options
+def ask_who(
+    key_file: Path, form: Path, identity: str, guardian: str | None, yes: bool, output: Path,
+    passphrase_file: Path | None,
+) -> None:  # fmt: skip
+    """Sign the question who asked for, had and was refused the record that FORM is about.
+
+    The registrar answers it with: muniment trace subject --asked FILE
+    """
+    _declare("ask", key_file, form, identity, guardian, yes, output, passphrase_file)
+
+
 def _declare(
     kind: str, key_file: Path, form: Path, identity: str, guardian: str | None, yes: bool,
     output: Path, passphrase_file: Path | None,
 ) -> None:  # fmt: skip
     from node.exchange.consent import refer
-    from node.exchange.declaration import AUTHORISE, Form, declare
+    from node.exchange.declaration import Form, declare, words
     from node.keys import load_key, read_passphrase
 
     found = Form.load(form)
-    text = found.scope.text if kind == AUTHORISE else found.scope.withdrawal
     if not yes:
-        words = text(refer(found.key, identity))
-        click.confirm(f"For {identity}:\n{words}\nSign this?", abort=True, err=True)
+        text = words(kind, found.scope, refer(found.key, identity))
+        click.confirm(f"For {identity}:\n{text}\nSign this?", abort=True, err=True)
     seed = load_key(key_file, "subject", read_passphrase(passphrase_file))
     made = declare(kind, found, seed, identity, guardian or identity)
     atomic_write(output, made.to_json().encode(), 0o600)

@@ -12,6 +12,7 @@ from contracts.system.cases import DISPOSITIONS, KINDS
 from node.cli.common import (
     Refused,
     ask,
+    connect,
     home_option,
     json_option,
     moment,
@@ -26,7 +27,7 @@ from node.cli.common import (
     where,
 )
 from node.cli.sealing import open_text, read_text, submit_worded, text_options
-from node.home import Home
+from node.home import Home, atomic_write
 
 _NUMBER = click.argument("number", metavar="CASE", type=click.IntRange(1))
 MAX_SIMILAR = 10
@@ -181,6 +182,40 @@ def reopen(
 ) -> None:
     """Take CASE up again."""
     _step(home, passphrase_file, operator, as_json, number, "reopen", {})
+
+
+@case.command()
+@_NUMBER
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--with", "more", metavar="TXID", multiple=True,
+              help="Another transaction, such as a request that was refused.")  # fmt: skip
+@home_option
+def export(number: int, output: Path, more: tuple[str, ...], home: Path) -> None:
+    """Write CASE, with its violations, to one file that proves every step of it offline.
+
+    \b
+    Example: muniment case export 1 -o 1.case --home tax
+             muniment verify 1.case --genesis genesis.json
+    """
+    from node.cli.traced import lives
+    from node.network import load_genesis
+    from node.trace import case_file
+
+    life = [entry for entry in lives(home, f"case:{number}") if not entry.code]
+    found = [e.data[0] for e in life if (e.contract, e.name) == ("sanctions", "found")]
+    txids = list(dict.fromkeys([*(entry.txid for entry in life), *more]))
+    with connect(home) as client:
+
+        def prove(key: bytes) -> bytes:
+            return bytes.fromhex(client.call("state.prove", key=key.hex())["proof"])
+
+        def receipt(txid: str) -> bytes:
+            return bytes.fromhex(client.call("receipt.get", txid=txid)["receipt"])
+
+        data = case_file.build(number, sorted(found), prove, [receipt(txid) for txid in txids])
+    case_file.verify(data, load_genesis(Home(home).genesis).genesis)
+    atomic_write(output, data, 0o644)
+    click.echo(f"{output}: case {number}, {len(txids)} transactions, {len(data)} bytes")
 
 
 # Looking

@@ -12,6 +12,7 @@ import click
 from node.cli.common import (
     Refused,
     ask,
+    digest_of,
     home_option,
     json_option,
     pairs,
@@ -180,6 +181,7 @@ def unlocked(
         config.load(place.settings).node.name,
         query,
         lambda contract, method, args: submit(place, signs, contract, method, args, name),
+        lambda height, blocks: digest_of(place, height, blocks),
     )
     return chain, load_key(place.key("vault"), "vault", passphrase)
 

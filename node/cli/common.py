@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,7 +13,7 @@ import click
 
 from node.errors import MunimentError
 from node.home import Home
-from node.rpc.client import Client
+from node.rpc.client import Client, NodeError
 
 if TYPE_CHECKING:
     from consensus.crypto import Signer
@@ -23,8 +23,6 @@ _T = TypeVar("_T")
 _F = TypeVar("_F", bound=Callable[..., Any])
 MAX_TABLE_WIDTH = 1_000
 MAX_BLOCKS_BEHIND = 100
-VALID_FOR_HEIGHTS = 300
-"""Or half of the governed window, if that is less."""
 
 
 class Refused(MunimentError):
@@ -195,6 +193,21 @@ def submit(
     return submit_calls(home, passphrase, [(contract, method, args)], operator)
 
 
+def digest_of(home: Home, height: int, blocks: int) -> bytes | None:
+    """Return the digest of a final block, after waiting for at most `blocks` more."""
+    with Client(home.socket) as client:
+        if blocks:
+            heard = islice(client.subscribe(("blocks",)), blocks)
+            while client.call("status")["height"] < height and next(heard, None) is not None:
+                pass
+        try:
+            return bytes.fromhex(client.call("block.get", height=height)["digest"])
+        except NodeError as error:
+            if error.code == "not-found":
+                return None
+            raise
+
+
 def submit_calls(
     home: Home, passphrase: str, calls: Sequence[tuple[str, str, dict[str, Any]]],
     operator: str | None = None,
@@ -206,8 +219,8 @@ def submit_calls(
     Raises Refused with the reason if it is refused, expires, fails or is still on its way.
     """
     import config
-    from contracts.envelope import Call, Transaction
     from node.network import load_genesis
+    from node.transactions import sign_calls
 
     genesis = load_genesis(home.genesis).genesis
     name = config.load(home.settings).node.name
@@ -218,17 +231,8 @@ def submit_calls(
             signer = _member_signer(home, passphrase, client, name, "node")
         else:
             signer = operator_signer(home, passphrase, operator)
-        height = client.call("status")["height"]
-        window = client.call("validators.get")["parameters"]["replay_window"]
-        transaction = Transaction.create(
-            signer,
-            genesis.chain_id,
-            name if operator is None else f"{name}/{operator}",
-            secrets.token_bytes(16),
-            height + min(VALID_FOR_HEIGHTS, window // 2),
-            time.time_ns() // 1_000_000,
-            tuple(Call(*call) for call in calls),
-        )
+        sender = name if operator is None else f"{name}/{operator}"
+        transaction = sign_calls(client, genesis.chain_id, signer, sender, calls)
         client.call("tx.submit", tx=transaction.raw.hex())
         state = client.call("tx.wait", txid=transaction.txid.hex(), timeout_ms=60_000)
     if state["state"] in ("pending", "unknown"):  # a node that restarted does not know it

@@ -28,6 +28,7 @@ from node.cli.common import (
 )
 from node.cli.joint import intersect
 from node.cli.spans import EPSILON, MICRO
+from node.cli.sums import sums
 from node.home import Home
 
 if TYPE_CHECKING:
@@ -251,4 +252,5 @@ def compute_ask(
     _show_answer(question, told.answer, more, told.is_new, as_json)
 
 
-compute.add_command(intersect)
+for joint in (intersect, sums):
+    compute.add_command(joint)

@@ -12,7 +12,6 @@ import click
 
 from node.cli.collect import chain_of
 from node.cli.common import (
-    VALID_FOR_HEIGHTS,
     Pending,
     Refused,
     connect,
@@ -39,6 +38,7 @@ from node.cli.lookup import (
 )
 from node.home import Home, atomic_write
 from node.rpc.client import LOST, NodeError
+from node.transactions import VALID_FOR_HEIGHTS
 
 SLACK_HEIGHTS = 60
 """The chain may grow so far between looking at its height and signing."""

@@ -188,12 +188,14 @@ def perturb(
 
 
 @click.command()
-@click.argument("part", type=click.Choice(["all", "ledger", "exchange"]), default="all")
+@click.argument(
+    "part", type=click.Choice(["all", "ledger", "exchange", "supervision"]), default="all"
+)
 @click.option(
     "--dir", "folder", type=click.Path(path_type=Path), help="Keep everything in this folder."
 )
 def demo(part: str, folder: Path | None) -> None:
-    """Show the ledger and the exchange at work with four departments, step by step.
+    """Show ledger, exchange and supervision at work with four departments, step by step.
 
     Everything runs in a temporary folder that is removed at the end, or in --dir. Each part takes
     about half a minute.
@@ -202,14 +204,17 @@ def demo(part: str, folder: Path | None) -> None:
 
     from node.demo import Demo
     from node.demo_exchange import ExchangeDemo
+    from node.demo_supervision import SupervisionDemo
 
+    parts: dict[str, Any] = {
+        "ledger": Demo,
+        "exchange": ExchangeDemo,
+        "supervision": SupervisionDemo,
+    }
     with contextlib.ExitStack() as stack:
         if folder is None:
             made = tempfile.TemporaryDirectory(prefix="muniment-")
             folder = Path(stack.enter_context(made))
-        if part != "exchange":
-            click.echo("The ledger")
-            Demo(folder / "ledger", click.echo).run()
-        if part != "ledger":
-            click.echo(("" if part == "exchange" else "\n") + "The exchange")
-            ExchangeDemo(folder / "exchange", click.echo).run()
+        for number, name in enumerate(parts if part == "all" else (part,)):
+            click.echo(("\n" if number else "") + name.capitalize())
+            parts[name](folder / name, click.echo).run()

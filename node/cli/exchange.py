@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from node.cli.audits import audit
 from node.cli.collect import chain_of, unlocked
 from node.cli.common import (
     connect,
@@ -29,8 +30,10 @@ from node.home import Home
 if TYPE_CHECKING:
     from node.exchange.copies import Copy
     from node.exchange.fetch import Fetcher
+    from node.exchange.streams import DataSocket
 
 CHORES_S = 10.0
+ANCHOR_S = 3_600.0
 CLOSE_AFTER_MS = 30_000
 _grant = click.argument("grant", metavar="GRANT", type=click.IntRange(1))
 _from = click.option(
@@ -59,7 +62,10 @@ def serve(home: Path, passphrase_file: Path | None) -> None:
     """Deliver this member's data to whoever holds a grant, until stopped.
 
     It opens the vault, which the node itself never does, and talks to the node over its sockets.
-    It also ends deliveries that recipients leave open, and erases copies whose grant has ended.
+    It also ends deliveries that recipients leave open, erases copies whose grant has ended, answers
+    questions within privacy budgets, carries on with sums that were joined, anchors the access log
+    each hour, and shows of it what concerns whoever asks (muniment trace --logs). At a supervisor
+    it audits other members' deliveries.
 
     \b
     Example: muniment exchange serve --home tax --passphrase-file /run/secrets/tax
@@ -68,7 +74,8 @@ def serve(home: Path, passphrase_file: Path | None) -> None:
 
     from consensus.crypto import Signer
     from node.cli.sealing import opener
-    from node.exchange import answering
+    from node.exchange import answering, logs_service
+    from node.exchange.logs import Desk
     from node.exchange.server import Server
     from node.exchange.streams import StreamError
     from node.exchange.watch import Watch
@@ -84,22 +91,30 @@ def serve(home: Path, passphrase_file: Path | None) -> None:
         raise MunimentError(f"{place.keys} does not hold the node key that the chain knows")
     signer = Signer(load_key(path, "node", passphrase))
     watch = Watch(chain.query)
-    more = {answering.SERVICE: answering.Answerer(place, chain, master, watch).serve}
-    server = Server(place, chain, master, signer, watch, opener(place, passphrase))
+    opened = opener(place, passphrase)
+    server = Server(place, chain, master, signer, watch, opened)
+    desk = Desk(place, chain, master, opened)
+    answerer = answering.Answerer(place, chain, master, watch)
+    more = {
+        answering.SERVICE: answerer.serve,
+        logs_service.SERVICE: logs_service.Teller(desk).serve,
+    }
+    audits = "supervisor" in record["roles"]
     try:
-        trio.run(_serve, place, server, watch, chain, master, more)
+        trio.run(_serve, place, server, desk, watch, chain, master, answerer, more, audits)
     except* StreamError as group:
         raise MunimentError(str(group.exceptions[0])) from None
 
 
-async def _serve(home: Home, server: Any, watch: Any, chain: Any, master: bytes,
-                 more: Any) -> None:  # fmt: skip
+async def _serve(home: Home, server: Any, desk: Any, watch: Any, chain: Any, master: bytes,
+                 answerer: Any, more: Any, audits: bool) -> None:  # fmt: skip
     import signal
 
     import trio
 
     from node.exchange import expiry
     from node.exchange import server as servers
+    from node.exchange.auditing import Auditor
     from node.exchange.streams import connect
     from node.rpc.client import Client
 
@@ -109,8 +124,14 @@ async def _serve(home: Home, server: Any, watch: Any, chain: Any, master: bytes,
                 scope.cancel()
                 return
 
+    anchor_at = 0.0
+
     def chores() -> None:
+        nonlocal anchor_at
         try:
+            if time.monotonic() >= anchor_at:
+                desk.anchor()
+                anchor_at = time.monotonic() + ANCHOR_S
             for number in server.finish(CLOSE_AFTER_MS):
                 click.echo(f"delivery {number} ended")
             for grant in expiry.erase_ended(home, chain, master, _now_ms()):
@@ -118,14 +139,54 @@ async def _serve(home: Home, server: Any, watch: Any, chain: Any, master: bytes,
         except MunimentError as error:
             click.echo(f"muniment: {error.message}", err=True)
 
+    async def sums(socket: DataSocket) -> None:
+        while True:
+            await trio.sleep(CHORES_S)
+            await answerer.carry_on(socket)
+
     async with connect(home.data_socket) as socket, trio.open_nursery() as nursery:
         with Client(home.socket) as client:
             nursery.start_soon(stop_on_signal, nursery.cancel_scope)
             nursery.start_soon(watch.follow, client)
+            nursery.start_soon(sums, socket)
             nursery.start_soon(servers.run, socket, server, lambda: click.echo("serving"), more)
+            if audits:
+                nursery.start_soon(_keep_auditing, socket, Auditor(chain))
             while True:
                 await trio.sleep(CHORES_S)
                 await trio.to_thread.run_sync(chores)
+
+
+async def _keep_auditing(socket: Any, auditor: Any) -> None:
+    """Audit what waits for it, until cancelled; who does not answer is asked again."""
+    import trio
+
+    while True:
+        try:
+            numbers = await trio.to_thread.run_sync(auditor.waiting)
+        except MunimentError as error:
+            click.echo(f"muniment: {error.message}", err=True)
+            numbers = []
+        for number in numbers:
+            await _audit(socket, auditor, number)
+        await trio.sleep(CHORES_S)
+
+
+async def _audit(socket: Any, auditor: Any, number: int) -> None:
+    import trio
+
+    try:
+        try:
+            finding = await auditor.audit(socket, number)
+        except MunimentError as error:
+            click.echo(f"delivery {number} is not audited yet: {error.message}", err=True)
+            if await trio.to_thread.run_sync(auditor.report_silence, number, _now_ms()):
+                click.echo(f"delivery {number}: its owner does not open the sample")
+            return
+        outcome = await trio.to_thread.run_sync(auditor.report, number, finding)
+        click.echo(f"delivery {number} {outcome} its audit")
+    except MunimentError as error:  # another supervisor may have been first
+        click.echo(f"muniment: {error.message}", err=True)
 
 
 @exchange.command("copies")
@@ -147,6 +208,9 @@ def exchange_copies(home: Path, passphrase_file: Path | None, as_json: bool) -> 
     ]  # fmt: skip
     data = [dict(zip(names, row, strict=True)) for row in rows]
     show(data, as_json, lambda _: table(names, rows))
+
+
+exchange.add_command(audit)
 
 
 @exchange.command("evidence")
@@ -210,7 +274,7 @@ def fetch(
     grant: int, rows: int | None, server: str | None, home: Path, passphrase_file: Path | None,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Fetch data under GRANT: every record is verified against its registration, then kept sealed.
+    """Fetch data under GRANT: all is verified against what stands on the chain, then kept sealed.
 
     Cut off at any moment, the same command goes on where it was.
 
@@ -235,8 +299,12 @@ def fetch(
 
 
 def _show_receipt(data: dict[str, Any]) -> None:
-    if data.pop("by_subject") and data["left_out"]:
-        data["left_out"] = f"{data['left_out']}: their subjects have not authorised it, or erased"
+    by_subject = data.pop("by_subject")
+    if data["left_out"]:
+        why = "the filter, groups too small, or erased" if data["mode"] == "audited" else "erased"
+        if by_subject:
+            why = f"their subjects have not authorised it, {why}"
+        data["left_out"] = f"{data['left_out']}: {why}"
     pairs([(key.replace("_", " "), value) for key, value in data.items()])
 
 
@@ -319,7 +387,7 @@ def export(
     order = copy.order
     log = AccessLog(place.vault, master)
     log.note(getuser(), order.dataset, order.version, (1, copy.last.rows),
-             f"export under grant {grant}")  # fmt: skip
+             f"export under grant {grant}", order.delivery)  # fmt: skip
     count = exports.write(copy, output, syntax)
     data = {"file": str(output), "rows": count, "delivery": order.delivery}
     show(data, as_json, lambda d: pairs(list(d.items())))

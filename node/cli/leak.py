@@ -47,6 +47,7 @@ def leak_trace(
     Example: muniment leak trace found.csv --home HOME
              muniment leak trace found.csv --column salary=income --home HOME
     """
+    from node.data.watermark.candidate import mark_id
     from node.data.watermark.kept import Marks
     from node.data.watermark.leak import trace_file
     from node.keys import load_key
@@ -58,9 +59,11 @@ def leak_trace(
     names = dict(_renamed(each) for each in columns)
     verdicts = trace_file(path, [e.candidate for e in entries.values()], names)
     data: list[dict[str, Any]] = [
-        {**asdict(each), "recipient": entries[each.delivery].recipient,
+        {**asdict(each), "grant": entries[each.delivery].grant,
+         "recipient": entries[each.delivery].recipient,
          "dataset": entries[each.delivery].dataset, "version": entries[each.delivery].version,
-         "time": entries[each.delivery].time}
+         "time": entries[each.delivery].time,
+         "mark": mark_id(entries[each.delivery].candidate.key).hex()}
         for each in verdicts
     ]  # fmt: skip
     show(data, as_json, _render)
@@ -75,14 +78,20 @@ def _renamed(text: str) -> tuple[str, str]:
 
 def _render(found: list[dict[str, Any]]) -> None:
     rows = [
-        (e["delivery"], e["dataset"], e["version"], e["recipient"], moment(e["time"])[:10],
+        (e["delivery"], e["grant"], e["dataset"], e["version"], e["recipient"],
+         moment(e["time"])[:10],
          f"{e['p_value']:.2g}", f"{e['bound']:.2g}", e["parts"], "found" if e["found"] else "")
         for e in found if e["found"] or e is found[0]
     ]  # fmt: skip
-    table(("delivery", "dataset", "version", "recipient", "on", "p", "at most", "parts", ""), rows)
-    named = [str(e["delivery"]) for e in found if e["found"]]
+    table(
+        ("delivery", "grant", "dataset", "version", "recipient", "on", "p", "at most", "parts", ""),
+        rows,
+    )
+    named = [e for e in found if e["found"]]
     if named:
-        click.echo(f"the copy carries the mark of delivery {', '.join(named)}")
+        which = ", ".join(f"{e['delivery']} under grant {e['grant']} to {e['recipient']}"
+                          for e in named)  # fmt: skip
+        click.echo(f"the copy carries the mark of delivery {which}")
     elif found[0]["parts"]:
         click.echo(f"unknown: none of {len(found)} marks is in it; the likeliest is shown")
     else:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+import shlex
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -260,9 +262,9 @@ def _render_diff(result: Comparison) -> None:
     if rows and not result.key:
         click.echo("no key is declared, so what is alike counts as changed")
         if result.unique:
-            first, others = result.unique[0], ", ".join(result.unique)
-            click.echo(f"fields that tell all records apart: {others}")
-            click.echo(f'by one of them: --key {first}; for good: key = ["{first}"] in the source')
+            click.echo(f"fields that tell all records apart: {', '.join(result.unique)}")
+            first, said = shlex.quote(result.unique[0]), json.dumps(result.unique[:1])
+            click.echo(f"by one of them: --key {first}; for good: key = {said} in the source")
 
 
 @click.command()

@@ -12,7 +12,7 @@ import click
 import config
 from config.settings import Notices
 from node.cli.common import Refused, connect, home_option
-from node.cli.trace import open_updated
+from node.cli.traced import open_updated
 from node.home import Home, atomic_write
 from node.notices.select import Notice, notice_of
 from node.notices.send import NoticeError, send

@@ -42,7 +42,7 @@ def person(home: Path, operator: str | None, file: Path | None) -> str:
     """
     if operator is None:
         return getuser()
-    from contracts.system.operators import NEED_TRAINING
+    from contracts.system.operators import duties_at
     from node.keys import read_passphrase
 
     key = operator_signer(Home(home), read_passphrase(file), operator).public_key.hex()
@@ -51,10 +51,7 @@ def person(home: Path, operator: str | None, file: Path | None) -> str:
         known = client.call("state.query", contract="operators", method="get", args=args)
     if known is None or known["key"] != key or known["status"] != "active":
         raise Refused(f"the chain does not know this key as an active operator {operator}")
-    duties = set(READERS).intersection(known["duties"])
-    if min(known["trained_until"], known["confidential_until"]) < time.time_ns() // 1_000_000:
-        duties.difference_update(NEED_TRAINING)
-    if not duties:
+    if not duties_at(known, time.time_ns() // 1_000_000).intersection(READERS):
         raise Refused(
             f"{operator} needs the duty {' or '.join(READERS)}, not lapsed, to read plain values"
         )

@@ -18,6 +18,7 @@ from node.cli.common import (
     passphrase_for,
     passphrase_option,
     show,
+    table,
 )
 from node.cli.person import person, person_options
 from node.errors import MunimentError
@@ -180,7 +181,7 @@ def verify_state(file: Path, genesis: Path, as_json: bool) -> None:
 @genesis_option
 @json_option
 def verify(file: Path, genesis: Path, as_json: bool) -> None:
-    """Check a receipt, or evidence of a delivery, offline: no node, no trust but the genesis.
+    """Check a receipt, evidence of a delivery, or a case, offline: no node, no trust but GENESIS.
 
     \b
     Example: muniment verify permit.receipt --genesis genesis.json
@@ -188,13 +189,34 @@ def verify(file: Path, genesis: Path, as_json: bool) -> None:
     from node import receipt as receipts
     from node.exchange import evidence
     from node.network import load_genesis
+    from node.trace import case_file
 
     data, trusted = _read(file), load_genesis(genesis).genesis
+    if case_file.is_one(data):
+        show(case_file.explain(case_file.verify(data, trusted)), as_json, _render_case)
+        return
     if evidence.is_one(data):
         found = evidence.explain(evidence.verify(data, trusted))
         show(found, as_json, lambda d: pairs(list(d.items())))
         return
     show(_report(receipts.verify(data, trusted)), as_json, _render_report)
+
+
+def _render_case(d: dict[str, Any]) -> None:
+    pairs([(name, value) for name, value in d.items() if isinstance(value, str | int)])
+    for title, rows in (("violations", d["violations"]), ("history", d["history"])):
+        if rows:
+            names = [name for name in rows[0] if name != "txid"]
+            click.echo(f"\n{title}, all proved:")
+            table(names, [[_case_cell(name, row[name]) for name in names] for row in rows])
+
+
+def _case_cell(name: str, value: Any) -> object:
+    if name == "time":
+        return moment(value)[:19]
+    if isinstance(value, list):
+        return " ".join("" if v is None else str(v)[:40] for v in value)
+    return "" if value is None else value
 
 
 def _report(report: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from node.cli.common import connect, home_option, json_option
-from node.cli.trace import open_updated
+from node.cli.traced import open_updated
 from node.rpc.client import Client
 from node.trace.index import Index
 

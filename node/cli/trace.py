@@ -5,28 +5,27 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from node.cli.common import (
-    Refused,
-    connect,
-    home_option,
-    json_option,
-    moment,
-    show,
-    table,
+from node.cli.common import Refused, connect, home_option, json_option, show
+from node.cli.trace_logs import (
+    ask_logs,
+    asker_of,
+    asking_options,
+    holders_of,
+    logs_option,
+    show_whole,
 )
+from node.cli.trace_subject import record, subject
+from node.cli.traced import Progress, lives, open_updated, render_entries, span_options, to_data
 from node.home import Home, atomic_write
 from node.rpc.client import Client
 from node.trace import index as index_file
 from node.trace.entities import KINDS
-from node.trace.index import Entry, Index
-
-MAX_SHOWN = 1_000
+from node.trace.record import deliveries_of
 
 
 @click.group()
@@ -34,102 +33,63 @@ def trace() -> None:
     """Tell the whole life of a dataset, grant, member and so on, with the blocks that prove it.
 
     \b
-    muniment trace of dataset tax/permits --home tax
-    muniment trace of member civil --since 2026-01-01 --by tax --home tax
+    muniment trace dataset tax/permits --home tax
+    muniment trace member civil --since 2026-01-01 --by tax --home tax
+    muniment trace record tax/permits --row 7 --logs --home tax
+    muniment trace subject 11010119900307123X --home civil
     muniment trace lineage tax/permits --svg permits.svg --home tax
     """
 
 
-class _Day(click.ParamType):  # type: ignore[type-arg,unused-ignore]
-    """A day or a moment in UTC; in ms."""
+def _add(kind: str) -> None:
+    """Add the command that tells the life of one kind of thing."""
 
-    name = "TIME"
-
-    def convert(
-        self, value: str | int, param: click.Parameter | None, ctx: click.Context | None
-    ) -> int:
-        if isinstance(value, int):
-            return value
-        try:
-            found = datetime.fromisoformat(value)
-        except ValueError:
-            self.fail(f"{value!r} is not a time such as 2026-01-31 or 2026-01-31T09:00", param, ctx)
-        return int(found.replace(tzinfo=found.tzinfo or UTC).timestamp() * 1_000)
+    @trace.command(kind, help=f"Tell what happened to this {kind}, and to what came of it.")
+    @click.argument("identity", metavar="ID")
+    @span_options
+    def of(
+        identity: str, since: int, until: int, actor: str, limit: int, home: Path, as_json: bool
+    ) -> None:
+        entity = f"{kind}:{identity}"
+        entries = lives(home, entity, since=since, until=until, actor=actor, limit=limit)
+        show(to_data(entries), as_json, lambda _: render_entries(entries, limit))
 
 
-@trace.command("of")
-@click.argument("kind", type=click.Choice(KINDS))
-@click.argument("identity", metavar="ID")
-@click.option("--since", type=_Day(), default=0, help="From this time on (UTC).")
-@click.option("--until", type=_Day(), default=1 << 62, help="Up to this time (UTC).")
-@click.option("--by", "actor", default="", help="Only what this member or MEMBER/OPERATOR did.")
-@click.option("--limit", type=click.IntRange(1, 100_000), default=MAX_SHOWN, show_default=True)
-@home_option
-@json_option
-def trace_of(
-    kind: str, identity: str, since: int, until: int, actor: str, limit: int, home: Path,
+for _kind in KINDS:
+    if _kind != "dataset":
+        _add(_kind)
+
+
+@trace.command()
+@click.argument("dataset")
+@logs_option
+@asking_options
+@span_options
+def dataset(
+    dataset: str, logs: bool, patience: float, passphrase_file: Path | None, operator: str | None,
+    operator_file: Path | None, since: int, until: int, actor: str, limit: int, home: Path,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Show what happened to ID, and to what came of it: a dataset's grants, their deliveries."""
-    with closing(open_updated(home)) as found:
-        entries = found.trace(f"{kind}:{identity}", since, until, actor, limit)
-    if not entries:
-        raise Refused(f"the chain tells nothing of {kind} {identity} in that time")
-    rows = [
-        (e.height, moment(e.time)[:19], e.sender or "(by itself)", _what(e), _brief(e.data))
-        for e in entries
-    ]
-    data = [{name: getattr(e, name) for name in Entry.__slots__} for e in entries]
-    show(data, as_json, lambda _: table(("block", "time (UTC)", "by", "what", "which"), rows))
-    if len(entries) == limit and not as_json:
-        click.echo(f"The first {limit} are shown; see --since and --limit.", err=True)
+    """Show what happened to DATASET, to its grants and their deliveries, and who read it.
 
+    With --logs its owner, and whoever delivered or received it, are asked for their access logs.
 
-def _what(entry: Entry) -> str:
-    failed = f" failed ({entry.code})" if entry.code else ""
-    return f"{entry.contract} {entry.name}{failed}"
+    \b
+    Example: muniment trace dataset tax/permits --logs --as li --home court
+    """
+    from node.exchange.logs import Question
 
-
-def _brief(data: Any) -> str:
-    """An event's data on one line; digests are shortened."""
-    rows = data if isinstance(data, list) else [data]
-    return " ".join(
-        row[:12] if isinstance(row, str) and len(row) == 64 else
-        row if isinstance(row, str) else json.dumps(row, ensure_ascii=False)
-        for row in rows
-    )  # fmt: skip
-
-
-def open_updated(home: Path) -> Index:
-    """Open the index, brought up to date from the node."""
-    place = Home(home)
-    with connect(home) as client:
-        found = index_file.open_index(place.trace, client)
-        with _progress() as tell:
-            found.update(client, tell)
-    return found
-
-
-class _progress:
-    """A progress bar that appears only where there is much to do."""
-
-    def __enter__(self) -> Any:
-        self._bar: Any = None
-        return self._tell
-
-    def _tell(self, height: int, of: int) -> None:
-        from rich.progress import Progress
-
-        if self._bar is None and of - height > 2_000:
-            self._bar = Progress(transient=True)
-            self._bar.start()
-            self._task = self._bar.add_task("reading blocks", total=of)
-        if self._bar is not None:
-            self._bar.update(self._task, completed=height, total=of)
-
-    def __exit__(self, *error: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+    entity = f"dataset:{dataset}"
+    entries = lives(home, entity, since=since, until=until, actor=actor, limit=limit)
+    if not logs:
+        show(to_data(entries), as_json, lambda _: render_entries(entries, limit))
+        return
+    asker = asker_of(home, passphrase_file, operator, operator_file)
+    had = deliveries_of(lives(home, entity))
+    holders = holders_of(dataset.partition("/")[0], had)
+    readings = ask_logs(asker, holders, Question(dataset), had, since, patience)
+    show_whole({"events": to_data(entries)}, readings, as_json,
+               lambda: render_entries(entries, limit))  # fmt: skip
 
 
 @trace.command()
@@ -137,7 +97,7 @@ class _progress:
 @json_option
 def rebuild(home: Path, as_json: bool) -> None:
     """Make the index anew from the chain."""
-    with connect(home) as client, _progress() as tell:
+    with connect(home) as client, Progress() as tell:
         count = index_file.rebuild(Home(home).trace, client, tell)
     show({"entries": count}, as_json, lambda d: click.echo(f"{d['entries']} entries"))
 
@@ -229,3 +189,7 @@ def _derived(client: Client) -> Iterator[dict[str, Any]]:
         for row in pages("versions", {"dataset": name}, lambda row: row["version"]):
             if row["derived_from"]:
                 yield row
+
+
+for _each in (record, subject):
+    trace.add_command(_each)

@@ -4,6 +4,7 @@ On a stream of the service `compute` the recipient sends
 
     ["aggregate", grant, version, question]          the question as `Question.to_value` has it
     ["intersect", run]                               see `intersecting`
+    ["shares", run]                                  see `summing`
 
 and the owner, once its budget has paid on the chain,
 
@@ -18,6 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 import trio
 
 from consensus.codec import DecodeError, expect_bytes, expect_int
@@ -34,6 +36,7 @@ from node.exchange.copies import FetchError, WrongDataError
 from node.exchange.intersecting import Sets
 from node.exchange.server import PATIENCE_S, attend
 from node.exchange.streams import DataSocket, Stream
+from node.exchange.summing import Summer
 from node.exchange.watch import NotServedError, Watch
 from node.home import Home
 
@@ -41,6 +44,7 @@ SERVICE = "compute"
 MAX_QUESTION_BYTES = 1 << 20
 MAX_ANSWER_BYTES = 1 << 20
 MAX_ID = 1 << 53
+log = structlog.get_logger("exchange")
 MAX_SERVED = 4
 """Questions that are worked on at a time; others wait."""
 ANSWER_S = 3_600.0
@@ -58,6 +62,7 @@ class Answerer:
         self._log = AccessLog(home.vault, master)
         self._answers = Answers(home, chain, master)
         self._sets = Sets(home, chain, master)
+        self._summer = Summer(home, chain, master)
         self._limit = trio.CapacityLimiter(MAX_SERVED)
 
     async def serve(self, stream: Stream) -> None:
@@ -84,8 +89,21 @@ class Answerer:
                 expect_int(number, "run", 1, MAX_ID)
                 run = await trio.to_thread.run_sync(self._run, stream.member, number)
                 await intersecting.hold(stream, run, self._sets, self._chain)
+            case ["shares", number]:
+                expect_int(number, "run", 1, MAX_ID)
+                shown = await trio.to_thread.run_sync(self._summer.show, stream.member, number)
+                await stream.send(["shares", shown])
+                await stream.end()
             case _:
                 raise DecodeError("no message of this service")
+
+    async def carry_on(self, socket: DataSocket) -> None:
+        """Do what can be done in the sums that were joined here; errors are for the next time."""
+        for number in await trio.to_thread.run_sync(self._summer.joined):
+            try:
+                await self._summer.advance(socket, SERVICE, number, self._watch.now_ms)
+            except MunimentError as error:
+                log.warning("a sum waits", sum=number, why=error.message)
 
     def _run(self, member: str, number: int) -> dict[str, Any]:
         """Return a run that the member asks for, under a grant that may still be used."""

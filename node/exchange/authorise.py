@@ -115,6 +115,10 @@ class Batch:
     def forged(self) -> int:
         return len(self.entries) - len(self._places)
 
+    def has(self, reference: bytes) -> bool:
+        """Whether somebody authorised under this reference, withdrawn or not."""
+        return reference in self._places
+
     def place_of(self, identity: str) -> int | None:
         """Return the place of an identity's authorisation, withdrawn or not; None without one."""
         return self._places.get(refer(self.key, identity))

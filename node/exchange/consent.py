@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import hmac
 import unicodedata
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,6 +85,13 @@ class Scope:
         """What a subject signs to withdraw."""
         return withdrawal_of(self._row(), reference)
 
+    def question(self, reference: bytes) -> str:
+        """What a subject signs to ask who had the record."""
+        return (
+            f"Batch {self.batch} of {self.registrar}: who asked for, had and was refused the "
+            f"record in {self.dataset} with the reference {reference.hex()}?"
+        )
+
     def _row(self) -> dict[str, Any]:
         return {
             "id": self.batch, "registrar": self.registrar, "dataset": self.dataset,
@@ -157,19 +164,25 @@ class Authorisation:
 
 def authorise(scope: Scope, key: bytes, seed: bytes, identity: str) -> Authorisation:
     """Sign for the record of `identity` with a fresh key."""
-    reference = refer(key, identity)
-    signer = signer_for(seed, scope, reference)
-    signed = statement(NAME, scope.text(reference))
-    signature = signer.sign(Kind.STATEMENT, scope.chain_id, signed)
-    return Authorisation(reference, signer.public_key, signature)
+    return _sign(scope, key, seed, identity, scope.text)
 
 
 def withdraw(scope: Scope, key: bytes, seed: bytes, identity: str) -> Authorisation:
     """Sign the withdrawal of what `authorise` has signed."""
+    return _sign(scope, key, seed, identity, scope.withdrawal)
+
+
+def inquire(scope: Scope, key: bytes, seed: bytes, identity: str) -> Authorisation:
+    """Sign the question who had the record."""
+    return _sign(scope, key, seed, identity, scope.question)
+
+
+def _sign(
+    scope: Scope, key: bytes, seed: bytes, identity: str, text: Callable[[bytes], str]
+) -> Authorisation:
     reference = refer(key, identity)
     signer = signer_for(seed, scope, reference)
-    signed = statement(NAME, scope.withdrawal(reference))
-    signature = signer.sign(Kind.STATEMENT, scope.chain_id, signed)
+    signature = signer.sign(Kind.STATEMENT, scope.chain_id, statement(NAME, text(reference)))
     return Authorisation(reference, signer.public_key, signature)
 
 

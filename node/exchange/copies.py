@@ -20,7 +20,8 @@ from node.data import commitment
 from node.data.commitment import Field
 from node.data.sealing import Log, Sealer, destroy_file, fresh_key, load_key
 from node.errors import MunimentError
-from node.exchange.linked import MAX_BODY_BYTES, Shape, blank
+from node.exchange import audited, linked
+from node.exchange.linked import MAX_BODY_BYTES, Shape
 
 
 class CopyError(MunimentError):
@@ -49,7 +50,8 @@ class Order:
     """What was asked for. `delivery` is 0 until the chain has given it a number.
 
     `server` is the dataset's owner, or a delegate of it; `by_subject`: only what subjects authorise
-    comes; `struck`: rows, from 1, erased since.
+    comes; `struck`: rows, from 1, erased since; `root`: in audited mode, over the `total` rows of
+    the delivery, once it stands on the chain.
     """
 
     grant: int
@@ -70,6 +72,9 @@ class Order:
     closed: str = ""
     by_subject: bool = False
     struck: tuple[int, ...] = ()
+    mode: str = "linked"
+    root: bytes = b""
+    total: int = 0
 
     @property
     def shape(self) -> Shape:
@@ -202,6 +207,7 @@ class Copy:
         folder.mkdir(mode=0o700)
         sealer = fresh_key(folder / "key", master)
         log, before = Log(folder / "chunks", sealer, "chunk"), 0
+        blank = audited.blank if self.order.mode == "audited" else linked.blank
         for number, piece in enumerate(self.pieces()):
             after = Header.decode(piece.header).rows
             here = {row - before - 1 for row in rows if before < row <= after}

@@ -42,6 +42,11 @@ class Coverage:
         """Whether a record may go out; `values` are all its fields."""
         return self._found.covers(values)
 
+    @property
+    def fields(self) -> tuple[int, ...]:
+        """The fields that name subjects."""
+        return tuple(sorted({batch.scope.field for batch in self._found.batches}))
+
     def refresh(self) -> bool:
         """Take in what was posted, withdrawn or ended meanwhile; returns whether anything was."""
         if self._found.is_current(self._chain.query, self._scope, self._now_ms()):

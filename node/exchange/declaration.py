@@ -17,13 +17,22 @@ from node.exchange.consent import (
     AuthoriseError,
     Scope,
     authorise,
+    inquire,
     read_identity,
     refer,
     withdraw,
 )
 
 MAX_FILE_BYTES = 64 << 10
-AUTHORISE, WITHDRAW = "authorise", "withdraw"
+AUTHORISE, WITHDRAW, ASK = "authorise", "withdraw", "ask"
+
+
+_KINDS = {
+    AUTHORISE: (authorise, Scope.text),
+    WITHDRAW: (withdraw, Scope.withdrawal),
+    ASK: (inquire, Scope.question),
+}
+"""What signs each kind, and what text of a batch and reference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +65,7 @@ class Form:
 class Declaration:
     """What a subject, or a guardian for one, hands to the registrar. For its eyes only.
 
-    `kind` is authorise or withdraw, `identity` the subject's, `signer` that of who signed;
+    `kind` is authorise, withdraw or ask, `identity` the subject's, `signer` that of who signed;
     `binding` is the signature of the signer's registered key that vouches for the fresh one.
     """
 
@@ -77,7 +86,7 @@ class Declaration:
     def load(cls, path: Path) -> Declaration:
         row = _load(path, "declaration")
         try:
-            if row["kind"] not in (AUTHORISE, WITHDRAW) or type(row["batch"]) is not int:
+            if row["kind"] not in _KINDS or type(row["batch"]) is not int:
                 raise ValueError
             entry = Authorisation(
                 _hex(row["reference"], HASH_BYTES),
@@ -99,15 +108,20 @@ class Declaration:
             raise AuthoriseError(f"not signed with the registered key of {self.signer}")
         if entry.reference != refer(form.key, self.identity):
             raise AuthoriseError("the reference is not that of the person")
-        text = scope.text if self.kind == AUTHORISE else scope.withdrawal
-        signed = statement(NAME, text(entry.reference))
+        signed = statement(NAME, words(self.kind, scope, entry.reference))
         if not verify(entry.key, Kind.STATEMENT, scope.chain_id, signed, entry.signature):
             raise AuthoriseError("the signature is not that of the batch's text")
 
 
+def words(kind: str, scope: Scope, reference: bytes) -> str:
+    """The text that is signed."""
+    _, text = _KINDS[kind]
+    return text(scope, reference)
+
+
 def declare(kind: str, form: Form, seed: bytes, identity: str, signer: str) -> Declaration:
     """Sign a declaration with the subject key `seed`, for oneself or as a guardian."""
-    make = authorise if kind == AUTHORISE else withdraw
+    make, _ = _KINDS[kind]
     entry = make(form.scope, form.key, seed, identity)
     bound = statement(NAME, _binding(kind, form.scope, entry))
     binding = Signer(seed).sign(Kind.STATEMENT, form.scope.chain_id, bound)

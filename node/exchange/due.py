@@ -36,6 +36,7 @@ def find_due(query: Query, member: str, now_ms: int) -> list[Due]:
         *_agreements(query, member, now_ms),
         *_challenges(query, member),
         *_intersections(query, member),
+        *_sums(query, member),
     ]
     return sorted(found, key=lambda due: (due.by is None, due.by or 0, due.kind, due.number))
 
@@ -124,6 +125,15 @@ def _intersections(query: Query, member: str) -> Iterator[Due]:
         what = f"finish counting what {row['own']} and {row['dataset']} have in common"
         command = f"muniment compute intersect {row['grant']} COLUMN --own {row['own']} ..."
         yield Due("intersection", row["id"], what, None, command)
+
+
+def _sums(query: Query, member: str) -> Iterator[Due]:
+    """Sums that a member is called to, and has not joined; the rest its process does."""
+    for row in _pages(query, "sums", "open", {"member": member}):
+        if row["status"] == "joining" and member not in row["joined"]:
+            what = f"{row['by']} asks for your number of the sum {row['label']}"
+            command = f"muniment compute sum join {row['id']} --dataset ..."
+            yield Due("sum", row["id"], what, row["due"], command)
 
 
 def _challenges(query: Query, member: str) -> Iterator[Due]:

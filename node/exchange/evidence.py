@@ -15,6 +15,7 @@ from consensus.codec import DecodeError, Value, decode, encode, expect_bytes, ex
 from consensus.genesis import Genesis
 from contracts import checks
 from contracts.system import access, catalogue, deliveries
+from contracts.system.deliveries import store
 from contracts.system.deliveries.header import Header
 from node import receipt, state_proof
 from node.errors import MunimentError
@@ -95,7 +96,7 @@ def verify(data: bytes, genesis: Genesis) -> Report:
     found = [state_proof.verify(proof, genesis) for proof in proofs]
     state = _Proved({each.key: each.value for each in found})
     number = _number(closing)
-    delivery = deliveries.get(state, number)
+    delivery = store.get(state, number)
     if delivery is None or delivery["status"] != deliveries.CLOSED:
         raise EvidenceError(f"delivery {number} was not closed")
     grant = access.get_grant(state, delivery["grant"])
@@ -138,11 +139,28 @@ def explain(report: Report) -> dict[str, Any]:
         "policy": grant["policy"].hex(),
         "masks": "; ".join(masks) or "none",
         "rule pack": "none in force" if pack is None else f"version {pack[0]}, {pack[1].hex()}",
-        "watermark": "yes" if grant["watermark"] else "none",
-        "mode": grant["mode"],
+        "watermark": _watermark(grant, delivery["audit"]),
+        "mode": _mode(grant, delivery["audit"]),
         "delivery": f"{delivery['id']} by {delivery['server']}",
         "rows": f"{report.header.rows} of {report.header.position} gone through",
         "output digest": report.header.digest.hex(),
         "closed by": report.closing.transaction.txid.hex(),
         "state at": f"heights {report.heights[0]} to {report.heights[1]}",
     }
+
+
+def _watermark(grant: dict[str, Any], audit: dict[str, Any] | None) -> str:
+    """The id of the delivery's mark: who has its key can show that a copy carries it."""
+    if not grant["watermark"]:
+        return "none"
+    if audit is None or audit["mark"] is None:
+        return "none: no mask left room for one"
+    return str(audit["mark"].hex())
+
+
+def _mode(grant: dict[str, Any], audit: dict[str, Any] | None) -> str:
+    if audit is None:
+        return str(grant["mode"])
+    outcome = audit["outcome"] or "not yet"
+    by = f" by {audit['by']}" if audit["by"] else ""
+    return f"audited: {outcome}{by}; root {audit['root'].hex()} over {audit['rows']} rows"

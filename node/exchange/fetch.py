@@ -15,27 +15,42 @@ from typing import Any
 
 import trio
 
-from consensus.codec import DecodeError, encode, expect_text
-from consensus.crypto import HASH_BYTES, Kind, Signer, sha256
-from contracts.system.deliveries.header import Header, is_signed
-from node.data import commitment
+from consensus.codec import encode, expect_text
+from consensus.crypto import Signer, sha256
+from contracts.system.deliveries.audits import nonce_of
 from node.data.chain import Chain
+from node.data.sealing import derive
 from node.data.vault import column_names
 from node.errors import MunimentError
 from node.exchange import copies
-from node.exchange.copies import Copy, FetchError, Order, Piece, WrongDataError
-from node.exchange.linked import MAX_BODY_BYTES, Received, unpack
+from node.exchange.copies import Copy, FetchError, Order, WrongDataError
+from node.exchange.linked import MAX_BODY_BYTES
 from node.exchange.server import SERVICE
-from node.exchange.source import is_whole, shape_of
+from node.exchange.source import shape_of
 from node.exchange.streams import DataSocket, Stream, StreamError
-from node.exchange.tree import root_of_proof
+from node.exchange.take import Taker
 from node.home import Home
 
 NONCE_BYTES = 16
 PATIENCE_S = 60.0
+PATIENCE_BLOCKS = 20
+"""How many blocks may pass until the own node has what the server's has."""
 ENDED = ("grant-ended", "grant-expired", "destroyed")
 """Codes after which no more will come under a grant."""
 Progress = Callable[[int, int], None]
+
+
+def _secret(seed: bytes) -> bytes:
+    """Return what a delivery's nonce commits to; `seed` is that of the recipient's key for it."""
+    return derive(seed, "audit")
+
+
+def _left_out(copy: Copy) -> int:
+    """How many records of those gone through did not come."""
+    last, order = copy.last, copy.order
+    if order.mode == "audited" and order.total < order.reserved:
+        return order.rows - last.rows
+    return last.position - last.rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +65,7 @@ class Receipt:
     rows: int
     left_out: int
     by_subject: bool
+    mode: str
     digest: str
     txid: str
 
@@ -107,12 +123,12 @@ class Fetcher:
             raise FetchError(f"there is no grant {grant}; see: muniment request list", "not-found")
         if found["recipient"] != self._chain.member:
             raise FetchError(f"grant {grant} is {found['recipient']}'s", "not-found")
-        if (found["kind"], found["mode"]) != (kind, "linked"):
+        if found["kind"] != kind:
             raise FetchError(
-                f"grant {grant} is for {found['kind']} in {found['mode']} mode; "
-                f"what was asked for is a {kind} in linked mode",
-                "unsupported",
+                f"grant {grant} is for a {found['kind']}, not for a {kind}", "unsupported"
             )
+        if (kind, found["mode"]) == ("lookup", "audited"):
+            raise FetchError("look-ups are not served in audited mode", "unsupported")
         args = {"dataset": found["dataset"]}
         if found["version"] is not None:
             args["version"] = found["version"]
@@ -120,13 +136,15 @@ class Fetcher:
         standard = self._standard(found["standard"])
         left = found["rows"] - found["used"] - found["reserved"]
         columns = column_names(standard)
-        shape = shape_of(found, len(columns))
+        shape, seed = shape_of(found, len(columns)), os.urandom(32)
+        is_audited = found["mode"] == "audited"
+        nonce = nonce_of(_secret(seed)) if is_audited else os.urandom(NONCE_BYTES)
         return Order(
             grant, found["dataset"], registered["version"], server or found["owner"],
-            registered["rows"], min(rows or registered["rows"], left) or 1,
-            os.urandom(NONCE_BYTES), os.urandom(32),
+            registered["rows"], min(rows or registered["rows"], left) or 1, nonce, seed,
             bytes.fromhex(registered["commitment"]), sha256(encode(standard)), columns,
             shape.exact, shape.masked, by_subject=found["subjects"] is not None,
+            mode=found["mode"],
         )  # fmt: skip
 
     def _standard(self, named: list[Any]) -> dict[str, Any]:
@@ -172,11 +190,36 @@ class Fetcher:
         if not order.closed:
             copy.note(closed=txid or state["status"])
         last = copy.last
-        left_out = last.position - last.rows
         return Receipt(
-            order.grant, order.delivery, last.rows, left_out, order.by_subject,
+            order.grant, order.delivery, last.rows, _left_out(copy), order.by_subject, order.mode,
             last.digest.hex(), txid,
         )  # fmt: skip
+
+    def commit(self, copy: Copy, height: int) -> None:
+        """Take the root over all rows from the chain, where it stands since `height`.
+
+        The secret that the sample is drawn with is shown only once the block that draws is final:
+        whoever proposes that block must not know it.
+        """
+        order = copy.order
+        if order.root:
+            return
+        self._chain.digest_of(height, PATIENCE_BLOCKS)
+        audit = self._audit(order.delivery)
+        if audit is None or self._chain.digest_of(audit["height"], PATIENCE_BLOCKS) is None:
+            raise WrongDataError(f"{order.server} has not put on the chain what it will deliver")
+        if audit["secret"] is None:
+            args = {"delivery": order.delivery, "secret": _secret(order.seed)}
+            try:
+                self._chain.submit("deliveries", "reveal", args)
+            except MunimentError:
+                # A run that was killed may have sent the same before.
+                if self._audit(order.delivery)["secret"] is None:
+                    raise
+        copy.note(root=bytes.fromhex(audit["root"]), total=audit["rows"])
+
+    def _audit(self, delivery: int) -> Any:
+        return self._chain.query("deliveries", "get", {"delivery": delivery})["audit"]
 
     def lapse(self, copy: Copy) -> None:
         """Say how far it came, where no more will come; the copy counts as ended."""
@@ -193,23 +236,27 @@ class Fetcher:
         """Receive until the copy is complete. Raises FetchError, StreamError."""
         if copy.is_complete:
             return
-        taker = await trio.to_thread.run_sync(_Taker, copy, self._chain.chain_id)
+        taker = await trio.to_thread.run_sync(Taker, copy, self._chain.chain_id)
         stream = await socket.open(copy.order.server, SERVICE)
         try:
             last = copy.last_piece
             header, signature = (b"", b"") if last is None else (last.header, last.server)
             has_tree = taker.has_tree
             await stream.send(["fetch", copy.order.delivery, header, signature, has_tree])
-            await self._receive(stream, taker, progress)
+            await self._receive(stream, copy, taker, progress)
         finally:
             with trio.CancelScope(shield=True):
                 await stream.end()
 
-    async def _receive(self, stream: Stream, taker: _Taker, progress: Progress) -> None:
+    async def _receive(self, stream: Stream, copy: Copy, taker: Taker, progress: Progress) -> None:
         while not taker.last.is_last:
             match await stream.receive(MAX_BODY_BYTES + 1_024, PATIENCE_S):
                 case ["tree", bytes(piece)]:
                     await trio.to_thread.run_sync(taker.take_tree, piece)
+                case ["wait"]:
+                    pass  # what will be delivered is being prepared
+                case ["root", int(height)]:
+                    await trio.to_thread.run_sync(self.commit, copy, height)
                 case ["chunk", bytes(header), bytes(signature), bytes(body)]:
                     taken = await trio.to_thread.run_sync(taker.take, header, signature, body)
                     with suppress(StreamError):  # why it ended is still to be received
@@ -220,86 +267,3 @@ class Fetcher:
                     raise FetchError(f"{stream.member} refused: {sentence[:300]}", code[:64])
                 case _:
                     raise WrongDataError(f"{stream.member} sent what is no message of a delivery")
-
-
-class _Taker:
-    """Verifies chunks and keeps them; for one thread at a time."""
-
-    def __init__(self, copy: Copy, chain_id: bytes) -> None:
-        self._copy, self._chain_id = copy, chain_id
-        order = self._order = copy.order
-        self._shape, self._signer = order.shape, Signer(order.seed)
-        self._hashes = copy.tree() or b""
-        self._is_whole = is_whole(order.reserved, order.rows, order.by_subject)
-        self._seen = bytearray(-(-order.rows // 8))
-        for piece in copy.pieces():
-            self._mark(unpack(self._shape, piece.body))
-        self.last = copy.last
-
-    @property
-    def has_tree(self) -> bool:
-        return len(self._hashes) == HASH_BYTES * self._order.rows
-
-    def take_tree(self, piece: bytes) -> None:
-        """Collect the record hashes; when all are there they must be those registered."""
-        order = self._order
-        if not self._is_whole or len(self._hashes) + len(piece) > HASH_BYTES * order.rows:
-            raise WrongDataError(f"{order.server} sent too many record hashes")
-        self._hashes += piece
-        if not self.has_tree:
-            return
-        hashes = self._hashes
-        found = (hashes[at : at + HASH_BYTES] for at in range(0, len(hashes), HASH_BYTES))
-        order.require_registered(self._chain_id, commitment.root(found))
-        self._copy.keep_tree(hashes)
-
-    def take(self, header: bytes, signature: bytes, body: bytes) -> tuple[int, bytes]:
-        """Verify a chunk, keep it, then sign; returns its number and the signature."""
-        server = self._order.server
-        if not is_signed(header, self._order.server_key, self._chain_id, signature):
-            raise WrongDataError(f"{server} sent a header that it did not sign")
-        try:
-            found, received = Header.decode(header), unpack(self._shape, body)
-        except DecodeError as error:
-            raise WrongDataError(f"{server} sent a chunk that cannot be read: {error}") from error
-        self._check_header(found, received.rows, body)
-        self._check_records(received)
-        self._mark(received)
-        mine = self._signer.sign(Kind.DELIVERY, self._chain_id, header)
-        self._copy.append(Piece(header, signature, mine, body))
-        self.last = found
-        return found.number, mine
-
-    def _check_header(self, found: Header, rows: int, body: bytes) -> None:
-        order, last = self._order, self.last
-        wanted = last.next(body, rows, found.position, is_last=found.is_last)
-        fits = last.position + rows <= found.position <= order.rows
-        ends = found.position == order.rows or found.rows == order.reserved
-        if found != wanted or not fits or found.rows > order.reserved:
-            raise WrongDataError(f"{order.server} signed a header that does not follow the last")
-        if (found.is_last and not ends) or not (rows or found.is_last):
-            raise WrongDataError(f"{order.server} ends the delivery before all rows are out")
-
-    def _check_records(self, received: Received) -> None:
-        """Each record must stand at its place in the registered tree, and be new."""
-        records, order = received.records, self._order
-        for place, record in records.items():
-            if place >= order.rows or self._seen[place >> 3] >> (place & 7) & 1:
-                raise WrongDataError(f"{order.server} sent a record twice, or one that is none")
-            at = HASH_BYTES * place
-            if self._is_whole and self._hashes[at : at + HASH_BYTES] != record:
-                raise WrongDataError(
-                    f"{order.server} sent a record that is not the registered one (place {place})"
-                )
-        if self._is_whole and not self.has_tree:
-            raise WrongDataError(f"{order.server} sent records before their hashes")
-        if not self._is_whole and records:
-            try:
-                root = root_of_proof(records, order.rows, received.proof or [])
-            except DecodeError as error:
-                raise WrongDataError(f"{order.server} sent no proof: {error}") from error
-            order.require_registered(self._chain_id, root)
-
-    def _mark(self, received: Received) -> None:
-        for place in received.records:
-            self._seen[place >> 3] |= 1 << (place & 7)

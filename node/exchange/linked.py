@@ -106,7 +106,7 @@ def unpack(shape: Shape, body: bytes) -> Received:
         raise DecodeError("places are of 8 bytes each")
     salts = expect_bytes(row[1], "salts", SALT_BYTES * len(shape.exact) * count, MAX_BODY_BYTES)
     leaves = expect_bytes(row[2], "leaves", HASH_BYTES * len(shape.hidden) * count, MAX_BODY_BYTES)
-    columns = _columns(row[3], len(shape.delivered), count)
+    columns = columns_of(row[3], len(shape.delivered), count)
     proof = None
     if row[4] is not None:
         joined = expect_bytes(row[4], "proof", max_length=MAX_BODY_BYTES)
@@ -148,7 +148,8 @@ def blank(shape: Shape, body: bytes, rows: Collection[int]) -> bytes:
     return encode([places, *cleared, emptied, proof])
 
 
-def _columns(value: Value, width: int, count: int) -> tuple[list[Field], ...]:
+def columns_of(value: Value, width: int, count: int) -> tuple[list[Field], ...]:
+    """Return `width` columns of `count` fields each. Raises DecodeError."""
     columns: list[list[Field]] = []
     for column in expect_list(value, "columns", width):
         cells = expect_list(column, "column", count)

@@ -31,7 +31,7 @@ from node.exchange.consent import (
     state_record,
     states_of,
 )
-from node.exchange.declaration import WITHDRAW, Declaration, Form
+from node.exchange.declaration import ASK, WITHDRAW, Declaration, Form
 
 OF_AGE, DIED, KEY_LOST, ON_REQUEST, SIGNED = (
     "of age", "died", "key lost", "on request", "signed",
@@ -220,8 +220,8 @@ class Register:
         """Destroy what is known of a batch."""
         destroy_file(self._batches / str(number))
 
-    def take(self, declaration: Declaration, now_ms: int) -> None:
-        """Take an authorisation into its batch, or carry a withdrawal out."""
+    def check(self, declaration: Declaration, now_ms: int) -> Draft:
+        """Return the batch of what a subject signed. Raises AuthoriseError if it is not theirs."""
         draft = self.load(declaration.batch)
         if not self.may_sign(declaration.signer, declaration.identity, now_ms):
             raise AuthoriseError(
@@ -229,6 +229,13 @@ class Register:
                 "guardian, or dead"
             )
         declaration.check(draft.form, self.require(declaration.signer).key)
+        return draft
+
+    def take(self, declaration: Declaration, now_ms: int) -> None:
+        """Take an authorisation into its batch, or carry a withdrawal out."""
+        if declaration.kind == ASK:
+            raise AuthoriseError("it asks who had data; answer it: muniment trace subject --asked")
+        draft = self.check(declaration, now_ms)
         known = [e for e in draft.entries if _same(e.identity, declaration.identity)]
         if declaration.kind == WITHDRAW:
             # One that was carried out is not taken again: the person may have signed anew since.

@@ -7,7 +7,8 @@ On a stream of the service `delivery` the recipient sends
 
 and the server
 
-    ["tree", record hashes, a piece of them]...  then ["chunk", header, signature, body]...
+    ["tree", record hashes, a piece of them]...  or, in audited mode, ["wait"]... ["root", height]
+    ["chunk", header, signature, body]...
     ["refused", code, sentence]
 
 The server keeps nothing but the last signed header of each delivery, to close it with. Where to go
@@ -43,9 +44,12 @@ from node.data.custody import Custody
 from node.data.keyring import Keyring
 from node.errors import MunimentError
 from node.exchange import lookup
+from node.exchange.auditing import Auditee
 from node.exchange.authorise import OpenEnvelope
+from node.exchange.commit import Committer
 from node.exchange.coverage import Coverage
 from node.exchange.delivered import Delivered
+from node.exchange.prepared import AuditedSource
 from node.exchange.source import Chunk, Source, grant_key
 from node.exchange.streams import DataSocket, Stream, StreamError
 from node.exchange.watch import NotServedError, Watch
@@ -60,6 +64,8 @@ ANCHOR_MS = 60_000
 IN_FLIGHT = 4
 """Chunks sent that the recipient has not signed for."""
 PATIENCE_S = 60.0
+HOLD_ON_S = 10.0
+"""How often a recipient is told that its delivery is being prepared."""
 TREE_PIECE_BYTES = 1 << 20
 Serve = Callable[[Stream], Awaitable[None]]
 
@@ -89,7 +95,9 @@ class Server:
         self._log = AccessLog(home.vault, master)
         self.delivered = Delivered(home.delivered, master)
         self._limit = trio.CapacityLimiter(MAX_SERVED)
-        self._indexing = trio.Lock()
+        self._indexing, self._preparing = trio.Lock(), trio.Lock()
+        self._committer = Committer(home, chain, master, open_envelope)
+        self._auditee = Auditee(home, chain, master, open_envelope)
         self._anchored: dict[int, int] = {}
         self._indices: dict[tuple[str, int, int], lookup.KeyIndex] = {}
 
@@ -100,21 +108,30 @@ class Server:
 
     async def _deliver(self, stream: Stream) -> None:
         row = expect_list(await stream.receive(MAX_REQUEST_BYTES, PATIENCE_S), "request", 5)
-        if row[0] not in ("fetch", "lookup") or type(row[4]) is not bool:
+        if row[0] not in ("fetch", "lookup", "audit") or type(row[4]) is not bool:
             raise DecodeError("no request of this service")
         number = expect_int(row[1], "delivery", 1)
+        if row[0] == "audit":
+            await self._auditee.answer(stream, number)
+            await stream.end()
+            return
         state = await self._watch.serving(number, stream.member)
         delivery, grant = state["delivery"], state["grant"]
         if delivery["server"] != self._chain.member:
             raise NotServedError("denied", f"delivery {number} is not served by this member")
         kind = "table" if row[0] == "fetch" else "lookup"
-        if (delivery["kind"], grant["mode"]) != (kind, "linked"):
-            raise NotServedError("unsupported", f"this is no grant for a {kind} in linked mode")
+        if delivery["kind"] != kind:
+            raise NotServedError("unsupported", f"this is no grant for a {kind}")
+        if (kind, grant["mode"]) == ("lookup", "audited"):
+            raise NotServedError("unsupported", "look-ups are not served in audited mode")
         after = self._resume(number, delivery, row[2], row[3])
         if kind == "lookup":
             await self._answer(stream, delivery, grant, after)
             return
-        source = await trio.to_thread.run_sync(self._open, delivery, grant)
+        if grant["mode"] == "audited":
+            source: Source | AuditedSource = await self._commit(stream, delivery, grant)
+        else:
+            source = await trio.to_thread.run_sync(self._open, delivery, grant)
         try:
             if source.is_whole and not row[4]:
                 await _send_tree(stream, source)
@@ -168,6 +185,39 @@ class Server:
         key = grant_key(self._master, self._chain.chain_id, grant["id"])
         return Source(version, grant, delivery["reserved"], key, self._coverage(grant))
 
+    async def _commit(
+        self, stream: Stream, delivery: dict[str, Any], grant: dict[str, Any]
+    ) -> AuditedSource:
+        """Prepare and commit to what goes out, one delivery at a time; others are told to wait."""
+
+        async def hold_on() -> None:
+            with suppress(StreamError):  # it is prepared all the same
+                while True:
+                    await trio.sleep(HOLD_ON_S)
+                    await stream.send(["wait"])
+
+        def commit() -> tuple[AuditedSource, int]:
+            version, coverage = self._version(delivery, grant), self._coverage(grant)
+            found = self._chain.query("deliveries", "get", {"delivery": delivery["id"]})
+            prepared, height = self._committer.commit(
+                found, grant, version, coverage, self._watch.now_ms
+            )
+            return AuditedSource(prepared, version, len(grant["fields"]), coverage), height
+
+        fault: BaseException | None = None
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(hold_on)
+                async with self._preparing:
+                    source, height = await trio.to_thread.run_sync(commit)
+                nursery.cancel_scope.cancel()
+        except* MunimentError as group:
+            fault = _one(group)
+        if fault is not None:
+            raise fault
+        await stream.send(["root", height])
+        return source
+
     def _coverage(self, grant: dict[str, Any]) -> Coverage | None:
         if grant["subjects"] is None:
             return None
@@ -183,7 +233,8 @@ class Server:
         if bytes.fromhex(delivery["server_key"]) != self._signer.public_key:
             raise NotServedError("denied", "the node key has changed; open another delivery")
         purpose = f"delivery {delivery['id']} to {delivery['recipient']}: {grant['purpose']}"
-        self._log.note("node", dataset, number, (1, version.head.rows), purpose)
+        rows = (1, version.head.rows)
+        self._log.note("node", dataset, number, rows, purpose, delivery["id"])
         return version
 
     def sign(self, header: bytes) -> bytes:
@@ -206,9 +257,12 @@ class Server:
     def finish(self, wait_ms: int) -> list[int]:
         """End deliveries on chain that their recipients do not; returns their numbers.
 
-        Each has had `wait_ms` to do so after it signed. Errors are for the next time.
+        Each has had `wait_ms` to do so after it signed. Errors are for the next time. What was
+        prepared for others that are over goes.
         """
         ended = []
+        dispute_ms = self._chain.query("deliveries", "limits", {})["dispute_ms"]
+        self._committer.erase_audited(dispute_ms, self._watch.now_ms)
         for number in self._chain.query("deliveries", "running", {"member": self._chain.member}):
             delivery = self._chain.query("deliveries", "get", {"delivery": number})
             kept = self._home.served / str(number)
@@ -253,7 +307,7 @@ def kept_header(path: Path) -> tuple[bytes, bytes, bytes]:
     return header, mine, theirs
 
 
-async def _send_tree(stream: Stream, source: Source) -> None:
+async def _send_tree(stream: Stream, source: Source | AuditedSource) -> None:
     for at in range(0, len(source.hashes), TREE_PIECE_BYTES):
         await stream.send(["tree", source.hashes[at : at + TREE_PIECE_BYTES]])
 
@@ -269,7 +323,7 @@ class _Conversation:
         self._free = trio.Semaphore(IN_FLIGHT)
         self._last: int | None = None
 
-    async def run(self, source: Source, after: Header) -> None:
+    async def run(self, source: Source | AuditedSource, after: Header) -> None:
         """Raises MunimentError or DecodeError, the first of either side."""
         fault: BaseException | None = None
         try:

@@ -56,7 +56,9 @@ class Masker:
     def __init__(self, masks: Masks, columns: Sequence[str], key: bytes) -> None:
         uses: list[Value] = [[use.id, use.version, dict(use.params)] for _, use in masks]
         names: list[Value] = [columns[index] for index, _ in masks]
-        args: dict[str, Value] = {"names": names, "masks": uses, "key": key}
+        args: dict[str, Value] = {
+            "names": names, "masks": uses, "key": key, "mark": None, "classes": None,
+        }  # fmt: skip
         self._indices = [index for index, _ in masks]
         self._worker = Worker("mask", args, MASK_LIMITS)
         self._frames = self._worker.frames()
@@ -64,8 +66,7 @@ class Masker:
     def apply(self, records: Sequence[Opened]) -> list[list[Field]]:
         """Return the masked columns. Raises WorkerError, or what the worker refused."""
         self._worker.send([[record.values[index] for record in records] for index in self._indices])
-        _, columns = next(self._frames)
-        return columns  # type: ignore[no-any-return]
+        return next(self._frames)[1]  # type: ignore[no-any-return]
 
     def stop(self) -> None:
         self._worker.stop()

@@ -11,12 +11,12 @@ from typing import Any
 
 KINDS = (
     "dataset", "standard", "request", "grant", "delivery", "member", "batch", "case", "violation",
-    "order", "alert", "proposal", "contract", "envelope", "tx",
+    "order", "alert", "proposal", "contract", "envelope", "intersection", "sum", "tx",
 )  # fmt: skip
 CHILDREN = {
     "standard": ("dataset",),
     "dataset": ("grant",),
-    "grant": ("delivery",),
+    "grant": ("delivery", "intersection"),
     "batch": ("grant",),
     "case": ("violation",),
 }
@@ -28,11 +28,16 @@ _FIRST = {
     "deliveries": "delivery",
     "dispatch": "order",
     "governance": "proposal",
+    "intersections": "intersection",
     "sanctions": "violation",
     "subjects": "batch",
+    "sums": "sum",
 }
 """What the first item of an event's data numbers, by contract. A grant has its request's number."""
 _ALSO = {
+    ("budgets", "reserved"): {5: "grant"},
+    ("budgets", "given"): {3: "grant"},
+    ("intersections", "asked"): {6: "grant"},
     ("deliveries", "opened"): {1: "grant"},
     ("deliveries", "ended"): {1: "grant"},
     ("sanctions", "found"): {4: "case"},

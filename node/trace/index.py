@@ -68,7 +68,8 @@ class Index:
     def __init__(self, path: Path, chain_id: str) -> None:
         self._path = path
         try:
-            self._db = sqlite3.connect(path, timeout=30)
+            # One thread after the other may use it, never two at once.
+            self._db = sqlite3.connect(path, timeout=30, check_same_thread=False)
             path.chmod(0o600)
             # A power cut may lose the last additions, which come again, and harms nothing else.
             self._db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;")
@@ -146,13 +147,15 @@ class Index:
     # Asking
 
     def trace(
-        self, entity: str, since: int = 0, until: int = 1 << 62, actor: str = "", limit: int = PAGE
-    ) -> list[Entry]:
+        self, entity: str, since: int = 0, until: int = 1 << 62, actor: str = "",
+        limit: int = PAGE, also: Sequence[str] = (),
+    ) -> list[Entry]:  # fmt: skip
         """Return the life of an entity and of what came of it, in order, `limit` entries at most.
 
         `since` and `until` are in ms UTC, both included; `actor` is a member or MEMBER/OPERATOR.
+        `also` are entities whose lives are told together with it.
         """
-        marks = [entity, *self.related(entity)]
+        marks = {mark for each in (entity, *also) for mark in (each, *self.related(each))}
         low, high = self.first(since), self.first(until + 1)
         found: list[Entry] = []
         last = 0

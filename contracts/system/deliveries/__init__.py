@@ -32,29 +32,28 @@ from contracts.api import (
 from contracts.codes import NAMES, Code
 from contracts.state import StateReader
 from contracts.system import access, custody, members, schedule
-from contracts.system.deliveries import limits, meter
+from contracts.system.deliveries import audits, limits, meter
 from contracts.system.deliveries.header import MAX_BYTES, MAX_COUNT, Header, is_signed
 from contracts.system.deliveries.limits import NAME
+from contracts.system.deliveries.store import LAPSING, OPEN, get
+from contracts.system.deliveries.store import own as _own
+from contracts.system.deliveries.store import put as _put
+from contracts.system.deliveries.store import require as _require
+from contracts.system.deliveries.store import running as _running
 
-OPEN, LAPSING, CLOSED, LAPSED = "open", "lapsing", "closed", "lapsed"
+CLOSED, LAPSED = "closed", "lapsed"
 DISPUTED, SETTLED = "disputed", "settled"
 KINDS = ("lookup", "table")
 """Kinds of grants under which records go out."""
 OUTCOMES = ("for-owner", "for-recipient", "void")
 PAGE = 100
 _COUNT = b"count"
-_DELIVERY = b"delivery/"
 _NONCE = b"nonce/"
 _OPEN = b"open/"
 _GRANT = b"grant/"
 _COPIES = b"copies/"
 _DELIVERY_DUE, _COPIES_DUE = b"d", b"c"
 """First byte of what is scheduled: a delivery's number, a grant's number."""
-
-
-def get(state: StateReader, delivery: int) -> Any:
-    """Return a delivery (a map), or None."""
-    return Reader(state, NAME).get(_DELIVERY + checks.number_key(delivery))
 
 
 # Open
@@ -80,7 +79,7 @@ def _open(ctx: Context, args: Args) -> None:
         "key": args["key"], "dataset": grant["dataset"], "version": args["version"],
         "level": grant["level"], "reserved": args["rows"], "used": None, "nonce": args["nonce"],
         "status": OPEN, "height": ctx.block.height, "time": now, "due": now + rules["delivery_ms"],
-        "ended": None, "header": None, "calls": None, "dispute": None,
+        "ended": None, "header": None, "calls": None, "dispute": None, "audit": None,
     }  # fmt: skip
     ctx.put(_COUNT, number)
     ctx.put(nonce, number)
@@ -270,34 +269,9 @@ def _open_key(member: str, number: int) -> bytes:
     return _OPEN + member.encode("ascii") + b"/" + checks.number_key(number)
 
 
-def _put(ctx: Context, delivery: Any) -> None:
-    ctx.put(_DELIVERY + checks.number_key(delivery["id"]), delivery)
-
-
 def _unschedule(ctx: Context, delivery: Any) -> None:
     identity = _DELIVERY_DUE + checks.number_key(delivery["id"])
     schedule.remove(ctx, delivery["due"], identity)
-
-
-def _require(ctx: Context, number: int) -> Any:
-    delivery = ctx.get(_DELIVERY + checks.number_key(number))
-    if delivery is None:
-        fail(Code.NOT_FOUND, f"delivery {number}")
-    return delivery
-
-
-def _own(ctx: Context, number: int) -> Any:
-    delivery = _require(ctx, number)
-    if ctx.sender not in (delivery["recipient"], delivery["server"]):
-        fail(Code.NOT_OWNER, f"delivery {number}")
-    return delivery
-
-
-def _running(ctx: Context, number: int) -> Any:
-    delivery = _own(ctx, number)
-    if delivery["status"] not in (OPEN, LAPSING):
-        fail(Code.WRONG_STATUS, [f"delivery {number}", delivery["status"]])
-    return delivery
 
 
 def _header(args: Args) -> Header:
@@ -430,6 +404,7 @@ CONTRACT = Contract(
             {**_NUMBER, "count": _ROWS, "misses": _COUNTED, "root": checks.data(32)},
             duties=(NODE,),
         ),
+        **audits.METHODS,
     },
     queries={
         "get": QuerySignature(_query_get, _NUMBER),
@@ -440,6 +415,7 @@ CONTRACT = Contract(
         ),
         "serving": QuerySignature(_query_serving, {**_NUMBER, "time": checks.integer(0, 1 << 53)}),
         "copies": QuerySignature(_query_copies, _GRANT_NUMBER),
+        "audits": audits.QUERY,
         "meter": meter.query(NAME),
         "limits": QuerySignature(lambda state, args: limits.current(state), {}),
     },

@@ -19,6 +19,7 @@ ARGUMENTS = {
     "lapse_ms": checks.integer(1_000, 30 * DAY_MS),
     "dispute_ms": checks.integer(MINUTE_MS, 365 * DAY_MS),
     "erase_ms": checks.integer(MINUTE_MS, 365 * DAY_MS),
+    "audit_ms": checks.integer(MINUTE_MS, 365 * DAY_MS),
     "misses": checks.integer(1, 1 << 48),
     "miss_percent": checks.integer(1, 100),
 }
@@ -28,13 +29,15 @@ DEFAULT: dict[str, int] = {
     "lapse_ms": 10 * MINUTE_MS,
     "dispute_ms": 30 * DAY_MS,
     "erase_ms": DAY_MS,
+    "audit_ms": DAY_MS,
     "misses": 20,
     "miss_percent": 50,
 }
 """A server whose last final block is older than `max_state_age_ms` stops. A delivery ends after
 `delivery_ms`; a side that speaks alone is heard `lapse_ms` long; what was delivered can be disputed
-for `dispute_ms`, and must be erased within `erase_ms` after the grant. A look-up that finds nothing
-`misses` times and in `miss_percent` of the calls looks like enumeration."""
+for `dispute_ms`, and must be erased within `erase_ms` after the grant. An owner that does not open
+a sample within `audit_ms` is silent. A look-up that finds nothing `misses` times and in
+`miss_percent` of the calls looks like enumeration."""
 
 
 def current(state: StateReader) -> Any:

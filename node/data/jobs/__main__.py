@@ -23,8 +23,10 @@ _JOBS = {
     "documents": "node.data.jobs.documents",
     "train": "node.data.jobs.train",
     "mask": "node.data.jobs.mask",
+    "agree": "node.data.jobs.agree",
     "trace": "node.data.jobs.trace",
     "aggregate": "node.data.jobs.aggregate",
+    "total": "node.data.jobs.total",
     "intersect": "node.data.jobs.intersect",
     "stamp": "node.data.jobs.stamp",
 }

@@ -8,10 +8,11 @@ from typing import Any
 
 from node.data.jobs.read import open_source
 from node.data.masks.base import MaskError
+from node.data.watermark.candidate import Candidate
 from node.data.watermark.image import find_in_image
 from node.data.watermark.leak import FILES
 from node.data.watermark.pdf import find_in_pdf
-from node.data.watermark.trace import Candidate, Copy, Verdict, rank
+from node.data.watermark.trace import Copy, Verdict, rank
 
 MAX_FILE_BYTES = 256 << 20
 

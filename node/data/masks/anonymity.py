@@ -28,7 +28,7 @@ from node.data.masks.base import MaskError
 
 MAX_DIVERSITY = 64
 """Distinct values of a class that are counted; a class with more counts as having these."""
-_DIGEST_BYTES = 16
+DIGEST_BYTES = 16
 _MAX_CLASSES = 1 << 24
 
 
@@ -55,14 +55,14 @@ class Release:
 
     @cached_property
     def _kept(self) -> pa.Array:
-        size = _DIGEST_BYTES
+        size = DIGEST_BYTES
         parts = [self.classes[at : at + size] for at in range(0, len(self.classes), size)]
         return pa.array(parts, pa.binary(size))
 
     def keep(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Return the rows that stay. A class that was not counted does not."""
         classes, which = _classes(batch, self.columns)
-        stays = pc.is_in(pa.array(classes, pa.binary(_DIGEST_BYTES)), self._kept)
+        stays = pc.is_in(pa.array(classes, pa.binary(DIGEST_BYTES)), self._kept)
         return batch.filter(stays.take(which))
 
     def to_value(self) -> Value:
@@ -76,7 +76,7 @@ class Release:
         return cls(
             expect_int(row[0], "k", 1),
             tuple(expect_text(column, "column", 1_024) for column in columns),
-            expect_bytes(row[2], "classes", max_length=_MAX_CLASSES * _DIGEST_BYTES),
+            expect_bytes(row[2], "classes", max_length=_MAX_CLASSES * DIGEST_BYTES),
             expect_int(row[3], "rows"),
             expect_int(row[4], "suppressed"),
         )
@@ -122,6 +122,12 @@ class Classes:
         return found
 
 
+def classes_of(batch: pa.RecordBatch, columns: Sequence[str]) -> list[bytes]:
+    """Return the digest of each row's class, 16 bytes."""
+    classes, which = _classes(batch, columns)
+    return [classes[place] for place in which.to_pylist()]
+
+
 def _classes(batch: pa.RecordBatch, columns: Sequence[str]) -> tuple[list[bytes], pa.Array]:
     """Return digests of the classes of a batch, and each row's place among them."""
     joined: Any = pa.repeat("", batch.num_rows)
@@ -133,7 +139,7 @@ def _classes(batch: pa.RecordBatch, columns: Sequence[str]) -> tuple[list[bytes]
         joined = pc.binary_join_element_wise(joined, size, ":", column, "")
     coded = joined.dictionary_encode()
     digests = [
-        blake2b(text.encode(), digest_size=_DIGEST_BYTES).digest()
+        blake2b(text.encode(), digest_size=DIGEST_BYTES).digest()
         for text in coded.dictionary.to_pylist()
     ]
     return digests, coded.indices

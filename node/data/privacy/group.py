@@ -53,9 +53,20 @@ def multiply(point: bytes, scalar: int) -> bytes:
 
 
 def add(one: bytes, other: bytes) -> bytes:
-    """Raises GroupError."""
+    """Add points that `is_point` has let pass; that they are on the curve is all that is seen here.
+
+    Raises GroupError.
+    """
     try:
         return bindings.crypto_core_ed25519_add(one, other)
+    except (CryptoError, TypeError, ValueError) as error:
+        raise GroupError("a point is not of the group") from error
+
+
+def take(one: bytes, other: bytes) -> bytes:
+    """Return one point without the other, as `add`. Raises GroupError."""
+    try:
+        return bindings.crypto_core_ed25519_sub(one, other)
     except (CryptoError, TypeError, ValueError) as error:
         raise GroupError("a point is not of the group") from error
 

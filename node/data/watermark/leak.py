@@ -7,8 +7,9 @@ from pathlib import Path
 
 from consensus.codec import Value
 from node.data.masks.base import MaskError
+from node.data.watermark.candidate import Candidate
 from node.data.watermark.mark import marked_columns
-from node.data.watermark.trace import Candidate, Verdict
+from node.data.watermark.trace import Verdict
 from node.data.worker import Worker, WorkerError
 
 FILES = frozenset((".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".pdf"))

@@ -19,16 +19,11 @@ import pyarrow.compute as pc
 
 from contracts.masks import Use
 from node.data.masks import Plan
-from node.data.masks.base import derive, scatter, uniform
+from node.data.masks.base import scatter, uniform
 from node.data.watermark import freedom
 from node.data.watermark.freedom import Tree
 
 _CHOICES = 1 << 31
-
-
-def mark_key(master: bytes, chain_id: bytes, delivery: int) -> bytes:
-    """Return the key of a delivery's mark, from the 32-byte key of the owner's vault."""
-    return derive(master, f"muniment mark {chain_id.hex()} {delivery}")
 
 
 def green(key: bytes, column: str, level: int, axis: int, nodes: np.ndarray) -> np.ndarray:

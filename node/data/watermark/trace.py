@@ -12,38 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from consensus.codec import Value, expect_bytes, expect_int, expect_list, expect_text
 from contracts.masks import Use
-from node.data.masks import Plan, read_use
-from node.data.masks.base import KEY_BYTES, derive
+from node.data.masks.base import derive
 from node.data.watermark import evidence, freedom
+from node.data.watermark.candidate import Candidate
 from node.data.watermark.evidence import Evidence
 from node.data.watermark.mark import green, marked_columns
-
-MAX_COLUMNS = 1_024
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A delivery whose mark is looked for."""
-
-    delivery: int
-    key: bytes
-    plan: Plan
-
-    def to_value(self) -> Value:
-        return [self.delivery, self.key, [[column, use.to_value()] for column, use in self.plan]]
-
-    @classmethod
-    def of(cls, value: Value) -> Candidate:
-        """Read what `to_value` made. Raises DecodeError or MaskError."""
-        row = expect_list(value, "candidate", 3)
-        plan = []
-        for each in expect_list(row[2], "plan", max_length=MAX_COLUMNS):
-            column, use = expect_list(each, "column", 2)
-            plan.append((expect_text(column, "column", 1_024), read_use(use, "mask")))
-        key = expect_bytes(row[1], "key", KEY_BYTES)
-        return cls(expect_int(row[0], "delivery"), key, tuple(plan))
 
 
 @dataclass(frozen=True, slots=True)

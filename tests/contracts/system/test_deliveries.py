@@ -12,6 +12,7 @@ from consensus.crypto import Kind, Signer
 from contracts.codes import Code
 from contracts.envelope import Call
 from contracts.receipts import Receipt
+from contracts.system.deliveries.audits import nonce_of
 from contracts.system.deliveries.header import Header, first
 from contracts.system.deliveries.limits import DAY_MS, DEFAULT
 
@@ -287,3 +288,77 @@ def test_what_a_server_looks_at_before_each_chunk() -> None:
     assert late["fault"] == "grant-expired"
     case.close(case.header(1))
     assert ask("deliveries", "serving", delivery=1, time=NOW)["fault"] == "wrong-status"
+
+
+SECRET = b"s" * 32
+
+
+class AuditedCase(Case):
+    """Health is a supervisor; what tax asks for goes in audited mode."""
+
+    def __init__(self, **changes: Any) -> None:
+        super().__init__(**{"mode": "audited"} | changes)
+        record: Any = decode(self.chain.state.values[b"members/member/health"])
+        record["roles"] = ["supervisor", "validator"]
+        self.chain.state.values[b"members/member/health"] = encode(record)
+
+    def root(self, code: int = 0, sender: str = "land", **changes: Any) -> Receipt:
+        args = {"delivery": 1, "root": b"r" * 32, "rows": 8, "map": b"m" * 32, "mark": None}
+        return self.run(sender, "deliveries", "root", args | changes, code)
+
+    def reveal(self, code: int = 0, sender: str = "tax", secret: bytes = SECRET) -> Receipt:
+        return self.run(sender, "deliveries", "reveal", {"delivery": 1, "secret": secret}, code)
+
+    def audit(self, outcome: str, checked: int = 600, faults: int = 0, code: int = 0,
+              sender: str = "health") -> Receipt:  # fmt: skip
+        args = {"delivery": 1, "outcome": outcome, "checked": checked, "faults": faults}
+        return self.run(sender, "deliveries", "audit", args, code)
+
+
+def test_a_root_stands_before_the_secret_and_the_sample_is_drawn_by_a_later_block() -> None:
+    case = AuditedCase()
+    case.open(nonce=nonce_of(SECRET))
+    case.reveal(Code.WRONG_STATUS)  # the root comes first
+    case.root(Code.NOT_SERVER, sender="tax")
+    case.root(Code.QUOTA_EXCEEDED, rows=11)
+    case.root(Code.BAD_ARGUMENT, mark=b"k" * 32)  # the grant has none
+    height = case.chain.height
+    case.root()
+    case.root(Code.EXISTS)
+    case.reveal(Code.NOT_OWNER, sender="land")
+    case.reveal(Code.WRONG_DIGEST, secret=b"t" * 32)
+    case.audit("passed", code=Code.WRONG_STATUS)
+    assert case.chain.ask("deliveries", "audits") == []
+    assert case.delivery()["audit"]["height"] == height + 1
+    case.chain.height = height + 1
+    case.reveal(Code.NOT_YET_DRAWN)  # who proposes this block must not know the secret
+    case.reveal()
+    case.reveal(Code.WRONG_STATUS)
+    assert case.chain.ask("deliveries", "audits") == [1]
+
+
+def test_an_audit_is_a_supervisors_and_is_made_once() -> None:
+    case = AuditedCase()
+    case.open(nonce=nonce_of(SECRET))
+    case.root()
+    case.chain.execute()
+    case.reveal()
+    case.audit("passed", sender="land", code=Code.NOT_SUPERVISOR)
+    for outcome, checked, faults in (("passed", 600, 1), ("failed", 600, 0), ("silent", 1, 0)):
+        code = Code.NOT_YET_SILENT if outcome == "silent" else Code.BAD_ARGUMENT
+        case.audit(outcome, checked, faults, code)
+    case.pass_time(DEFAULT["audit_ms"] + 10)
+    case.audit("silent", 1, 0, Code.BAD_ARGUMENT)
+    case.audit("silent", 0)
+    assert case.chain.ask("deliveries", "audits") == [1]  # it may still be made good
+    event = case.audit("failed", 600, 6).events[-1]
+    assert (event.name, event.data) == ("audited", [1, "health", "failed", 600, 6])
+    assert case.chain.ask("deliveries", "audits") == []
+    case.audit("passed", code=Code.WRONG_STATUS)
+
+
+def test_only_audited_tables_have_a_root() -> None:
+    case = Case()
+    case.open()
+    args = {"delivery": 1, "root": bytes(32), "rows": 1, "map": bytes(32), "mark": None}
+    case.run("land", "deliveries", "root", args, Code.WRONG_MODE)

@@ -16,10 +16,14 @@ from typing import Any
 import cbor2
 import pytest
 
+from consensus.codec import encode
 from consensus.validators import Parameters
 from contracts.codes import Code
 from node.cli.common import ask
+from node.errors import MunimentError
+from node.network import load_genesis
 from node.rpc.client import Client
+from node.trace import case_file
 from node.watch.calendar import DAY_MS
 from node.watch.item import FAILED, LEDGER, Item
 from node.watch.watch import Watch
@@ -207,9 +211,46 @@ def started(*args: object) -> Iterator[subprocess.Popen[str]]:
         process.wait(30)
 
 
+def test_a_case_is_proved_offline_by_one_file(told: Alliance, tmp_path: Path) -> None:
+    out, genesis = tmp_path / "1.case", told.net.folder / "genesis.json"
+    lines = run(told.home("civil"), "member", "health", group="trace")
+    refused = next(
+        e["txid"] for e in lines if (e["contract"], e["name"]) == ("sanctions", "decide")
+    )
+    command("case", "export", 1, "-o", out, "--with", refused, "--home", told.home("civil"))
+    found = json.loads(command("verify", out, "--genesis", genesis, "--json"))
+    assert (found["about"], found["came to"], found["steps"]) == ("land", "confirmed", "all 4")
+    [violation] = found["violations"]
+    assert (violation["measure"], violation["status"]) == ("suspend", "overturned")
+    assert [line["what"] for line in found["history"]] == [
+        "cases.opened", "cases.assigned", "cases.attached", "cases.disposed", "sanctions.found",
+        "sanctions.imposed", "sanctions.appealed", "sanctions.decide failed: not-supervisor",
+        "sanctions.decided",
+    ]  # fmt: skip
+    assert "overturned" in command("verify", out, "--genesis", genesis)
+
+    data, trusted = out.read_bytes(), load_genesis(genesis).genesis
+    kind, proofs, receipts = cbor2.loads(data)
+    for left in (receipts[1:], receipts[:3] + receipts[4:], [*receipts, receipts[0]]):
+        with pytest.raises(MunimentError):
+            case_file.verify(encode([kind, proofs, left]), trusted)
+    for name in (b"found", b"imposed", b"appealed", b"decided"):
+        without = [each for each in receipts if name not in each]
+        with pytest.raises(MunimentError):
+            case_file.verify(encode([kind, proofs, without]), trusted)
+    for wrong in (proofs[:1], proofs[::-1], []):
+        with pytest.raises(MunimentError):
+            case_file.verify(encode([kind, wrong, receipts]), trusted)
+    for place in range(0, len(data), len(data) // 60):
+        altered = bytearray(data)
+        altered[place] ^= 1 << place % 8
+        with pytest.raises(MunimentError):
+            case_file.verify(bytes(altered), trusted)
+
+
 def test_the_life_of_each_is_told_in_order_and_checked_with_the_chain(told: Alliance) -> None:
     tax, civil = told.home("tax"), told.home("civil")
-    lines = run(civil, "of", "case", 1, group="trace")
+    lines = run(civil, "case", 1, group="trace")
     steps = [f"{entry['contract']}.{entry['name']}" for entry in lines]
     assert steps == [
         "cases.opened", "cases.assigned", "cases.attached", "cases.disposed", "sanctions.found",
@@ -219,19 +260,19 @@ def test_the_life_of_each_is_told_in_order_and_checked_with_the_chain(told: Alli
         block = told.ask("tax", "block.get", height=entry["height"])
         assert block["timestamp"] == entry["time"]
         assert entry["txid"] in {row["txid"] for row in block["transactions"]}
-    failed = [e for e in run(civil, "of", "member", "health", group="trace") if e["code"]]
+    failed = [e for e in run(civil, "member", "health", group="trace") if e["code"]]
     assert {(e["contract"], e["name"]) for e in failed} >= {
         ("cases", "dispose"), ("sanctions", "decide"),
     }  # fmt: skip
-    assert "dispatch escalated" in command("trace", "of", "order", 2, "--home", tax)
-    assert command("trace", "of", "order", 99, "--home", tax, fails=True).startswith("muniment: ")
+    assert "dispatch escalated" in command("trace", "order", 2, "--home", tax)
+    assert command("trace", "order", 99, "--home", tax, fails=True).startswith("muniment: ")
 
     assert "are those of the chain" in command("trace", "check", "--home", civil)
     with closing(sqlite3.connect(civil / "trace.db")) as db, db:
         db.execute("UPDATE entries SET sender = 'tax' WHERE name = 'appealed'")
     assert "differs" in command("trace", "check", "--home", civil, fails=True)
     command("trace", "rebuild", "--home", civil)
-    assert run(civil, "of", "case", 1, group="trace") == lines
+    assert run(civil, "case", 1, group="trace") == lines
 
 
 def test_the_situation_is_shown_and_measured(told: Alliance) -> None:

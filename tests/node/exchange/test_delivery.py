@@ -26,10 +26,11 @@ from node.envelopes.content import Content
 from node.envelopes.sealed import EnvelopeError
 from node.exchange import copies, lookup
 from node.exchange import server as servers
-from node.exchange.fetch import Fetcher, FetchError, WrongDataError, _Taker
+from node.exchange.fetch import Fetcher, FetchError, WrongDataError
 from node.exchange.server import Server
 from node.exchange.source import Source, grant_key
 from node.exchange.streams import StreamError, connect
+from node.exchange.take import Taker
 from node.exchange.watch import Watch
 from node.home import Home
 from node.network import bytes_from_text, to_json
@@ -219,7 +220,7 @@ async def test_a_chunk_kept_and_not_signed_for_in_time_is_not_asked_for_again(
         copy = fetcher.begin(1)
         stream = await socket.open("land", "delivery")
         await stream.send(["fetch", 1, b"", b"", False])
-        taker = _Taker(copy, world.chain.chain_id)
+        taker = Taker(copy, world.chain.chain_id)
         match await stream.receive():
             case ["tree", piece]:
                 taker.take_tree(piece)

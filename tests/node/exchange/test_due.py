@@ -126,3 +126,15 @@ def test_an_intersection_waits_for_its_asker(tree: Chain) -> None:
     [due] = waits(tree, "city")
     assert (due.kind, due.number) == ("intersection", 1)
     assert waits(tree, "land") == []
+
+
+def test_a_sum_waits_for_who_has_not_joined(tree: Chain) -> None:
+    args = {"label": "staff", "members": ["city", "land", "tax"], "decimals": 0,
+            "window_ms": 60_000}  # fmt: skip
+    assert tree.run("land", "sums", "propose", args).code == Code.OK
+    [due] = waits(tree, "city")
+    assert due.command == "muniment compute sum join 1 --dataset ..."
+    joined = {"run": 1, "dataset": "city/firms", "version": 1, "field": None,
+              "commitment": bytes(32), "key": bytes(32)}  # fmt: skip
+    assert tree.run("city", "sums", "join", joined).code == Code.OK
+    assert waits(tree, "city") == []

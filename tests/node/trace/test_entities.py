@@ -25,6 +25,16 @@ MEMBERS = {"tax", "civil", "land"}
             {"delivery:3", "grant:7", "member:civil", "member:tax"},
         ),
         (("deliveries", "overdue", [7, 12]), {"grant:7"}),
+        (
+            ("budgets", "reserved", ["tax/permits", 1, "civil", 5, 9, 7]),
+            {"dataset:tax/permits", "member:civil", "grant:7"},
+        ),
+        (
+            ("intersections", "asked", [2, "civil", "civil/firms", 1, "tax/permits", 1, 7, "ab"]),
+            {"intersection:2", "member:civil", "dataset:civil/firms", "dataset:tax/permits",
+             "grant:7"},
+        ),
+        (("sums", "failed", [4, ["land"]]), {"sum:4", "member:land"}),
         (("sanctions", "found", [1, "land", "leak", 2, 9]),
          {"violation:1", "member:land", "case:9"}),
         (("dispatch", "escalated", [4, "acknowledge", 0, [["land", "tax"]]]),

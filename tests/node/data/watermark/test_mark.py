@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from contracts.masks import Use, use
 from node.data.masks import mask_array, mask_batch
 from node.data.masks.base import HIDDEN
+from node.data.watermark.candidate import mark_key
 from node.data.watermark.freedom import agrees, freedom, tree_of
-from node.data.watermark.mark import mark_batch, mark_key, marked_columns
+from node.data.watermark.mark import mark_batch, marked_columns
 
 KEY = bytes(range(32))
 OPEN = [

@@ -18,8 +18,9 @@ from consensus.codec import decode, encode
 from contracts.masks import use
 from node.cli import cli
 from node.data.watermark import evidence
+from node.data.watermark.candidate import Candidate
 from node.data.watermark.kept import Marked, Marks
-from node.data.watermark.trace import Candidate, count
+from node.data.watermark.trace import count
 from node.errors import MunimentError
 from node.home import Home
 from node.keys import create_key, load_key
@@ -93,7 +94,7 @@ def home(tmp_path: Path) -> tuple[Home, leaks.Deliveries]:
     made = leaks.Deliveries(9, 3_000, 3)
     for each in made.candidates:
         name = f"member-{each.delivery}"
-        Marks(place, master).add(Marked(each, "tax/incomes", 2, name, 1_700_000_000_000))
+        Marks(place, master).add(Marked(each, 7, "tax/incomes", 2, name, 1_700_000_000_000))
     return place, made
 
 

@@ -1,0 +1,74 @@
+"""Small plots as SVG, drawn on the server: no script is needed to read them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from markupsafe import Markup, escape
+
+WIDTH, HEIGHT = 600, 120
+_BOTTOM = HEIGHT - 18
+
+
+def bars(values: Sequence[float], label: str, low: str, high: str, top: str) -> Markup:
+    """Bars, the oldest left. `label` is for screen readers; `low`, `high`, `top` name the axes."""
+    most = max([*values, 0.0]) or 1.0
+    step = WIDTH / max(len(values), 1)
+    shapes = [
+        f'<rect x="{index * step:.1f}" y="{_BOTTOM - tall:.1f}" width="{max(step - 1, 1):.1f}" '
+        f'height="{tall:.1f}"/>'
+        for index, value in enumerate(values)
+        if (tall := (_BOTTOM - 16) * value / most) > 0
+    ]
+    return _plot("bars", "".join(shapes), label, low, high, top)
+
+
+def line(values: Sequence[float | None], label: str, low: str, high: str, top: str) -> Markup:
+    """A line with gaps where a value is None."""
+    known = [value for value in values if value is not None]
+    most = max([*known, 0.0]) or 1.0
+    step = WIDTH / max(len(values) - 1, 1)
+    path, pen = [], "M"
+    for index, value in enumerate(values):
+        if value is None:
+            pen = "M"
+            continue
+        place = f"{index * step:.1f} {_BOTTOM - (_BOTTOM - 16) * value / most:.1f}"
+        path.append(f"{pen}{place}" + ("h0" if pen == "M" else ""))  # a value alone is a dot
+        pen = "L"
+    return _plot("line", f'<path d="{"".join(path)}"/>', label, low, high, top)
+
+
+def _plot(kind: str, shapes: str, label: str, low: str, high: str, top: str) -> Markup:
+    return Markup(
+        f'<svg class="plot {kind}" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
+        f'aria-label="{escape(label)}" preserveAspectRatio="none">'
+        f'<line class="axis" x1="0" y1="{_BOTTOM}" x2="{WIDTH}" y2="{_BOTTOM}"/>'
+        f"{shapes}</svg>"
+        f'<div class="axis-names" aria-hidden="true"><span>{escape(low)}</span>'
+        f"<span>{escape(top)}</span><span>{escape(high)}</span></div>"
+    )
+
+
+def ring(names: Sequence[tuple[str, str, bool]], centre: str, label: str) -> Markup:
+    """A node in the middle of the others; each is (name, note, connected)."""
+    half, reach, low = 150, 100, 118
+    parts, texts = [], []
+    for index, (name, note, connected) in enumerate(names):
+        angle = 2 * math.pi * index / max(len(names), 1) - math.pi / 2
+        x, y = half + reach * math.cos(angle), low + 0.78 * reach * math.sin(angle)
+        state = "up" if connected else "down"
+        parts.append(f'<line class="{state}" x1="{half}" y1="{low}" x2="{x:.0f}" y2="{y:.0f}"/>')
+        first, second = (-12, -24) if y < low else (20, 32)  # away from the line to the middle
+        texts.append(
+            f'<g class="{state}"><circle cx="{x:.0f}" cy="{y:.0f}" r="7"/>'
+            f'<text x="{x:.0f}" y="{y + first:.0f}">{escape(name)}</text>'
+            f'<text class="note" x="{x:.0f}" y="{y + second:.0f}">{escape(note)}</text></g>'
+        )
+    return Markup(
+        f'<svg class="ring" viewBox="0 0 300 236" role="img" aria-label="{escape(label)}">'
+        f"{''.join(parts)}{''.join(texts)}"
+        f'<g class="self"><circle cx="{half}" cy="{low}" r="10"/>'
+        f'<text x="{half}" y="{low + 26}">{escape(centre)}</text></g></svg>'
+    )

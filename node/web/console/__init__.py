@@ -1,0 +1,26 @@
+"""The console: pages for a member's own operators."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
+
+from node.web import signing
+from node.web.console import entry, evidence, situation
+from node.web.guard import Guard, Rates
+from node.web.site import Site, application
+
+AREAS = (*situation.AREAS, *evidence.AREAS)
+_PARTS: tuple[Callable[[Site], list[BaseRoute]], ...] = (
+    entry.routes, situation.routes, evidence.routes, signing.routes,
+)  # fmt: skip
+PER_S, BURST = 20.0, 200.0
+
+
+def build(site: Site, hosts: frozenset[str]) -> ASGIApp:
+    """The console of a site as an ASGI application; its areas are `AREAS`."""
+    guard = Middleware(Guard, hosts=hosts, rates=Rates(PER_S, BURST), private=True, tls=site.secure)
+    return application(site, [route for part in _PARTS for route in part(site)], guard)

@@ -1,0 +1,59 @@
+"""Blocks, transactions and receipts: where every fact has its proof."""
+
+from __future__ import annotations
+
+import re
+
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from node.web.site import Area, Site, Visit, page
+
+AREAS = (Area("/evidence", "Evidence"),)
+_TXID = re.compile(r"[0-9a-f]{64}", re.ASCII)
+LATEST = 20
+
+
+def routes(site: Site) -> list[BaseRoute]:
+    return [
+        page(site, "/evidence", _search),
+        page(site, "/blocks/{height:int}", _block),
+        page(site, "/tx/{txid}", _transaction),
+        page(site, "/tx/{txid}/receipt", _receipt),
+    ]
+
+
+def _search(visit: Visit) -> Response:
+    wanted = visit.option("q").strip().lower()
+    if _TXID.fullmatch(wanted):
+        return visit.see(f"/tx/{wanted}")
+    if wanted.isascii() and wanted.isdigit():
+        return visit.see(f"/blocks/{int(wanted)}")
+    top = visit.call("status")["height"]
+    low = visit.call("status")["kept"]["results_from"]
+    heights = range(top, max(low, top - LATEST, 1) - 1, -1)
+    blocks = [visit.call("block.get", height=height) for height in heights]
+    problem = visit.say("This is neither a height nor a transaction's id.") if wanted else ""
+    return visit.page("evidence.html", wanted=wanted, blocks=blocks, problem=problem)
+
+
+def _block(visit: Visit) -> Response:
+    block = visit.call("block.get", height=int(visit.param("height")))
+    return visit.page("block.html", block=block, top=visit.call("status")["height"])
+
+
+def _transaction(visit: Visit) -> Response:
+    txid = visit.param("txid")
+    if not _TXID.fullmatch(txid):
+        return visit.problem(visit.say("This is no transaction's id."), 404)
+    return visit.page("transaction.html", tx=visit.call("tx.get", txid=txid))
+
+
+def _receipt(visit: Visit) -> Response:
+    txid = visit.param("txid")
+    if not _TXID.fullmatch(txid):
+        return visit.problem(visit.say("This is no transaction's id."), 404)
+    data = bytes.fromhex(visit.call("receipt.get", txid=txid)["receipt"])
+    name = f'attachment; filename="{txid}.receipt"'
+    return Response(data, media_type="application/octet-stream",
+                    headers={"content-disposition": name})  # fmt: skip

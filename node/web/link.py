@@ -1,0 +1,76 @@
+"""Questions to the own node from the threads that make pages."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from node.network import bytes_as_text
+from node.rpc.client import LOST, Client, NodeError
+
+IDLE = 8
+"""Connections kept open; the node serves 64 in all."""
+TIMEOUT_S = 20.0
+
+
+class Link:
+    """Connections to a node's socket, used by one thread at a time each."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._idle: deque[Client] = deque()
+
+    def call(self, method: str, /, **params: Any) -> Any:
+        """Ask what changes nothing; a connection lost since the last question is made anew.
+
+        Raises NodeError.
+        """
+        try:
+            with self.client() as client:
+                return client.call(method, **params)
+        except NodeError as error:
+            if error.code != LOST:
+                raise
+        self._drop_idle()
+        with self.client() as client:
+            return client.call(method, **params)
+
+    def query(self, contract: str, method: str, args: dict[str, Any]) -> Any:
+        """Ask a contract; byte strings go and come in hexadecimal."""
+        return self.call("state.query", contract=contract, method=method, args=bytes_as_text(args))
+
+    @contextmanager
+    def client(self) -> Iterator[Client]:
+        """Lend a connection for questions that belong together."""
+        try:
+            client = self._idle.pop()
+        except IndexError:
+            client = Client(self._path, TIMEOUT_S)
+        try:
+            yield client
+        except NodeError as error:
+            if error.code == LOST:
+                client.close()
+            else:
+                self._give_back(client)
+            raise
+        except BaseException:
+            client.close()
+            raise
+        self._give_back(client)
+
+    def close(self) -> None:
+        self._drop_idle()
+
+    def _give_back(self, client: Client) -> None:
+        if len(self._idle) < IDLE:
+            self._idle.append(client)
+        else:
+            client.close()
+
+    def _drop_idle(self) -> None:
+        while self._idle:
+            self._idle.pop().close()

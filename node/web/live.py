@@ -1,0 +1,157 @@
+"""What a site always knows of its node, brought up to date with every block."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+import trio
+
+from node.errors import MunimentError
+from node.home import Home
+from node.rpc.client import LOST, NodeError
+from node.situation.figures import Figures
+from node.situation.report import report
+from node.trace import index as index_file
+from node.web.link import Link
+
+DAYS = 90
+BLOCKS = 600
+SPAN_S = 300
+"""What the plots show: so long back."""
+LEAST_S, MOST_S = 0.5, 2.0
+"""Between two reports: not sooner, however many blocks come, and not later, without any."""
+MAX_LINE_BYTES = 8 << 20
+
+log = structlog.get_logger("web")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A block as it reached this process: seconds since the epoch, and how old it was then."""
+
+    at: float
+    height: int
+    transactions: int
+    age_s: float
+
+
+@dataclass
+class Live:
+    """The last report; None while the node cannot be reached, with the reason beside it."""
+
+    home: Home
+    link: Link
+    report: dict[str, Any] | None = None
+    problem: str = ""
+    number: int = 0
+    blocks: deque[Seen] = field(default_factory=lambda: deque(maxlen=BLOCKS))
+    _changed: trio.Event = field(default_factory=trio.Event)
+
+    async def run(self, *, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
+        """Follow the node for ever; tells that it started once the first report is there."""
+        while True:
+            try:
+                await self._follow(task_status)
+            except (NodeError, OSError, trio.BrokenResourceError, MunimentError) as error:
+                self._tell(None, str(error))
+                if self.number == 1:
+                    task_status.started()
+            await trio.sleep(LEAST_S)
+
+    async def wait(self, after: int) -> None:
+        """Return once there is a report later than number `after`."""
+        while self.number <= after:
+            await self._changed.wait()
+
+    def throughput(self, buckets: int = 60) -> list[float]:
+        """Transactions a second over the last SPAN_S seconds, the oldest first."""
+        now, width = time.time(), SPAN_S / buckets
+        found = [0.0] * buckets
+        for block in self.blocks:
+            place = buckets - 1 - int((now - block.at) / width)
+            if 0 <= place < buckets:
+                found[place] += block.transactions / width
+        return found
+
+    def ages(self, buckets: int = 60) -> list[float | None]:
+        """Milliseconds from a block's time to its arrival here, the worst in each part."""
+        now, width = time.time(), SPAN_S / buckets
+        found: list[float | None] = [None] * buckets
+        for block in self.blocks:
+            place = buckets - 1 - int((now - block.at) / width)
+            if 0 <= place < buckets:
+                found[place] = max(found[place] or 0.0, block.age_s * 1_000)
+        return found
+
+    def _tell(self, found: dict[str, Any] | None, problem: str = "") -> None:
+        self.report, self.problem = found, problem
+        self.number += 1
+        self._changed.set()
+        self._changed = trio.Event()
+
+    async def _follow(self, task_status: Any) -> None:
+        stream = await trio.open_unix_socket(str(self.home.socket))
+        async with stream:
+            request = {"jsonrpc": "2.0", "id": 1, "method": "subscribe",
+                       "params": {"topics": ["blocks"]}}  # fmt: skip
+            await stream.send_all(json.dumps(request).encode() + b"\n")
+            with closing(await trio.to_thread.run_sync(self._open_index)) as index:
+                figures = Figures()
+                last = index.first(time.time_ns() // 1_000_000 - DAYS * 86_400_000) - 1
+                lines = _Lines(stream)
+                while True:
+                    last = await trio.to_thread.run_sync(self._update, index, figures, last)
+                    if self.number == 1:
+                        task_status.started()
+                    await self._blocks(lines)
+
+    def _open_index(self) -> index_file.Index:
+        with self.link.client() as client:
+            return index_file.open_index(self.home.trace, client)
+
+    def _update(self, index: index_file.Index, figures: Figures, last: int) -> int:
+        with self.link.client() as client:
+            index.update(client)
+            for number, entry in index.above(last):
+                figures.add(entry)
+                last = number
+            found = report(client, figures)
+        trio.from_thread.run_sync(self._tell, found)
+        return last
+
+    async def _blocks(self, lines: _Lines) -> None:
+        """Take in what comes for a while: LEAST_S after the first block, MOST_S without any."""
+        with trio.move_on_after(MOST_S) as scope:
+            while True:
+                note = json.loads(await lines.take())
+                if note.get("method") != "blocks":
+                    continue
+                block, now = note["params"], time.time()
+                age = now - block["timestamp"] / 1_000
+                self.blocks.append(Seen(now, block["height"], block["transactions"], max(age, 0)))
+                scope.deadline = min(scope.deadline, trio.current_time() + LEAST_S)
+
+
+class _Lines:
+    """Lines of a stream; one that is cancelled while it waits loses nothing."""
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        self._stream = stream
+        self._buffer = bytearray()
+
+    async def take(self) -> bytes:
+        """Return the next line. Raises NodeError where the stream ends."""
+        while (end := self._buffer.find(b"\n")) < 0:
+            data = await self._stream.receive_some()
+            if not data or len(self._buffer) > MAX_LINE_BYTES:
+                raise NodeError("the node ended the connection", LOST)
+            self._buffer += data
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 1]
+        return line

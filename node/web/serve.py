@@ -1,0 +1,118 @@
+"""The process that serves a member's pages: one listener each for console and portal."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import structlog
+import trio
+from hypercorn.config import Config
+from hypercorn.trio import serve
+from hypercorn.typing import ASGIFramework
+from starlette.types import ASGIApp
+
+import config
+from config.settings import Console as ConsoleSettings
+from node.errors import MunimentError
+from node.home import Home
+from node.network import load_genesis
+from node.web import console
+from node.web.link import Link
+from node.web.live import Live
+from node.web.sessions import Sessions
+from node.web.site import Site
+
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+KEEP_ALIVE_S = 30
+GRACE_S = 1.0
+
+log = structlog.get_logger("web")
+
+
+class WebError(MunimentError):
+    """The pages cannot be served; the message says what to change."""
+
+    code = "web"
+
+
+async def run(home: Home, told: Callable[[str, str], None]) -> None:
+    """Serve what the settings turn on until SIGTERM or SIGINT; `told` gets names and addresses."""
+    settings = config.load(home.settings)
+    if not settings.console.serve:
+        raise WebError(f"{home.settings}: set console.serve = true first")
+    _check(home, settings.console)
+    link = Link(home.socket)
+    live = Live(home, link)
+    site = Site(
+        home,
+        settings.node.name,
+        load_genesis(home.genesis).genesis,
+        link,
+        live,
+        console.AREAS,
+        Sessions(home, settings.node.name, link, settings.console.session_minutes * 60.0),
+        bool(settings.console.tls_certificate),
+    )
+    hosts = frozenset((*LOOPBACK, _host(settings.console.listen), *settings.console.names))
+    stop = trio.Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_stop_on_signal, stop)
+        await nursery.start(live.run)
+        await _listen(nursery, settings.console, console.build(site, hosts), stop, "console", told)
+        await stop.wait()
+        with trio.move_on_after(GRACE_S):
+            await trio.sleep_forever()
+        nursery.cancel_scope.cancel()
+    link.close()
+
+
+async def _listen(
+    nursery: trio.Nursery, settings: ConsoleSettings, app: ASGIApp, stop: trio.Event, name: str,
+    told: Callable[[str, str], None],
+) -> None:  # fmt: skip
+    made = Config()
+    made.bind = [settings.listen]
+    made.keep_alive_timeout = KEEP_ALIVE_S
+    made.graceful_timeout = GRACE_S
+    made.include_server_header = False
+    made.accesslog = None
+    if settings.tls_certificate:
+        made.certfile, made.keyfile = settings.tls_certificate, settings.tls_key
+    framework: ASGIFramework = app  # type: ignore[assignment]
+    try:
+        bound = await nursery.start(
+            partial(serve, framework, made, shutdown_trigger=stop.wait, mode="asgi")
+        )
+    except* OSError as group:
+        raise WebError(
+            f"{name}.listen = {settings.listen}: {group.exceptions[0]}; choose another address"
+        ) from group
+    told(name, bound[0])
+
+
+def _check(home: Home, settings: ConsoleSettings) -> None:
+    if bool(settings.tls_certificate) != bool(settings.tls_key):
+        raise WebError(f"{home.settings}: console.tls_certificate and console.tls_key go together")
+    if not settings.tls_certificate and f"{_host(settings.listen)}" not in LOOPBACK:
+        raise WebError(
+            f"{home.settings}: console.listen = {settings.listen} is not loopback, which needs "
+            "console.tls_certificate and console.tls_key"
+        )
+    for path in filter(None, (settings.tls_certificate, settings.tls_key)):
+        if not Path(path).is_file():
+            raise WebError(f"{home.settings}: {path} is missing")
+
+
+def _host(listen: str) -> str:
+    return listen.rpartition(":")[0]
+
+
+async def _stop_on_signal(stop: trio.Event) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for number in signals:
+            log.info("stopping", signal=signal.Signals(number).name)
+            stop.set()
+            return

@@ -1,0 +1,235 @@
+"""What every page shares: the site, one visit to it, and how handlers become routes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any
+from urllib.parse import quote
+
+import anyio.to_thread
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from consensus.genesis import Genesis
+from node.errors import MunimentError
+from node.home import Home
+from node.rpc.client import NodeError
+from node.web import language
+from node.web.language import Language
+from node.web.link import Link
+from node.web.live import Live
+from node.web.sessions import Session, Sessions, same
+
+COOKIE = "muniment"
+LANGUAGE_COOKIE, THEME_COOKIE, ZONE_COOKIE = "language", "theme", "zone"
+THEMES = ("light", "dark")
+MAX_FIELDS = 200
+UNREACHABLE = ("not-running", "lost")
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """An entry of the site's navigation, and the duties that see it (none: everybody)."""
+
+    path: str
+    title: str
+    duties: frozenset[str] = frozenset()
+
+
+@dataclass
+class Site:
+    """A console or portal of one member. `sessions` is None where nobody logs in."""
+
+    home: Home
+    member: str
+    genesis: Genesis
+    link: Link
+    live: Live
+    areas: tuple[Area, ...]
+    sessions: Sessions | None = None
+    secure: bool = False
+    templates: Environment = field(default_factory=lambda: _templates())
+
+
+@dataclass
+class Visit:
+    """One request: who asks, in which language, with which form; what a handler works with."""
+
+    site: Site
+    request: Request
+    language: Language
+    session: Session | None = None
+    duties: frozenset[str] = frozenset()
+    form: Mapping[str, str] = field(default_factory=dict)
+
+    # Questions
+
+    def query(self, contract: str, method: str, args: dict[str, Any] | None = None) -> Any:
+        return self.site.link.query(contract, method, args or {})
+
+    def call(self, method: str, /, **params: Any) -> Any:
+        return self.site.link.call(method, **params)
+
+    def param(self, name: str) -> str:
+        """A part of the path."""
+        return str(self.request.path_params[name])
+
+    def option(self, name: str, default: str = "") -> str:
+        """A value of the query string, 200 characters at most."""
+        return self.request.query_params.get(name, default)[:200]
+
+    def say(self, text: str) -> str:
+        return self.language.say(text)
+
+    # Answers
+
+    def page(self, template: str, status: int = 200, **values: Any) -> Response:
+        """A page in the visitor's language and theme."""
+        return HTMLResponse(self.text(template, **values), status)
+
+    def text(self, template: str, **values: Any) -> str:
+        theme = self.request.cookies.get(THEME_COOKIE, "")
+        shared = {
+            "visit": self,
+            "site": self.site,
+            "lang": self.language,
+            "live": self.site.live,
+            "theme": theme if theme in THEMES else "",
+            "areas": [a for a in self.site.areas if not a.duties or a.duties & self.duties],
+            "csrf": self.session.csrf if self.session else "",
+            "here": self.request.url.path,
+            "_": self.language.say,
+            "gettext": self.language.say,
+            "ngettext": self.language.words.ngettext,
+            "moment": self._moment,
+        }
+        return self.site.templates.get_template(template).render(shared | values)
+
+    def see(self, path: str) -> Response:
+        """Go on to another page of this site."""
+        return RedirectResponse(path, 303)
+
+    def problem(self, sentence: str, status: int = 400) -> Response:
+        return self.page("problem.html", status, sentence=sentence, missing=status == 404)
+
+    def _moment(self, ms: int | None) -> Markup:
+        """A time for people, in their zone and in UTC."""
+        if not ms:
+            return Markup("–")
+        return Markup('<time datetime="{}">{} <small>{} UTC</small></time>').format(
+            self.language.utc(ms, "yyyy-MM-dd'T'HH:mm:ss'Z'"),
+            self.language.moment(ms), self.language.utc(ms),
+        )  # fmt: skip
+
+
+Handler = Callable[[Visit], Response]
+
+
+def page(
+    site: Site, path: str, handler: Handler, *, methods: Iterable[str] = ("GET",),
+    duties: Iterable[str] = (), public: bool = False,
+) -> Route:  # fmt: skip
+    """Make a route of a handler, which runs in a thread and may ask the node and wait.
+
+    Where the site has sessions, a page that is not `public` needs one, with one of `duties` if any
+    are named; a form needs its session's token.
+    """
+    needed = frozenset(duties)
+
+    async def endpoint(request: Request) -> Response:
+        form: dict[str, str] = {}
+        if request.method == "POST":
+            async with request.form(max_files=0, max_fields=MAX_FIELDS) as given:
+                form = {name: value for name, value in given.items() if isinstance(value, str)}
+        visit = Visit(site, request, language_of(request), form=form)
+        return await anyio.to_thread.run_sync(_answer, visit, handler, needed, public)
+
+    return Route(path, endpoint, methods=list(methods))
+
+
+def language_of(request: Request) -> Language:
+    """The visitor's language and zone, by cookies, else by the browser."""
+    cookies, accepted = request.cookies, request.headers.get("accept-language", "")
+    return language.choose(cookies.get(LANGUAGE_COOKIE), accepted, cookies.get(ZONE_COOKIE))
+
+
+def _answer(visit: Visit, handler: Handler, duties: frozenset[str], public: bool) -> Response:
+    request = visit.request
+    try:
+        _recognise(visit)
+        if visit.site.sessions is not None and not public:
+            if visit.session is None:
+                there = request.url.path if request.method == "GET" else "/"
+                return visit.see(f"/login?to={quote(there, safe='/')}")
+            if duties and not duties & visit.duties:
+                return visit.problem(visit.say("Your duties do not include this."), 403)
+        if request.method == "POST" and not _is_own_form(visit):
+            return visit.problem(visit.say("This form is too old or not from this site."), 403)
+        return handler(visit)
+    except NodeError as error:
+        status = 503 if error.code in UNREACHABLE else 400
+        return visit.problem(str(error), status)
+    except MunimentError as error:
+        return visit.problem(str(error))
+
+
+def _recognise(visit: Visit) -> None:
+    token = visit.request.cookies.get(COOKIE)
+    if visit.site.sessions is not None and token:
+        found = visit.site.sessions.find(token)
+        if found is not None:
+            visit.session, visit.duties = found
+
+
+def _is_own_form(visit: Visit) -> bool:
+    """By the browser's word where it gives one (Fetch Metadata, W3C), and the session's token."""
+    came = visit.request.headers.get("sec-fetch-site", "same-origin")
+    if came not in ("same-origin", "none"):
+        return False
+    return visit.session is None or same(visit.form.get("csrf", ""), visit.session.csrf)
+
+
+def application(site: Site, routes: list[BaseRoute], guard: Middleware) -> ASGIApp:
+    """Put a site together: its pages, its static files, and answers to what goes wrong."""
+
+    def not_found(visit: Visit) -> Response:
+        return visit.problem(visit.say("There is no such page."), 404)
+
+    async def on_error(request: Request, error: Exception) -> Response:
+        if isinstance(error, HTTPException) and error.status_code != 404:
+            return Response(f"{error.detail}\n", error.status_code, media_type="text/plain")
+        return await _everywhere(request)  # type: ignore[no-any-return]
+
+    _everywhere = page(site, "/{path:path}", not_found, public=True).endpoint
+    static = StaticFiles(directory=str(files("node.web") / "static"))
+    return Starlette(
+        routes=[Mount("/static", static), *routes],
+        middleware=[guard],
+        exception_handlers={HTTPException: on_error},
+    )
+
+
+def _templates() -> Environment:
+    made = Environment(
+        loader=PackageLoader("node.web"),
+        autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    made.globals["hex"] = lambda text, digits=12: text[:digits]
+    made.filters["pretty"] = lambda value: json.dumps(value, indent=2, ensure_ascii=False)
+    made.filters["trans_duty"] = lambda duty, lang: lang.say(duty)
+    return made

@@ -1,0 +1,24 @@
+// Keeps live parts up to date, and tells the server the visitor's time zone. Pages read without it.
+"use strict";
+
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+if (zone) document.cookie = `zone=${zone}; path=/; max-age=31536000; samesite=lax`;
+
+function take(event) {
+  for (const [name, html] of Object.entries(JSON.parse(event.data))) {
+    for (const part of document.querySelectorAll(`[data-live="${name}"]`)) {
+      if (part.innerHTML !== html && !part.contains(document.activeElement)) part.innerHTML = html;
+    }
+  }
+}
+
+const source = document.querySelector("[data-source]");
+if (source) {
+  const events = new EventSource(source.dataset.source);
+  events.addEventListener("message", take);
+  window.addEventListener("pagehide", () => events.close());
+}
+
+for (const control of document.querySelectorAll("[data-submits]")) {
+  control.addEventListener("change", () => control.form.requestSubmit());
+}
