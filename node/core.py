@@ -50,26 +50,26 @@ from consensus.messages import (
     decode_message,
     encode_message,
 )
-from consensus.validators import Parameters, ValidatorSet
-from contracts.codes import Code
+from consensus.validators import ValidatorSet
 from contracts.envelope import Transaction
 from contracts.system import members
 from node.clerk import PATIENCE_HEIGHTS, Clerk
+from node.door import Door
 from node.envelopes.courier import Courier
 from node.envelopes.store import MAX_MISSING, EnvelopeStore
 from node.errors import MunimentError
 from node.evidence import keep_evidence, kept_evidence
 from node.fetch import MAX_HELD_BLOCKS, Fetcher
 from node.gossip import Gossip, overlay
-from node.ledger import Entry, Ledger, full_block_of
+from node.ledger import Ledger, full_block_of
 from node.mempool import Mempool
 from node.outbox import Outbox
+from node.outcome import BlockFinal, Outcome, Refusal
 from node.peers import Peer, Peers
 from node.prune import Pruner
-from node.render import render
 from node.snapshot import Maker, serve_chunks, serve_offer, serve_steps
 from node.state_sync import StateSync
-from node.sync import Sync
+from node.sync import MAX_LOTS, Sync
 from p2p.transport import Channel
 from p2p.wire import (
     BlockRequest,
@@ -120,29 +120,6 @@ class VersionError(MunimentError):
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a transaction is not taken: a stable code and a sentence."""
-
-    code: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class BlockFinal:
-    """A block became final, with its receipts; told to listeners in order of height."""
-
-    entry: Entry
-
-
-@dataclass(frozen=True, slots=True)
-class TransactionDropped:
-    """A waiting transaction will never be final."""
-
-    transaction: Transaction
-    refusal: Refusal
-
-
-@dataclass(frozen=True, slots=True)
 class Keeping:
     """What this node keeps and makes, beside what the network agreed on.
 
@@ -155,8 +132,6 @@ class Keeping:
     snapshot_behind: int = 1 << 40
 
 
-Outcome = BlockFinal | TransactionDropped
-_WIDEST = Parameters.widest()
 _OBSERVER = Signer(bytes(32))
 
 
@@ -195,7 +170,6 @@ class Core:
         self._has_errands = False
         self._admit_peers = admit
         self._revision = -1
-        self._has_stale = False
         self._restored = list(restored)
         # The journal may know more than a database that was lost or restored from a backup:
         # what was signed in the epochs before its last one is not in it any more.
@@ -207,7 +181,8 @@ class Core:
         self._chain_id = ledger.genesis.chain_id
         self._eager_names: frozenset[str] = frozenset()
         self.gossip = Gossip(mempool, self.outbox, relays=False)
-        self.fetcher = Fetcher(self.outbox, peers, ledger, self._get_transaction)
+        self.door = Door(ledger, mempool, self.gossip, self._tell)
+        self.fetcher = Fetcher(self.outbox, peers, ledger, self.door.get)
         self.state_sync = StateSync(
             self.outbox,
             peers,
@@ -230,10 +205,8 @@ class Core:
         self._now = Now(0, 0)
         self._events: deque[Event] = deque()
         self._checking: Proposal | None = None
-        self._missing: set[bytes] = set()
         self._asked_ms = 0
         self._pinned: dict[bytes, FullBlock] = {}
-        self._extra: dict[bytes, Transaction] = {}
         self._final: Certificate | None = None
         self._early: list[tuple[bytes, Message]] = []
         self._next_status_ms = 0
@@ -264,9 +237,10 @@ class Core:
             ("executed blocks", self.ledger.unfinal_blocks, MAX_OPEN_VIEWS),
             ("pinned blocks", len(self._pinned), MAX_OPEN_VIEWS),
             ("fetched blocks", self.fetcher.held, MAX_HELD_BLOCKS),
+            ("fetched ranges", self.sync.held, MAX_LOTS),
             ("early messages", len(self._early), MAX_EARLY_MESSAGES),
             ("evidence", len(self.evidence), MAX_EVIDENCE),
-            ("fetched transactions", len(self._extra), MAX_BODY_ITEMS),
+            ("fetched transactions", self.door.fetched, MAX_BODY_ITEMS),
             ("missing envelopes", self.courier.missing if self.courier else 0, MAX_MISSING),
         ]
 
@@ -308,6 +282,7 @@ class Core:
         self._events.clear()
         self._checking = None
         self._was_working = False
+        self.fetcher.reset()
         self._events.append(Start())
         self._reload()
         self._events.extend(
@@ -353,19 +328,7 @@ class Core:
             self._eager_names |= voters - {self.name}
         self.gossip.relays = len(self._eager_names) < len(names) - 1
         self._admit_peers({peer.key: peer.addresses for peer in self.peers.by_key.values()})
-        self._drop_inadmissible()
-
-    def _drop_inadmissible(self) -> None:
-        """Forget waiting transactions that no block may hold any more."""
-        self._has_stale = False
-        for wid in list(self.mempool.wids()):
-            transaction = self.mempool.get(wid)
-            rejection = None if transaction is None else self.ledger.check_admission(transaction)
-            if transaction is None or rejection is None or rejection.code == Code.TOO_FAR_AHEAD:
-                continue
-            self.mempool.remove(wid)
-            refusal = Refusal(rejection.name, render(rejection.code, rejection.details))
-            self._tell(TransactionDropped(transaction, refusal))
+        self.door.drop_inadmissible()
 
     def _reload(self) -> None:
         """Execute again what was executed before a restart and is not final yet."""
@@ -381,12 +344,14 @@ class Core:
     @property
     def deadline_ms(self) -> int:
         """When `tick` is next due, on the monotonic clock."""
+        if self.sync.has_work:
+            return self._now.monotonic
         due = [self.machine.deadline, self._next_status_ms]
         parts = (self.gossip, self.fetcher, self.state_sync)
         due += [d for d in (part.deadline_ms for part in parts) if d is not None]
         if self._has_chores:
             due.append(self._chores_ms + self._chores_gap_ms)
-        if self._missing:
+        if self.door.missing:
             due.append(self._asked_ms + self.ledger.validators.parameters.delta_ms)
         if self.courier is not None and self.courier.deadline_ms is not None:
             due.append(self.courier.deadline_ms)
@@ -397,7 +362,7 @@ class Core:
         self._now = now
         if now.monotonic >= self.machine.deadline:
             self._events.append(Tick())
-        if self._missing and now.monotonic >= (
+        if self.door.missing and now.monotonic >= (
             self._asked_ms + self.ledger.validators.parameters.delta_ms
         ):
             self._ask_for_bodies(everyone=True)
@@ -405,9 +370,13 @@ class Core:
             self._next_status_ms = now.monotonic + STATUS_MS
             self._send_status([peer.key for peer in self.peers.connected()])
             self.gossip.repair(now.monotonic, [peer.key for peer in self.peers.members_up()])
+        if self._is_catching_up:
+            self.fetcher.reset()  # ranges bring it, without signatures to check again
         self.fetcher.tick(now.monotonic)
         self.state_sync.tick(now.monotonic)
         self.sync.tick(now.monotonic)
+        if self.sync.has_work:
+            self._execute_range()
         if now.monotonic >= self._chores_ms + self._chores_gap_ms:
             self._chores_ms = now.monotonic
             self._do_chores()
@@ -450,7 +419,7 @@ class Core:
         is_waiting = is_alone or self._forgetful or self.state_sync.is_active
         if self._clerk is None or is_waiting:
             return
-        if self.peers.ahead_of(height + CAUGHT_UP_BLOCKS):
+        if self._is_behind(CAUGHT_UP_BLOCKS):
             return
         self._has_errands = False
         epoch = self.ledger.epoch
@@ -458,6 +427,17 @@ class Core:
             refused = self.submit(transaction.raw, now)
             if isinstance(refused, Refusal):
                 log.warning("the node's own transaction is refused", reason=refused.reason)
+
+    @property
+    def _is_catching_up(self) -> bool:
+        """Whether final blocks come first: new transactions and blocks are for later."""
+        return self.sync.is_catching_up and self._is_behind(1)
+
+    def _is_behind(self, blocks: int) -> bool:
+        """Whether an honest validator is further ahead than `blocks`; no single peer can say so."""
+        validators = self.ledger.validators
+        reached = self.peers.surely_reached(len(validators.validators) - validators.quorum)
+        return reached > self.ledger.tip.header.height + blocks
 
     def _notice_work(self) -> None:
         """Tell the machine when transactions begin to wait, and when none do any more."""
@@ -515,9 +495,13 @@ class Core:
         try:
             self._dispatch(peer, kind, payload)
         except DecodeError as error:
-            log.warning("peer sent garbage", peer=peer.name, kind=kind, problem=str(error))
-            self._cut_off(key, str(error))
+            self._blame(key, kind, error)
         self._run()
+
+    def _blame(self, key: bytes, kind: int, error: DecodeError) -> None:
+        name = self.peers.by_key[key].name if key in self.peers.by_key else "a former member"
+        log.warning("peer sent garbage", peer=name, kind=kind, problem=str(error))
+        self._cut_off(key, str(error))
 
     def _dispatch(self, peer: Peer, kind: int, payload: bytes) -> None:
         match kind:
@@ -528,9 +512,10 @@ class Core:
                 self.state_sync.consider(self._now.monotonic)
                 self.sync.consider(self._now.monotonic)
             case FrameKind.TRANSACTIONS:
-                self._take_batch(peer, decode_transactions(payload))
+                self._take_transactions(peer, decode_transactions(payload))
             case FrameKind.HAVE:
-                self.gossip.take_have(peer.key, payload, self._is_held)
+                if not self._is_catching_up:
+                    self.gossip.take_have(peer.key, payload, self.door.is_held)
             case FrameKind.WANT:
                 self.gossip.take_want(peer.key, payload, self._find_raw)
             case FrameKind.BLOCK_REQUEST:
@@ -539,8 +524,9 @@ class Core:
                 self._take_blocks(peer, Blocks.decode(payload))
             case FrameKind.RANGE_REQUEST:
                 self.sync.serve(peer.key, RangeRequest.decode(payload))
+                self._send_status([peer.key])  # it asks on up to the height that it knows of
             case FrameKind.RANGE:
-                self._take_range(peer, Range.decode(payload))
+                self.sync.take(peer.key, Range.decode(payload), self._now.monotonic)
             case FrameKind.STEPS_REQUEST:
                 steps = serve_steps(self.ledger.store, StepsRequest.decode(payload))
                 self.outbox.send(peer.key, Channel.BULK, FrameKind.STEPS, steps.encode())
@@ -654,7 +640,7 @@ class Core:
         )
         state = self.ledger.state(effect.parent.digest)
         admitted = self.ledger.filter_admissible(state, taken, height)
-        self._has_stale |= len(admitted) < len(taken)
+        self.door.has_stale |= len(admitted) < len(taken)
         block = self.ledger.build(effect.parent, self.name, self._now.wall, admitted)
         self._pin(full_block_of(block, admitted))
         self._events.append(Built(effect.view, block))
@@ -663,8 +649,8 @@ class Core:
 
     def _check(self, proposal: Proposal) -> None:
         self._checking = proposal
-        self._missing = {wid for wid in proposal.block.body if self._get_transaction(wid) is None}
-        if self._missing:
+        self.door.missing = {wid for wid in proposal.block.body if self.door.get(wid) is None}
+        if self.door.missing:
             self._ask_for_bodies(everyone=False)
         else:
             self._give_verdict()
@@ -673,13 +659,13 @@ class Core:
         """Ask the leader for bodies first, any validator after that."""
         proposal = self._checking
         if proposal is None:
-            self._missing = set()
+            self.door.missing = set()
             return
         self._asked_ms = self._now.monotonic
         leader = self.peers.key_of(proposal.vote.signer)
         keys = self.peers.validator_keys() if everyone or leader is None else [leader]
         for key in keys:
-            self.gossip.want(key, sorted(self._missing))
+            self.gossip.want(key, sorted(self.door.missing))
 
     def _give_verdict(self) -> None:
         proposal, self._checking = self._checking, None
@@ -699,7 +685,7 @@ class Core:
     def _bodies(self, block: Block) -> list[Transaction] | None:
         found: list[Transaction] = []
         for wid in block.body:
-            transaction = self._get_transaction(wid)
+            transaction = self.door.get(wid)
             if transaction is None:
                 return None
             found.append(transaction)
@@ -718,7 +704,8 @@ class Core:
             if transactions is not None:
                 self._store_executed(full_block_of(block, transactions), transactions)
                 return
-        self.fetcher.want(effect.digest, effect.holders, self._now.monotonic)
+        if not self._is_catching_up:  # or ranges come first; the machine asks again
+            self.fetcher.want(effect.view, effect.digest, effect.holders, self._now.monotonic)
 
     def _store_executed(self, full: FullBlock, transactions: Sequence[Transaction]) -> None:
         self.ledger.execute(full, transactions)
@@ -741,7 +728,7 @@ class Core:
         for full in self.fetcher.take(blocks, self._now.monotonic):
             transactions = self._decode_all(full)
             for transaction in transactions:
-                held = self._get_transaction(transaction.wid)
+                held = self.door.get(transaction.wid)
                 if held is None and not transaction.is_signed(self._chain_id):
                     raise DecodeError("a block carries a transaction with a wrong signature")
             self._store_executed(full, transactions)
@@ -753,47 +740,52 @@ class Core:
         self.pruner.may_have_leftovers = True
         self.fetcher.reset()
         self.sync.reset()
-        self._pinned, self._extra, self._final, self._missing = {}, {}, None, set()
+        self._pinned, self._final = {}, None
         height = self.ledger.tip.header.height
         log.info("state taken from a snapshot", height=height)
-        for wid in list(self.mempool.wids()):
-            transaction = self.mempool.get(wid)
-            if transaction is None:
-                continue
-            is_final = self.ledger.store.is_committed(transaction.txid)
-            if is_final or transaction.valid_until <= height:
-                self.mempool.remove(wid)
-                reason = f"heights up to {height} were skipped by a snapshot; ask another node"
-                self._tell(TransactionDropped(transaction, Refusal("skipped", reason)))
+        self.door.skip_to(height)
         self._start_epoch()
         self._send_status([peer.key for peer in self.peers.connected()])
         self.sync.progress(self._now.monotonic)
 
-    def _take_range(self, peer: Peer, found: Range) -> None:
-        for full in self.sync.take(peer.key, found, self._now.monotonic):
-            if self.ledger.is_known(full.block.digest):
-                continue
-            header = full.block.header
-            if (header.state_root, header.receipts_root) != self.ledger.results(header.parent):
-                raise AssertionError(
-                    f"own results at height {header.height - 1} differ from the final chain's"
-                )
-            self._store_executed(full, self._decode_all(full))
+    def _execute_range(self) -> None:
+        """Execute one answer of final blocks: one a turn, so that votes do not wait for long."""
+        taken = self.sync.next()
+        if taken is None:
+            return
+        key, found = taken
+        try:
+            self.sync.check(found)
+            for full in found.blocks:
+                if not self.ledger.is_known(full.block.digest):
+                    self._store_final(full)
+        except DecodeError as error:
+            self._blame(key, FrameKind.RANGE, error)
+            return
         certificate = found.certificate
-        if certificate is None or not found.blocks:
+        if certificate is None:
             return
         if certificate.statement.view < self.machine.finalized_view:
             # The journal knew a later finalization than the database, whose block is yet to come.
             self._settle(certificate)
         else:
-            self._events.append(Receive(peer.key, certificate))
+            self._events.append(Receive(key, certificate))
+
+    def _store_final(self, full: FullBlock) -> None:
+        """Execute a block that is proven final: its signatures are not checked again."""
+        header = full.block.header
+        if (header.state_root, header.receipts_root) != self.ledger.results(header.parent):
+            raise AssertionError(
+                f"own results at height {header.height - 1} differ from the final chain's"
+            )
+        self._store_executed(full, self._decode_all(full))
 
     def _decode_all(self, full: FullBlock) -> list[Transaction]:
         """Raises DecodeError if the bytes are not the transactions that the body names."""
         parameters = self.ledger.validators.parameters
         found: list[Transaction] = []
         for wid, raw in zip(full.block.body, full.raws, strict=True):
-            held = self._get_transaction(wid)
+            held = self.door.get(wid)
             if sha256(raw) != wid:  # also where it is held: these bytes are stored and served
                 raise DecodeError("a block carries another transaction than it names")
             if held is None:
@@ -813,21 +805,17 @@ class Core:
         if not self.ledger.is_known(certificate.statement.digest):
             return False
         entries = self.ledger.finalize(certificate)
+        self.fetcher.settle(certificate.statement.view)
+        self.door.settle(entries)
         for entry in entries:
-            for transaction in entry.transactions:
-                # By txid: another signature on the same message waits under another hash.
-                self.mempool.remove_txid(transaction.txid)
             self._tell(BlockFinal(entry))
         tip = self.ledger.tip
         self.final_at_ms = self._now.wall
         if not self.sync.is_active and not self.peers.ahead_of(tip.header.height):
             self._watch_clock(self._now.wall - tip.header.timestamp)
-        self._extra.clear()
         height = tip.header.height
         self._pinned = {d: f for d, f in self._pinned.items() if f.block.header.height > height}
-        for transaction in self.mempool.expire(height):
-            refusal = Refusal("expired", f"not in a block up to height {transaction.valid_until}")
-            self._tell(TransactionDropped(transaction, refusal))
+        self.door.expire(height)
         if entries:
             self._send_status([p.key for p in self.peers.connected() if p.index is None])
             self.sync.progress(self._now.monotonic)
@@ -837,8 +825,8 @@ class Core:
             self._start_epoch()
         elif members.revision(self.ledger.state()) != self._revision or self.peers.has_stop(height):
             self._follow_members(drop=False)
-        elif self._has_stale:
-            self._drop_inadmissible()
+        elif self.door.has_stale:
+            self.door.drop_inadmissible()
         self._has_errands |= height % PATIENCE_HEIGHTS == 0
         return True
 
@@ -862,69 +850,15 @@ class Core:
     def submit(self, raw: bytes, now: Now) -> Transaction | Refusal:
         """Take a transaction from this member's own operators."""
         self._now = now
-        parameters = self.ledger.validators.parameters
-        try:
-            transaction = Transaction.decode(raw, parameters, self._chain_id)
-        except DecodeError as error:
-            return Refusal("malformed", f"the transaction does not decode: {error}")
-        if self._is_held(transaction.wid):
-            return transaction
-        refusal = self._find_refusal(transaction)
-        if refusal is None:
-            reason = self.mempool.refuse_reason(transaction)
-            refusal = None if reason is None else Refusal("mempool-full", reason)
-        if refusal is not None:
-            return refusal
-        self._admit(transaction, None)
-        return transaction
+        return self.door.submit(raw, now.monotonic)
 
-    def _find_refusal(self, transaction: Transaction) -> Refusal | None:
-        if not transaction.is_signed(self._chain_id):
-            return Refusal(
-                "signature", "the signature is wrong, or made for another chain or by another key"
-            )
-        if self.ledger.store.is_committed(transaction.txid):
-            return Refusal("replayed", "the transaction is in the chain already")
-        rejection = self.ledger.check_admission(transaction)
-        if rejection is not None:
-            return Refusal(rejection.name, render(rejection.code, rejection.details))
-        return None
-
-    def _take_batch(self, peer: Peer, raws: Sequence[bytes]) -> None:
-        for raw in raws:
-            wid = sha256(raw)
-            if self._is_held(wid):
-                continue
-            # The sender may be in an epoch of larger limits: admission judges by those in force.
-            transaction = Transaction.decode(raw, _WIDEST, self._chain_id)
-            is_missing = wid in self._missing
-            if not is_missing and (
-                self.mempool.refuse_reason(transaction) is not None
-                or self.ledger.store.is_committed(transaction.txid)
-            ):
-                continue  # asked before the signature, which costs more than all the rest
-            if not transaction.is_signed(self._chain_id):
-                raise DecodeError("a transaction is wrongly signed")
-            if is_missing:
-                self._extra[wid] = transaction
-            elif self.ledger.check_admission(transaction) is None:
-                self._admit(transaction, peer.key)
-            self._missing.discard(wid)
-        if self._checking is not None and not self._missing:
+    def _take_transactions(self, peer: Peer, raws: Sequence[bytes]) -> None:
+        self.door.take_batch(peer.key, raws, self._now.monotonic, only_missing=self._is_catching_up)
+        if self._checking is not None and not self.door.missing:
             self._give_verdict()
 
-    def _admit(self, transaction: Transaction, source: bytes | None) -> None:
-        if self.mempool.add(transaction):
-            self.gossip.add(transaction, source, self._now.monotonic)
-
-    def _is_held(self, wid: bytes) -> bool:
-        return wid in self.mempool or wid in self._extra
-
-    def _get_transaction(self, wid: bytes) -> Transaction | None:
-        return self.mempool.get(wid) or self._extra.get(wid)
-
     def _find_raw(self, wid: bytes) -> bytes | None:
-        transaction = self._get_transaction(wid)
+        transaction = self.door.get(wid)
         if transaction is not None:
             return transaction.raw
         for full in self._pinned.values():

@@ -149,6 +149,7 @@ async def _run(
             await nursery.start(driver.run)
             await nursery.start(server.run)
             await nursery.start(relay.run)
+            nursery.start_soon(service.watch)
             if settings.exchange.serve:
                 arguments = ["exchange", "serve", "--home", str(home.path),
                              "--passphrase-file", "/dev/stdin"]  # fmt: skip

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from consensus.validators import Parameters
+from node.demo_dispute import DisputeStep
 from node.demo_subjects import SubjectsStep
 from node.devnet import Devnet
 from node.story import Say, Story, require
@@ -52,6 +53,7 @@ class ExchangeDemo:
                 self._look_up()
                 grant = self._reviewed()
                 self._revoked(grant)
+            DisputeStep(self._story).run(self._dataset)
             SubjectsStep(self._story, self._story.serving).run()
             self._off_hours()
             self._third_party()

@@ -37,12 +37,7 @@ class SubjectsStep:
         self._withdraw(grant, delivery)
 
     def _at(self, member: str, *args: str) -> Any:
-        """What a command says at a member's home, once all nodes have what it did."""
-        found = self._story.json(*args, "--home", self._story.home(member))
-        if isinstance(found, dict) and (height := found.get("height")):
-            for name in self._story.net.names:
-                self._story.net.wait(name, lambda status: status["height"] >= height)
-        return found
+        return self._story.settled(member, *args)
 
     def _register(self) -> None:
         table = self._story.path("visits.csv")

@@ -14,9 +14,10 @@ import trio
 
 from consensus.events import Now
 from contracts.envelope import Transaction
-from node.core import Core, Refusal
+from node.core import Core
 from node.exchange.relay import Relay
 from node.journal_file import JournalFile
+from node.outcome import Refusal
 from p2p.transport import Channel, Frame, PeerDown, PeerUp, Transport
 from p2p.wire import FrameKind
 

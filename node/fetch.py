@@ -19,12 +19,11 @@ MAX_WANTED = 64
 
 @dataclass(slots=True)
 class _Wanted:
-    """A certified block that is to be executed; `next` is the digest to ask for now."""
+    """A block certified in `view` that is to be executed; `next` is the digest to ask for now."""
 
+    view: int
     holders: tuple[int, ...]
     next: bytes
-    asked_ms: int
-    tries: int = 0
 
 
 class Fetcher:
@@ -42,17 +41,25 @@ class Fetcher:
         self._ledger = ledger
         self._get_transaction = get_transaction
         self._wanted: dict[bytes, _Wanted] = {}
+        self._asked: dict[bytes, tuple[int, int]] = {}
+        """When and how often a block was asked for: all that lags leads down to the same one."""
         self._held: dict[bytes, FullBlock] = {}
 
-    def want(self, digest: bytes, holders: tuple[int, ...], now_ms: int) -> None:
+    def want(self, view: int, digest: bytes, holders: tuple[int, ...], now_ms: int) -> None:
         """Begin to fetch `digest`, unless that is under way."""
         if digest not in self._wanted and len(self._wanted) < MAX_WANTED:
-            self._wanted[digest] = wanted = _Wanted(holders, digest, now_ms)
+            self._wanted[digest] = wanted = _Wanted(view, holders, digest)
+            self._go_down(wanted)
             self._ask(wanted, now_ms)
 
+    def settle(self, view: int) -> None:
+        """What was certified up to a view that is final, and executed, is not needed any more."""
+        self._wanted = {d: wanted for d, wanted in self._wanted.items() if wanted.view > view}
+
     def reset(self) -> None:
-        """The own chain was replaced: what was wanted lies below it."""
+        """Another epoch or another chain: what was wanted lies below it."""
         self._wanted.clear()
+        self._asked.clear()
         self._held.clear()
 
     @property
@@ -62,28 +69,39 @@ class Fetcher:
 
     @property
     def deadline_ms(self) -> int | None:
-        times = [wanted.asked_ms for wanted in self._wanted.values()]
+        times = [self._asked[wanted.next][0] for wanted in self._wanted.values()]
         return min(times) + RETRY_MS if times else None
 
     def tick(self, now_ms: int) -> None:
-        """Forget what has become final or known; ask again for the rest."""
+        """Forget what is known by now; ask again for the rest."""
         for digest, wanted in list(self._wanted.items()):
             if self._ledger.is_known(digest):
                 del self._wanted[digest]
-            elif now_ms - wanted.asked_ms >= RETRY_MS:
+            else:
                 self._ask(wanted, now_ms)
+        self._asked = {w.next: self._asked[w.next] for w in self._wanted.values()}
         if not self._wanted:
             self._held.clear()
 
+    def _go_down(self, wanted: _Wanted) -> bool:
+        """Follow held blocks down to the first that is missing; returns whether there were any."""
+        before = wanted.next
+        while (full := self._held.get(wanted.next)) is not None:
+            wanted.next = full.block.header.parent
+        return wanted.next != before
+
     def _ask(self, wanted: _Wanted, now_ms: int) -> None:
+        """Ask the next holder for what is missing, unless somebody was asked just now."""
+        at_ms, tries = self._asked.get(wanted.next, (now_ms - RETRY_MS, 0))
+        if now_ms - at_ms < RETRY_MS:
+            return
+        self._asked[wanted.next] = (now_ms, tries + 1)
         keys = [self._peers.key_of(index) for index in wanted.holders]
         up = [key for key in keys if key is not None and self._peers.by_key[key].is_up]
-        wanted.asked_ms = now_ms
         if up:
             request = BlockRequest(wanted.next, self._ledger.tip.header.height)
-            key = up[wanted.tries % len(up)]
+            key = up[tries % len(up)]
             self._outbox.send(key, Channel.BULK, FrameKind.BLOCK_REQUEST, request.encode())
-            wanted.tries += 1
 
     def serve(
         self,
@@ -108,17 +126,16 @@ class Fetcher:
 
     def take(self, blocks: Blocks, now_ms: int) -> Iterator[FullBlock]:
         """Keep what was asked for; yield blocks to execute, parents first."""
+        asked = {wanted.next for wanted in self._wanted.values()}
         for full in blocks.blocks:
-            asked = [w for w in self._wanted.values() if w.next == full.block.digest]
-            if not asked or len(self._held) >= MAX_HELD_BLOCKS:
-                continue
-            self._held[full.block.digest] = full
-            for wanted in asked:
-                wanted.next = full.block.header.parent
+            if full.block.digest in asked and len(self._held) < MAX_HELD_BLOCKS:
+                self._held[full.block.digest] = full
+                asked.add(full.block.header.parent)
         for digest, wanted in list(self._wanted.items()):
             chain = self._chain_of(digest)
             if chain is None:
-                self._ask(wanted, now_ms)
+                if self._go_down(wanted):
+                    self._ask(wanted, now_ms)
                 continue
             del self._wanted[digest]
             for full in chain:

@@ -117,3 +117,9 @@ class Peers:
         """Connected peers whose final chain is higher than `height`, highest first."""
         found = [p for p in self.connected() if p.status is not None and p.status.height > height]
         return sorted(found, key=lambda p: (-(p.status.height if p.status else 0), p.name))
+
+    def surely_reached(self, doubted: int) -> int:
+        """The height that more than `doubted` validators say is final: not all of them lie."""
+        known = [p.status for p in self.connected() if p.index is not None and p.status is not None]
+        heights = sorted((status.height for status in known), reverse=True)
+        return heights[doubted] if len(heights) > doubted else 0

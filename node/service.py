@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import structlog
 import trio
 
 from consensus.block import Header
@@ -16,22 +17,26 @@ from contracts.envelope import Transaction
 from contracts.receipts import Receipt, of_transactions
 from contracts.system import governance
 from node import activity, receipt, state_proof
-from node.core import BlockFinal, Core, Outcome, Refusal, TransactionDropped
+from node.core import Core
 from node.driver import Driver
 from node.evidence import kept_evidence
 from node.network import bytes_from_text, to_json
+from node.outcome import BlockFinal, Outcome, Refusal, TransactionDropped
 from node.render import name_of, render
 from node.rpc.server import INVALID_PARAMS, Handler, RpcError, Server, Session
+from node.standstill import stands_still
 from node.store import RULING
 from p2p.transport import Transport
 
-TOPICS = ("blocks", "transactions", "events", "activity")
+WATCH_S = 1.0
+TOPICS = ("blocks", "transactions", "events", "activity", "state")
 MAX_SUBMIT_MANY = 1_000
 MAX_REMEMBERED = 10_000
 MAX_WAIT_MS = 600_000
 MAX_LOG = 1_000
-STALE_MS = 30_000
 MAX_PROOF_WAIT_S = 60.0
+
+log = structlog.get_logger("service")
 
 
 class Service:
@@ -163,6 +168,7 @@ class Service:
             "planned_version": governance.planned_version(core.ledger.state()),
             "role": "validator" if core.machine.is_validator else "observer",
             "state": self._state(now),
+            "standing_still": self._stands_still(now),
             "height": tip.height,
             "tip": core.ledger.tip.digest.hex(),
             "finalized_at_ms": core.final_at_ms,
@@ -213,15 +219,36 @@ class Service:
             return "recovering"
         if voices < validators.quorum:
             return "no quorum"
-        if core.sync.is_active or core.state_sync.is_active:
+        if core.state_sync.is_active:
             return "catching up"
         height = core.ledger.tip.header.height
         ahead = core.peers.ahead_of(height)
         if ahead and not any(peer.keeps(height + 1) for peer in ahead):
             return "no source"
-        if now.wall - core.final_at_ms > validators.parameters.idle_ms + STALE_MS:
-            return "stalled"
-        return "in sync"
+        if self._stands_still(now):
+            return "stalled"  # whatever a single peer says of its height
+        return "catching up" if core.sync.is_active else "in sync"
+
+    def _stands_still(self, now: Now) -> bool:
+        core = self._core
+        parameters, age_ms = core.ledger.validators.parameters, now.wall - core.final_at_ms
+        return not core.state_sync.is_active and stands_still(parameters.idle_ms, age_ms)
+
+    async def watch(self) -> None:
+        """Log and publish each change of the node's state: no block tells of a chain that stops."""
+        last = ("", False)
+        while True:
+            now = self._clock()
+            state = (self._state(now), self._stands_still(now))
+            if state != last:
+                if state[1] != last[1]:
+                    height = self._core.ledger.tip.header.height
+                    message = "nothing becomes final" if state[1] else "blocks become final again"
+                    (log.error if state[1] else log.info)(message, state=state[0], height=height)
+                if self.server is not None and self.server.has_subscribers("state"):
+                    self.server.publish("state", {"state": state[0], "standing_still": state[1]})
+                last = state
+            await trio.sleep(WATCH_S)
 
     async def _peers(self, params: dict[str, Any], session: Session) -> Any:
         statistics = self._transport.statistics()

@@ -60,15 +60,28 @@ class Story:
     def json(self, *args: str) -> Any:
         return json.loads(self.command(*args, "--json"))
 
+    def settled(self, member: str, *args: str) -> Any:
+        """What a command says at a member's home, once all nodes have what it did."""
+        found = self.json(*args, "--home", self.home(member))
+        if isinstance(found, dict) and (height := found.get("height")):
+            for name in self.net.names:
+                self.net.wait(name, lambda status: status["height"] >= height)
+        return found
+
     def path(self, name: str) -> Path:
         return self._folder / name
 
     @contextlib.contextmanager
-    def serving(self, who: str) -> Iterator[None]:
-        """Run a member's exchange service, which opens the vault; the daemon never does."""
-        self.say(f"   $ muniment exchange serve --home {who} &")
+    def serving(self, who: str, *double: str) -> Iterator[None]:
+        """Run a member's exchange service, which opens the vault; the daemon never does.
+
+        `double` is a command that stands for it.
+        """
+        command = double or ("-m", "node", "exchange", "serve", "--home")
+        said = " ".join(("python", *double)) if double else "muniment exchange serve --home"
+        self.say(f"   $ {said} {who} &")
         process = subprocess.Popen(
-            [sys.executable, "-m", "node", "exchange", "serve", "--home", self.home(who)],
+            [sys.executable, *command, self.home(who)],
             stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )  # fmt: skip
         try:

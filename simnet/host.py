@@ -16,12 +16,13 @@ from consensus.events import Now
 from consensus.genesis import PURPOSES, Card, Genesis
 from contracts.system import VERSIONS, Versions
 from node.clerk import Clerk, Duty
-from node.core import Core, Keeping, Outcome
+from node.core import Core, Keeping
 from node.driver import Driver
 from node.errors import MunimentError
 from node.journal_file import JournalFile, Record
 from node.ledger import Ledger
 from node.mempool import Mempool
+from node.outcome import Outcome
 from node.peers import Peers
 from node.store import Store
 from simnet.clock import SimClock, elapsed_ms

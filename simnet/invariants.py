@@ -20,9 +20,10 @@ from consensus.machine import VIEWS_AHEAD, VIEWS_BEHIND
 from consensus.messages import Proposal, Statement, Vote, is_conflict
 from contracts.engine import query
 from contracts.envelope import Transaction
-from node.core import MAX_EVIDENCE, BlockFinal, Outcome, Refusal, TransactionDropped
+from node.core import MAX_EVIDENCE
 from node.journal_file import Record
 from node.ledger import Entry, Ledger
+from node.outcome import BlockFinal, Outcome, Refusal, TransactionDropped
 from node.store import Store
 from p2p.transport import Frame
 from p2p.wire import FrameKind

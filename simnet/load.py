@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from consensus.codec import Value
 from contracts.envelope import Call, Transaction
-from node.core import Refusal
+from node.outcome import Refusal
 from simnet.clock import elapsed_ms, sleep_until_ms
 from simnet.host import Host
 

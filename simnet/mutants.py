@@ -121,17 +121,19 @@ def _not_bound_to_view() -> list[Patch]:
 
 
 def _sync_without_proof() -> list[Patch]:
-    original = Core._take_range
+    original = Core._execute_range
 
-    def take_range(self: Core, peer: Any, found: Any) -> None:
-        original(self, peer, found)
-        if found.blocks and self.ledger.is_known(found.blocks[-1].block.digest):
-            statement = replace(found.certificate.statement, digest=found.blocks[-1].block.digest)
-            self._final = replace(found.certificate, statement=statement)
+    def execute_range(self: Core) -> None:
+        _, found = self.sync._waiting[0]
+        original(self)
+        certificate = found.certificate
+        if certificate is not None and self.ledger.is_known(found.blocks[-1].block.digest):
+            statement = replace(certificate.statement, digest=found.blocks[-1].block.digest)
+            self._final = replace(certificate, statement=statement)
 
     return [
         (node_sync, "check_finalized", lambda *args: None),
-        (Core, "_take_range", take_range),
+        (Core, "_execute_range", execute_range),
     ]
 
 

@@ -25,6 +25,8 @@ STEPS = {
         "P-9999 does not exist",
         "138***0001",
         "is revoked",
+        "stands against it",
+        "settled for-recipient",
         "copies under grant",
         "may not be used at this hour",
         "no permit for this purpose",

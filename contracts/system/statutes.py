@@ -38,6 +38,12 @@ def get(state: StateReader, statute: str) -> Any:
     return Reader(state, KEEPER).get(_STATUTE + statute.encode("ascii"))
 
 
+def is_in_force(state: StateReader, statute: str, time: int) -> bool:
+    """Whether members have enacted a statute that holds at `time` (ms UTC)."""
+    found = get(state, statute)
+    return found is not None and time < found["until"]
+
+
 def _query(state: StateReader, args: Args) -> Value:
     found: Value = get(state, args["statute"])
     return found

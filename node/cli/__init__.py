@@ -62,6 +62,7 @@ _COMMANDS = {
     "exchange": ("node.cli.exchange", "Serve deliveries; see and erase what was delivered here."),
     "fetch": ("node.cli.exchange", "Fetch data under a grant, verified record by record."),
     "lookup": ("node.cli.exchange", "Look up single records by key under a grant."),
+    "dispute": ("node.cli.dispute", "Contest what was delivered; settle it as a supervisor."),
     "export": ("node.cli.exchange", "Write fetched data as CSV, JSON lines or Parquet."),
     "web": ("node.cli.web", "Serve the console to this member's operators."),
     "receipt": ("node.cli.proofs", "Save the proof that a transaction is final."),
@@ -88,7 +89,7 @@ _SECTIONS = {
     ),
     "Exchange": (
         "inbox", "request", "grant", "policy", "permit", "fetch", "lookup", "export", "exchange",
-        "authorise", "registrar", "subject", "compute", "feedback",
+        "dispute", "authorise", "registrar", "subject", "compute", "feedback",
     ),
     "Supervision": (
         "trace", "alert", "supervise", "leak", "case", "sanction", "dispatch", "evidence",

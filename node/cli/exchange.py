@@ -136,6 +136,8 @@ async def _serve(home: Home, server: Any, desk: Any, watch: Any, chain: Any, mas
                 click.echo(f"delivery {number} ended")
             for grant in expiry.erase_ended(home, chain, master, _now_ms()):
                 click.echo(f"copies under grant {grant} erased")
+            for number in expiry.forget_delivered(chain, server.delivered, _now_ms()):
+                click.echo(f"rows of delivery {number} forgotten")
         except MunimentError as error:
             click.echo(f"muniment: {error.message}", err=True)
 
@@ -293,9 +295,19 @@ def fetch(
         except FetchError as error:
             if error.code in ENDED:
                 fetcher.lapse(copy)
-            raise
+            raise _disputable(error, copy) from None
         receipt = fetcher.close(copy)
     show(asdict(receipt), as_json, _show_receipt)
+
+
+def _disputable(error: MunimentError, copy: Copy) -> MunimentError:
+    """Say how to contest what was refused, where the server has signed it."""
+    from node.exchange.copies import WrongDataError
+
+    if isinstance(error, WrongDataError) and copy.refused() is not None:
+        number = copy.order.delivery
+        return WrongDataError(f"{error.message}; contest it with: muniment dispute open {number}")
+    return error
 
 
 def _show_receipt(data: dict[str, Any]) -> None:
@@ -444,7 +456,10 @@ def lookup(
 
     with fetcher.locked(grant):
         copy = fetcher.begin(grant, calls, "lookup", server)
-        _unwrapped(lambda: trio.run(run, copy))
+        try:
+            _unwrapped(lambda: trio.run(run, copy))
+        except MunimentError as error:
+            raise _disputable(error, copy) from None
         if close:
             fetcher.close(copy)
 

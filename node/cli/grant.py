@@ -23,6 +23,7 @@ from node.cli.common import (
     where,
 )
 from node.cli.requests_shown import NUMBER, now_ms, query_of, show_fields
+from node.exchange.reasons import basis_text
 from node.home import Home
 
 
@@ -102,7 +103,7 @@ def _render(d: dict[str, Any], names: list[str]) -> None:
         ("from", d["owner"]),
         ("to", d["recipient"]),
         ("level", f"L{d['level']}, {d['class']} ({d['rule']})"),
-        ("purpose", f"{d['purpose']}, on the basis of {d['basis']}"),
+        ("purpose", f"{d['purpose']}, on the basis of {basis_text(d)}"),
         ("valid", f"{moment(d['from'])} to {moment(d['until'])}"),
         ("quota", f"{d['rows']}, {d['used']} used, {d['reserved']} reserved"),
         ("kept for", f"{d['retention_days']} days" + (", onward" if d["onward"] else "")),

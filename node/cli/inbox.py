@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING
 import click
 
 from node.cli.collect import chain_of
-from node.cli.common import ask, home_option, json_option, moment, passphrase_option, show, table
+from node.cli.common import (
+    ask,
+    connect,
+    home_option,
+    json_option,
+    moment,
+    passphrase_option,
+    show,
+    table,
+)
 from node.home import Home
 
 if TYPE_CHECKING:
@@ -47,11 +56,16 @@ def inbox(context: click.Context, home: Path | None, as_json: bool) -> None:
 
 def _show_due(home: Path, as_json: bool) -> None:
     import config
-    from node.exchange.due import find_due
+    from node.exchange.due import Due, find_due
+    from node.standstill import sentence
 
     name = config.load(Home(home).settings).node.name
     now_ms = time.time_ns() // 1_000_000
     found = find_due(lambda *question: ask(home, *question), name, now_ms)
+    with connect(home) as client:
+        still = sentence(client.call("status"))
+    if still is not None:
+        found.insert(0, Due("node", 0, still, None, "muniment status", overdue=True))
     titles = ("what", "by", "command")
     cells = [
         (due.what, ("" if due.by is None else moment(due.by)[:16]) + " overdue" * due.overdue,

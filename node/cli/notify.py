@@ -14,7 +14,7 @@ from config.settings import Notices
 from node.cli.common import Refused, connect, home_option
 from node.cli.traced import open_updated
 from node.home import Home, atomic_write
-from node.notices.select import Notice, notice_of
+from node.notices.select import Notice, notice_of, standstill_of
 from node.notices.send import NoticeError, send
 from node.rpc.client import Client
 from node.trace.index import Index
@@ -39,8 +39,21 @@ def notify(once: bool, dry_run: bool, home: Path) -> None:
         raise Refused(f"{place.settings} says nobody to notify; set notices.mail_to or .webhooks")
     with closing(open_updated(home)) as index, connect(home) as client:
         if not once and not dry_run:
-            client.call("subscribe", topics=["blocks"])
+            client.call("subscribe", topics=["blocks", "state"])
         last = _cursor(place, index)
+        told_height = -1
+
+        def tell_standstill() -> None:
+            """Tell that nothing becomes final: once, not with every change of the reason."""
+            nonlocal told_height
+            notice = standstill_of(client.call("status"))
+            if notice is None or notice.height == told_height:
+                return
+            told_height = notice.height
+            if dry_run:
+                click.echo(notice.subject)
+            else:
+                _insist(notice, settings, once)
 
         def tell() -> None:
             """Tell of everything since the last entry that was seen to."""
@@ -54,11 +67,15 @@ def notify(once: bool, dry_run: bool, home: Path) -> None:
                 last = number
 
         tell()
+        tell_standstill()
         if once or dry_run:
             return
-        for _ in client.subscribe(("blocks",)):
-            index.update(client)
-            tell()
+        for topic, _ in client.subscribe(("blocks", "state")):
+            if topic == "state":
+                tell_standstill()
+            else:
+                index.update(client)
+                tell()
 
 
 def _insist(notice: Notice, settings: Notices, once: bool) -> None:

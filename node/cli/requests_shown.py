@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from node.cli.common import Refused, ask, moment, pairs, table
+from node.exchange.reasons import basis_text
 
 NUMBER = click.argument("number", metavar="ID", type=click.IntRange(1))
 
@@ -99,7 +100,7 @@ def print_request(d: dict[str, Any], names: Sequence[str]) -> None:
         rows.append(("look-up by", names[args["key"]]))
     rows += [("filter", text) for text in _filter_texts(args, sealed, names)]
     rows += [
-        ("purpose", f"{args['purpose']}, on the basis of {args['basis']}"),
+        ("purpose", f"{args['purpose']}, on the basis of {basis_text(args)}"),
         ("rows", args["rows"]),
         ("from", moment(args["from"])),
         ("until", moment(args["until"])),

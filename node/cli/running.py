@@ -20,6 +20,7 @@ from node.cli.common import (
     table,
 )
 from node.home import Home
+from node.standstill import sentence
 
 
 @click.command()
@@ -66,7 +67,10 @@ def status(home: Path, as_json: bool) -> None:
             click.echo(f"Protocol version {planned} is decided; this release {has}.")
         if d["missing_envelopes"]:
             click.echo(f"{d['missing_envelopes']} envelopes to this member have not arrived yet.")
-        if d["state"] == "no quorum":
+        still = sentence(d)
+        if still is not None:
+            click.echo(still)
+        elif d["state"] == "no quorum":
             click.echo("Too few validators are connected; nothing becomes final until some return.")
         if d["state"] == "no source":
             click.echo(

@@ -44,8 +44,7 @@ def situation(live: bool, days: int, home: Path, as_json: bool) -> None:
             Console().print(render(follow()))
         else:
             with Live(render(follow()), screen=True, auto_refresh=False) as screen:
-                client.call("subscribe", topics=["blocks"])
-                for _ in client.subscribe(("blocks",)):
+                for _ in client.subscribe(("blocks", "state")):
                     screen.update(render(follow()), refresh=True)
 
 

@@ -11,21 +11,14 @@ from typing import Any
 import click
 
 from node.cli.common import Refused, connect, home_option, json_option, show
-from node.cli.trace_logs import (
-    ask_logs,
-    asker_of,
-    asking_options,
-    holders_of,
-    logs_option,
-    show_whole,
-)
+from node.cli.trace_logs import ask_logs, asker_of, asking_options, logs_option, show_whole
 from node.cli.trace_subject import record, subject
 from node.cli.traced import Progress, lives, open_updated, render_entries, span_options, to_data
 from node.home import Home, atomic_write
 from node.rpc.client import Client
 from node.trace import index as index_file
 from node.trace.entities import KINDS
-from node.trace.record import deliveries_of
+from node.trace.record import Span, deliveries_of, holders_of
 
 
 @click.group()
@@ -85,9 +78,10 @@ def dataset(
         show(to_data(entries), as_json, lambda _: render_entries(entries, limit))
         return
     asker = asker_of(home, passphrase_file, operator, operator_file)
-    had = deliveries_of(lives(home, entity))
-    holders = holders_of(dataset.partition("/")[0], had)
-    readings = ask_logs(asker, holders, Question(dataset), had, since, patience)
+    life = lives(home, entity)
+    had, holders = deliveries_of(life), holders_of(dataset.partition("/")[0], life)
+    span = Span(since, until, actor)
+    readings = ask_logs(asker, holders, Question(dataset), had, span, patience)
     show_whole({"events": to_data(entries)}, readings, as_json,
                lambda: render_entries(entries, limit))  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from node.cli.common import (
 )
 from node.errors import MunimentError
 from node.home import Home
-from node.trace.record import Delivery
+from node.trace.record import Delivery, Span
 
 if TYPE_CHECKING:
     from consensus.crypto import Signer
@@ -77,22 +78,17 @@ def asker_of(home: Path, file: Path | None, operator: str | None, their: Path | 
     return Asker(place, name, operator or "", key, passphrase)
 
 
-def holders_of(owner: str, deliveries: Sequence[Delivery]) -> list[str]:
-    """Return who may have read the data: owner, who delivered, who received."""
-    return sorted({owner, *(m for each in deliveries for m in (each.server, each.recipient))})
-
-
 def ask_logs(
     asker: Asker,
     holders: Sequence[str],
     question: Question,
     deliveries: Sequence[Delivery],
-    since: int,
+    span: Span,
     patience_s: float,
 ) -> list[Reading]:
     """Ask each holder, the own home directly, and check what they show; see `node/exchange/logs`.
 
-    `since` is in ms UTC. A delivery that the server's log has no entry for is a fault of it.
+    A delivery that the server's log has no entry for is a fault of it.
     """
     from dataclasses import replace
 
@@ -110,7 +106,7 @@ def ask_logs(
     readings = []
     for holder in holders:
         anchors = anchors_of(query, holder)
-        start = start_of(anchors, since)
+        start = start_of(anchors, span.since)
         is_full = is_supervisor or holder == asker.member
         asked = replace(question, after=start.count)
         readings.append(Reading(holder, asked, is_full, anchors, start))
@@ -135,6 +131,10 @@ def ask_logs(
             and question.version in (0, each.version)
             and (sees_all or each.recipient == asker.member)
         ])  # fmt: skip
+        reading.entries = [
+            (number, access) for number, access in reading.entries
+            if span.holds(access.time, f"{reading.holder}/{access.operator}")
+        ]  # fmt: skip
     return readings
 
 
@@ -142,12 +142,15 @@ def _read_own(asker: Asker, reading: Reading) -> None:
     from node.cli.collect import unlocked
     from node.cli.sealing import opener
     from node.exchange.log_check import WRONG
-    from node.exchange.logs import Desk, Sight
+    from node.exchange.logs import Desk, Sight, check_person
 
     chain, master = unlocked(asker.home.path, asker.passphrase)
     desk = Desk(asker.home, chain, master, opener(asker.home, asker.passphrase))
     try:
-        for message in desk.answer(reading.question, asker.member, asker.person, Sight.EVERY_PLACE):
+        now_ms = time.time_ns() // 1_000_000
+        check_person(chain.query, asker.member, asker.person, asker.key.public_key, now_ms)
+        sight = Sight.EVERY_PLACE
+        for message in desk.answer(reading.question, asker.member, asker.person, sight):
             reading.take(message)
     except MunimentError as error:
         reading.fail(WRONG, error.message)

@@ -15,12 +15,11 @@ from node.cli.trace_logs import (
     ask_logs,
     asker_of,
     asking_options,
-    holders_of,
     logs_option,
     show_whole,
 )
 from node.cli.traced import lives, render_entries, span_options, to_data
-from node.trace.record import Delivery, deliveries_of, of_record, of_subject, within
+from node.trace.record import Delivery, Span, deliveries_of, holders_of, of_record, of_subject
 
 if TYPE_CHECKING:
     from node.data.custody import Custody
@@ -65,8 +64,9 @@ def record(
         row, place = _look_up(asker, dataset, number, where, commitment)
     if row is None or row > known["rows"]:
         raise Refused(f"{dataset} version {number} has rows 1 to {known['rows']}, not {row}")
+    span = Span(since, until, actor)
     entries = lives(home, f"dataset:{dataset}")
-    picked = within(of_record(entries, number, row), since, until, actor)[:limit]
+    picked = span.pick(of_record(entries, number, row))[:limit]
     about = {"dataset": dataset, "version": number, "row": row, **place,
              "registered": known["height"]}  # fmt: skip
     data = {"record": about, "events": to_data(picked)}
@@ -80,8 +80,8 @@ def record(
         return
     had = [each for each in deliveries_of(entries) if each.version == number]
     question = Question(dataset, number, row)
-    holders = holders_of(dataset.partition("/")[0], had)
-    readings = ask_logs(asker, holders, question, had, since, patience)
+    holders = holders_of(dataset.partition("/")[0], entries)
+    readings = ask_logs(asker, holders, question, had, span, patience)
     show_whole(data, readings, as_json, render)
 
 
@@ -184,15 +184,16 @@ def subject(
         about = {"batch": number, **{name: row[name] for name in _SCOPE},
                  "reference": found.hex(), "withdrawn": withdrawn}  # fmt: skip
         by_dataset.setdefault(row["dataset"], []).append(about)
+    span = Span(since, until, actor)
     readings: list[Reading] = []
     uses: list[dict[str, Any]] = []
     entries: list[Entry] = []
     for dataset, batches in sorted(by_dataset.items()):
         life = lives(home, f"dataset:{dataset}", *(f"batch:{each['batch']}" for each in batches))
         had = deliveries_of(life)
-        reading = _ask_owner(asker, dataset, batches, had, since, patience)
+        reading = _ask_owner(asker, dataset, batches, had, span, patience)
         readings.append(reading)
-        told = within(of_subject(life), since, until, actor)
+        told = span.pick(of_subject(life))
         uses += _uses(home, told, had, reading)
         entries += told
     entries = sorted(entries, key=lambda entry: entry.height)[:limit]
@@ -256,7 +257,7 @@ def _registered(asker: Asker, identity: str | None, asked: Path | None) -> list[
 
 def _ask_owner(
     asker: Asker, dataset: str, batches: Sequence[Mapping[str, Any]], had: Sequence[Delivery],
-    since: int, patience_s: float,
+    span: Span, patience_s: float,
 ) -> Reading:  # fmt: skip
     """Ask the owner by the latest batch that was posted: it knows no reference of others."""
     from node.exchange.log_check import REFUSED, Reading, start_of
@@ -270,7 +271,7 @@ def _ask_owner(
         return reading
     reference = bytes.fromhex(posted[-1]["reference"])
     question = Question(dataset, batch=posted[-1]["batch"], reference=reference)
-    [reading] = ask_logs(asker, [owner], question, had, since, patience_s)
+    [reading] = ask_logs(asker, [owner], question, had, span, patience_s)
     return reading
 
 

@@ -144,10 +144,17 @@ class Custody:
     def anchor(self) -> int:
         """Anchor the access log if it has grown; returns how many entries are anchored."""
         count, head = self.log.head()
+        if count > self._anchored():
+            try:
+                self._chain.submit("anchors", "post", {"log": NAME, "count": count, "head": head})
+            except MunimentError:
+                if self._anchored() < count:  # or else another process was first
+                    raise
+        return self._anchored()
+
+    def _anchored(self) -> int:
         args = {"owner": self._chain.member, "log": NAME}
-        if count > self._chain.query("anchors", "count", args):
-            self._chain.submit("anchors", "post", {"log": NAME, "count": count, "head": head})
-        return count
+        return int(self._chain.query("anchors", "count", args))
 
     # Back up and restore
 

@@ -2,8 +2,9 @@
 
 A copy is a folder `copies/GRANT/NONCE`: `key` (its own key, wrapped by the master key), `order`
 (what was asked for and how far it has come, sealed), `tree` (record hashes of the version, if they
-were sent) and `chunks` (sealed, in order: header, both signatures, body). A chunk is kept before
-its header is signed, so whatever was signed for is here after a crash. Destroying `key` erases it.
+were sent), `chunks` (sealed, in order: header, both signatures, body) and `refused` (a sealed chunk
+that was not as registered). A chunk is kept before its header is signed, so whatever was signed for
+is here after a crash. Destroying `key` erases it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from consensus.codec import Value, decode, expect_bytes, expect_list
+from consensus.codec import Value, decode, expect_bytes, expect_list, expect_text
 from contracts.system.deliveries.header import Header, first
 from node.data import commitment
 from node.data.commitment import Field
@@ -22,6 +23,8 @@ from node.data.sealing import Log, Sealer, destroy_file, fresh_key, load_key
 from node.errors import MunimentError
 from node.exchange import audited, linked
 from node.exchange.linked import MAX_BODY_BYTES, Shape
+
+MAX_WHY_BYTES = 1_024
 
 
 class CopyError(MunimentError):
@@ -193,6 +196,21 @@ class Copy:
         fresh = self.folder / "tree.new"
         fresh.write_bytes(hashes)
         fresh.rename(self.folder / "tree")
+
+    def refuse(self, header: bytes, signature: bytes, body: bytes, why: str) -> None:
+        """Keep a chunk that was refused, as the evidence of a dispute."""
+        self._sealer.write(self.folder / "refused", "refused", [header, signature, body, why])
+
+    def refused(self) -> tuple[bytes, bytes, bytes, str] | None:
+        """Return header, server's signature and body of the last chunk refused, and why."""
+        found = self._sealer.read(self.folder / "refused", "refused")
+        if found is None:
+            return None
+        row = expect_list(found, "refused chunk", 4)
+        header, signature, body = (
+            expect_bytes(part, "part", max_length=MAX_BODY_BYTES) for part in row[:3]
+        )
+        return header, signature, body, expect_text(row[3], "reason", MAX_WHY_BYTES, 0)
 
     def strike(self, rows: Collection[int], master: bytes) -> None:
         """Erase single rows, from 1: write the copy anew without them, then destroy what it was.

@@ -6,6 +6,7 @@ folder: the first row of the chunk, and its records' places in the version's tre
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -38,6 +39,9 @@ class Delivered:
 
     def deliveries(self) -> list[int]:
         return sorted(int(path.name) for path in self._folder.glob("*"))
+
+    def forget(self, delivery: int) -> None:
+        shutil.rmtree(self._folder / str(delivery))
 
     def rows(self, delivery: int) -> Iterator[tuple[int, int]]:
         """Yield each row of a delivery, from 1, and its record's place. Raises SealError."""

@@ -35,6 +35,7 @@ def find_due(query: Query, member: str, now_ms: int) -> list[Due]:
         *_uses(query, member, "supervisor" in record["roles"], now_ms),
         *_agreements(query, member, now_ms),
         *_challenges(query, member),
+        *(_disputes(query, member) if "supervisor" in record["roles"] else ()),
         *_intersections(query, member),
         *_sums(query, member),
     ]
@@ -118,6 +119,14 @@ def _placed(query: Query, agreement: dict[str, Any]) -> Iterator[Due]:
                 yield Due("custody", number, f"take version {version} of {row['dataset']}", None,
                           f"muniment custody take {number} --version {version}")  # fmt: skip
         args = {**args, "after": rows[-1]["version"]}
+
+
+def _disputes(query: Query, member: str) -> Iterator[Due]:
+    for row in _pages(query, "deliveries", "disputes", {}):
+        concerned = (row["recipient"], row["server"], row["owner"])
+        if row["status"] == "disputed" and member not in concerned:
+            what = f"settle what {row['dispute']['by']} disputes of {row['dataset']}"
+            yield Due("dispute", row["id"], what, None, f"muniment dispute show {row['id']}")
 
 
 def _intersections(query: Query, member: str) -> Iterator[Due]:

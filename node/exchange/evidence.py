@@ -19,6 +19,7 @@ from contracts.system.deliveries import store
 from contracts.system.deliveries.header import Header
 from node import receipt, state_proof
 from node.errors import MunimentError
+from node.exchange.reasons import basis_text
 
 FORMAT = "muniment-delivery-1"
 MAX_FILE_BYTES = 16 << 20
@@ -132,7 +133,7 @@ def explain(report: Report) -> dict[str, Any]:
     ]
     return {
         "request": f"{grant['request']} of {grant['recipient']} to {grant['owner']}",
-        "purpose": f"{grant['purpose']} on the basis of {grant['basis']}",
+        "purpose": f"{grant['purpose']} on the basis of {basis_text(grant)}",
         "dataset": f"{delivery['dataset']} version {delivery['version']}",
         "commitment": report.registration["commitment"].hex(),
         "decided by": f"rule {grant['rule']}, level L{grant['level']}, {grant['class']}",

@@ -1,4 +1,7 @@
-"""What becomes of copies when their grant ends: they are erased, and the chain is told."""
+"""What becomes of deliveries when their grant ends: copies are erased, and the chain is told.
+
+Then their owner forgets, too, which record went out as which row.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from contracts.system.deliveries.limits import DAY_MS
 from node.data.chain import Chain
 from node.errors import MunimentError
 from node.exchange import copies
+from node.exchange.delivered import Delivered
 from node.exchange.fetch import Fetcher
 from node.home import Home
 
@@ -44,4 +48,23 @@ def erase_ended(home: Home, chain: Chain, master: bytes, now_ms: int) -> list[in
         if is_over(chain, grant, now_ms, with_retention=True):
             erase(home, chain, master, grant)
             done.append(grant)
+    return done
+
+
+def forget_delivered(chain: Chain, delivered: Delivered, now_ms: int) -> list[int]:
+    """Forget what went out where no withdrawal can concern it any more; returns the deliveries.
+
+    That is when the grant is over and its recipient has attested that nothing is left, or when the
+    version is destroyed, so that rows tell nothing any more.
+    """
+    done = []
+    for number in delivered.deliveries():
+        known = chain.query("deliveries", "get", {"delivery": number})
+        grant, version = known["grant"], {"dataset": known["dataset"], "version": known["version"]}
+        if chain.query("catalogue", "destroyed", version)["height"] is None:
+            attested = chain.query("deliveries", "copies", {"grant": grant})[1]
+            if attested is None or not is_over(chain, grant, now_ms, with_retention=False):
+                continue
+        delivered.forget(number)
+        done.append(number)
     return done

@@ -18,6 +18,7 @@ import trio
 from consensus.codec import encode, expect_text
 from consensus.crypto import Signer, sha256
 from contracts.system.deliveries.audits import nonce_of
+from contracts.system.deliveries.store import LAPSING, OPEN
 from node.data.chain import Chain
 from node.data.sealing import derive
 from node.data.vault import column_names
@@ -26,7 +27,7 @@ from node.exchange import copies
 from node.exchange.copies import Copy, FetchError, Order, WrongDataError
 from node.exchange.linked import MAX_BODY_BYTES
 from node.exchange.server import SERVICE
-from node.exchange.source import shape_of
+from node.exchange.source import Masks, masks_of, shape_of
 from node.exchange.streams import DataSocket, Stream, StreamError
 from node.exchange.take import Taker
 from node.home import Home
@@ -103,12 +104,22 @@ class Fetcher:
         """
         unfinished = [
             copy for copy in copies.load(self._home.copies, grant, self._master)
-            if not copy.order.closed and server in (None, copy.order.server)
+            if self._goes_on(copy) and server in (None, copy.order.server)
         ]  # fmt: skip
         copy = unfinished[0] if unfinished else self._create(grant, rows, kind, server)
         if not copy.order.delivery:
             self._open(copy)
         return copy
+
+    def _goes_on(self, copy: Copy) -> bool:
+        """Whether a delivery is to be gone on with; one that the chain has ended is not."""
+        order = copy.order
+        if order.closed or not order.delivery or copy.is_complete:
+            return not order.closed
+        found = self._chain.query("deliveries", "get", {"delivery": order.delivery})
+        if found["status"] not in (OPEN, LAPSING):
+            copy.note(closed=found["status"])
+        return not copy.order.closed
 
     def _create(
         self, grant: int, rows: int | None, kind: str = "table", server: str | None = None
@@ -236,7 +247,8 @@ class Fetcher:
         """Receive until the copy is complete. Raises FetchError, StreamError."""
         if copy.is_complete:
             return
-        taker = await trio.to_thread.run_sync(Taker, copy, self._chain.chain_id)
+        masks = await trio.to_thread.run_sync(self._masks, copy.order.grant)
+        taker = await trio.to_thread.run_sync(Taker, copy, self._chain.chain_id, masks)
         stream = await socket.open(copy.order.server, SERVICE)
         try:
             last = copy.last_piece
@@ -245,8 +257,14 @@ class Fetcher:
             await stream.send(["fetch", copy.order.delivery, header, signature, has_tree])
             await self._receive(stream, copy, taker, progress)
         finally:
+            taker.close()
             with trio.CancelScope(shield=True):
                 await stream.end()
+
+    def _masks(self, grant: int) -> Masks:
+        """Return the masks whose results can be told from plain values; a mark may alter them."""
+        found = self._chain.query("access", "grant", {"grant": grant})
+        return () if found["watermark"] else masks_of(found)
 
     async def _receive(self, stream: Stream, copy: Copy, taker: Taker, progress: Progress) -> None:
         while not taker.last.is_last:

@@ -133,9 +133,19 @@ class Sets:
         self._log = AccessLog(home.vault, master)
         self._key = derive(master, NAME)
 
-    def seed(self, role: str, nonce: bytes) -> bytes:
-        """The seed of one side of one run; nonces are not used twice on a chain."""
-        return hmac.digest(self._key, encode([self._chain.chain_id, role, nonce]), "sha256")
+    def asking(self, nonce: bytes) -> bytes:
+        """The asker's seed of a run; it draws the nonce itself."""
+        return self._seed(["ask", nonce])
+
+    def holding(self, run: dict[str, Any]) -> bytes:
+        """The holder's seed of a run: by its number, since the asker could use a nonce twice.
+
+        The noise of both runs would be the same, and their difference exact.
+        """
+        return self._seed(["hold", run["id"], run["asked"]])
+
+    def _seed(self, of: list[Value]) -> bytes:
+        return hmac.digest(self._key, encode([self._chain.chain_id, *of]), "sha256")
 
     def elements(
         self, dataset: str, version: int, field: int, who: str, purpose: str
@@ -167,7 +177,7 @@ async def hold(stream: Stream, run: dict[str, Any], sets: Sets, chain: Chain) ->
         raise NotServedError("wrong-status", f"run {run['id']} is {run['status']}")
     nonce = bytes.fromhex(run["nonce"])
     terms = Terms.of(chain.chain_id, run["asker"], run["dataset"], nonce, run["micro_epsilon"])
-    seed = sets.seed("hold", nonce)
+    seed = sets.holding(run)
 
     def prepare() -> bytes:
         purpose = f"intersection {run['id']} with {run['asker']}"
@@ -237,13 +247,16 @@ class Asker:
         """
         known = self._chain.query(NAME, "of", {**sets, "dataset": grant["dataset"]})
         run = None if known is None else self.run(known)
-        if run is not None and run["status"] != "withdrawn":
-            if run["micro_epsilon"] != micro_epsilon:
-                raise FetchError(
-                    f"these versions were compared as run {known}, at another price; there is one "
-                    "result for each pair of versions"
-                )
-            return int(run["id"])
+        if run is not None and run["micro_epsilon"] == micro_epsilon:
+            if run["status"] != "withdrawn":
+                return int(run["id"])
+        elif run is not None and run["status"] in ("paid", "done"):
+            raise FetchError(
+                f"these versions were compared as run {known}, at another price; there is one "
+                "result for each pair of versions"
+            )
+        elif run is not None and run["status"] == "asked":
+            self._chain.submit(NAME, "withdraw", {"run": known})
         nonce = os.urandom(16)
         terms = self._terms(grant["dataset"], nonce, micro_epsilon)
         points = self._points(terms, sets, nonce)
@@ -263,7 +276,7 @@ class Asker:
     def _points(self, terms: Terms, sets: dict[str, Any], nonce: bytes) -> bytes:
         place = (sets["own"], sets["own_version"], sets["own_field"])
         elements = self._sets.elements(*place, self._who, "an intersection with another member")
-        return terms.points("ask", self._sets.seed("ask", nonce), elements)
+        return terms.points("ask", self._sets.asking(nonce), elements)
 
     async def count(self, socket: DataSocket, service: str, number: int) -> int:
         """Return the result of a run, which is kept. Raises FetchError, StreamError, GroupError."""
@@ -309,7 +322,7 @@ class Asker:
     def _count(
         self, run: dict[str, Any], terms: Terms, mine: bytes, twice: bytes, others: bytes
     ) -> int:
-        seed = self._sets.seed("ask", bytes.fromhex(run["nonce"]))
+        seed = self._sets.asking(bytes.fromhex(run["nonce"]))
         own = _pieces(twice)
         sizes = {"own": len(own), "sent": len(mine) // POINT_BYTES}
         frames: Sequence[bytes] = [*own, *_pieces(others)]

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 
+import structlog
 import trio
 
 from consensus.codec import DecodeError, Value, expect_bytes, expect_list, expect_text
@@ -29,6 +30,8 @@ MAX_SERVED = 4
 """Questions that are answered at a time; others wait."""
 MAX_ASKED = 16
 """Members that are asked at a time."""
+
+log = structlog.get_logger("exchange")
 
 
 class Teller:
@@ -59,6 +62,7 @@ class Teller:
         def begin() -> Iterator[Value]:
             sight = sight_of(chain.query, question, stream.member)
             check_person(chain.query, stream.member, person, key, time.time_ns() // 1_000_000)
+            log.info("log asked", member=stream.member, operator=person, dataset=question.dataset)
             return self._desk.answer(question, stream.member, person, sight)
 
         messages = await trio.to_thread.run_sync(begin)
@@ -98,20 +102,21 @@ async def _ask(
     who: tuple[str, bytes],
     patience_s: float,
 ) -> None:
-    stream = await socket.open(reading.holder, SERVICE)
     try:
-        nonce = expect_bytes(await stream.receive(64, patience_s), "nonce", NONCE_BYTES)
-        signed = reading.question.signed(reading.holder, nonce)
-        await stream.send([reading.question.to_value(), *who, sign(signed)])
-        while not reading.take(await stream.receive(MAX_PAGE_BYTES, patience_s)):
-            pass
+        stream = await socket.open(reading.holder, SERVICE)
+        try:
+            nonce = expect_bytes(await stream.receive(64, patience_s), "nonce", NONCE_BYTES)
+            signed = reading.question.signed(reading.holder, nonce)
+            await stream.send([reading.question.to_value(), *who, sign(signed)])
+            while not reading.take(await stream.receive(MAX_PAGE_BYTES, patience_s)):
+                pass
+        finally:
+            with trio.CancelScope(shield=True):
+                await stream.end()
     except StreamError as error:
         reading.fail(SILENT, error.message)
     except DecodeError as error:
         reading.fail(WRONG, f"the answer is none of this service: {error}")
-    finally:
-        with trio.CancelScope(shield=True):
-            await stream.end()
 
 
 def signer(key: Signer, chain_id: bytes) -> Callable[[bytes], bytes]:

@@ -164,7 +164,11 @@ class Caller:
         """
         await self._stream.send(["ask", key])
         header, signature, body = await self._receive()
-        rows = self._check(key, header, body)
+        try:
+            rows = self._check(key, header, body)
+        except WrongDataError as error:
+            self._copy.refuse(header.encode(), signature, body, error.message)
+            raise
         await self._sign(header, signature)
         return rows
 

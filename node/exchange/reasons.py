@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 RULES = {
@@ -20,6 +20,8 @@ RULES = {
     "purpose-level": "the purpose does not allow data of this level",
     "basis-level": "the basis does not allow data of this level",
     "subjects-not-asked": "the basis neither asks subjects nor stands on a statute",
+    "no-statute": "a basis by law names its statute",
+    "statute-not-in-force": "members have not enacted this statute, or it is not in force any more",
     "basis-review": "the basis needs a review",
     "too-many-days": "the time asked for is longer than this level allows",
     "too-many-rows": "more rows are asked for than this level allows",
@@ -51,6 +53,7 @@ CHANGES = {
     "filter": "do not filter by {}",
     "purpose": "one of the purposes {}",
     "basis": "one of the bases {}",
+    "statute": "a statute that is in force: muniment gov list",
     "days": "at most {} days",
     "rows": "at most {} rows",
     "retention": "kept for at most {} days",
@@ -62,6 +65,11 @@ CHANGES = {
     "dataset": "another dataset",
     "policy": "see muniment policy show, or talk to the owner",
 }
+
+
+def basis_text(terms: Mapping[str, Any]) -> str:
+    """The basis of a request or grant, with the statute that it names."""
+    return f"{terms['basis']} {terms['statute'] or ''}".rstrip()
 
 
 def rule_text(rule: str) -> str:

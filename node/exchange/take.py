@@ -9,16 +9,22 @@ from consensus.codec import DecodeError
 from consensus.crypto import HASH_BYTES, Kind, Signer
 from contracts.system.deliveries.header import Header, is_signed
 from node.data import commitment
+from node.data.commitment import Field
 from node.exchange import audited, linked
 from node.exchange.copies import Copy, Piece, WrongDataError
-from node.exchange.source import is_whole
+from node.exchange.source import Masks, is_whole
 from node.exchange.tree import root_of_proof
+from node.exchange.unmasked import PlainFinder
+
+Columns = tuple[list[Field], ...]
+SAMPLE = 32
+"""Rows of a chunk whose masked values are looked at; who masks nothing is caught by the first."""
 
 
 class _Proof(Protocol):
-    """How the chunks of one mode are proved. `take` returns how many rows a chunk shows."""
+    """How the chunks of one mode are proved. `take` returns the columns that a chunk shows."""
 
-    def take(self, last: Header, found: Header, body: bytes) -> int: ...
+    def take(self, last: Header, found: Header, body: bytes) -> Columns: ...
 
     def take_tree(self, piece: bytes) -> None: ...
 
@@ -27,15 +33,23 @@ class _Proof(Protocol):
 
 
 class Taker:
-    """Takes one delivery's chunks; for one thread at a time."""
+    """Takes one delivery's chunks under the grant's masks; for one thread at a time.
 
-    def __init__(self, copy: Copy, chain_id: bytes) -> None:
+    `close` it in the end.
+    """
+
+    def __init__(self, copy: Copy, chain_id: bytes, masks: Masks = ()) -> None:
         self._copy, self._chain_id = copy, chain_id
+        self._finder = PlainFinder(masks) if masks else None
         self._signer = Signer(copy.order.seed)
         self._proof: _Proof = (
             _Audited(copy) if copy.order.mode == "audited" else _Linked(copy, chain_id)
         )
         self.last = copy.last
+
+    def close(self) -> None:
+        if self._finder is not None:
+            self._finder.stop()
 
     @property
     def has_tree(self) -> bool:
@@ -46,24 +60,47 @@ class Taker:
         self._proof.take_tree(piece)
 
     def take(self, header: bytes, signature: bytes, body: bytes) -> tuple[int, bytes]:
-        """Verify a chunk, keep it, then sign; returns its number and the signature."""
+        """Verify a chunk, keep it, then sign; returns its number and the signature.
+
+        A chunk that is refused is kept too, for a dispute.
+        """
+        try:
+            found = self._verify(header, signature, body)
+        except WrongDataError as error:
+            self._copy.refuse(header, signature, body, error.message)
+            raise
+        mine = self._signer.sign(Kind.DELIVERY, self._chain_id, header)
+        self._copy.append(Piece(header, signature, mine, body))
+        self.last = found
+        return found.number, mine
+
+    def _verify(self, header: bytes, signature: bytes, body: bytes) -> Header:
         order = self._copy.order
         if not is_signed(header, order.server_key, self._chain_id, signature):
             raise WrongDataError(f"{order.server} sent a header that it did not sign")
         try:
             found = Header.decode(header)
-            rows = self._proof.take(self.last, found, body)
+            columns = self._proof.take(self.last, found, body)
         except DecodeError as error:
             raise WrongDataError(
                 f"{order.server} sent a chunk that cannot be read: {error}"
             ) from error
+        rows = len(columns[0]) if columns else 0
         wanted = self.last.next(body, rows, found.position, is_last=found.is_last)
         if found != wanted or found.rows > order.reserved:
             raise WrongDataError(f"{order.server} signed a header that does not follow the last")
-        mine = self._signer.sign(Kind.DELIVERY, self._chain_id, header)
-        self._copy.append(Piece(header, signature, mine, body))
-        self.last = found
-        return found.number, mine
+        self._look(columns, rows)
+        return found
+
+    def _look(self, columns: Columns, rows: int) -> None:
+        """Look at some masked values: an owner that has masked nothing is not signed for."""
+        if self._finder is None or not rows:
+            return
+        order = self._copy.order
+        masked = [order.shape.delivered.index(index) for index in order.masked]
+        step = -(-rows // SAMPLE)
+        for index, _ in self._finder.find([columns[at][::step] for at in masked]):
+            raise WrongDataError(f"{order.server} sent {order.columns[index]} without its mask")
 
 
 class _Linked:
@@ -95,7 +132,7 @@ class _Linked:
         order.require_registered(self._chain_id, commitment.root(found))
         self._copy.keep_tree(hashes)
 
-    def take(self, last: Header, found: Header, body: bytes) -> int:
+    def take(self, last: Header, found: Header, body: bytes) -> Columns:
         order, received = self._order, linked.unpack(self._shape, body)
         rows = received.rows
         if not last.position + rows <= found.position <= order.rows:
@@ -105,7 +142,7 @@ class _Linked:
             raise WrongDataError(f"{order.server} ends the delivery before all rows are out")
         self._check(received)
         self._mark(received)
-        return rows
+        return received.columns
 
     def _check(self, received: linked.Received) -> None:
         records, order = received.records, self._order
@@ -142,7 +179,7 @@ class _Audited:
     def take_tree(self, piece: bytes) -> None:
         raise WrongDataError(f"{self._copy.order.server} sent record hashes in audited mode")
 
-    def take(self, last: Header, found: Header, body: bytes) -> int:
+    def take(self, last: Header, found: Header, body: bytes) -> Columns:
         order = self._copy.order
         if not order.root:
             raise WrongDataError(f"{order.server} sent rows before their root stood on the chain")
@@ -154,4 +191,4 @@ class _Audited:
         root = root_of_proof(leaves, order.total, received.proof) if leaves else merkle.EMPTY_ROOT
         if root != order.root or not (leaves or found.is_last):
             raise WrongDataError(f"{order.server} sent rows that are not those it committed to")
-        return received.rows
+        return received.columns

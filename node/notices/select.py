@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from node.trace.entities import entities_of
 from node.trace.index import Entry, Index
@@ -31,6 +32,10 @@ _LOOK = {
 }  # fmt: skip
 
 
+NODE = "node"
+"""In the place of a contract where the own node has something to tell, which no block can hold."""
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
     """What is told: names of contract and event, numbers, the transaction. `time` is ms UTC."""
@@ -52,17 +57,30 @@ class Notice:
     @property
     def text(self) -> str:
         """The body of a mail."""
-        lines = [
-            f"For {self.member}: {self.contract} {self.event}",
-            f"Block {self.height}, transaction",
-            self.txid,
-        ]
+        lines = [f"For {self.member}: {self.contract} {self.event}"]
+        if self.contract == NODE:
+            lines += [
+                f"Nothing has become final since block {self.height}",
+                "Look with: muniment status",
+            ]
+        else:
+            lines += [f"Block {self.height}, transaction", self.txid]
         if self.number is not None and self.contract in _LOOK:
             lines.append(f"Look with: muniment {_LOOK[self.contract]} {self.number}")
         return "\n".join([*lines, ""])
 
     def to_json(self) -> dict[str, object]:
         return asdict(self)
+
+
+def standstill_of(status: Mapping[str, Any]) -> Notice | None:
+    """Return what is told of a chain that stands still, from the own node's status, or None."""
+    if not status["standing_still"]:
+        return None
+    network, member, height = status["network"], status["name"], status["height"]
+    return Notice(
+        network, member, NODE, "standing-still", None, height, status["finalized_at_ms"], ""
+    )
 
 
 def notice_of(

@@ -22,6 +22,7 @@ class SituationCollector(Collector):
         report, node = self._report, self._report["node"]
         yield _one("height", "Height of the last final block", node["height"])
         yield _one("final_age_seconds", "Age of the last final block", node["age_ms"] / 1_000)
+        yield _one("standing_still", "1 if blocks are overdue", int(node["standing_still"]))
         yield _one("epoch", "Epoch", node["epoch"])
         yield _one("nullified_views", "Views skipped in a row", node["nullified_in_row"])
         yield _one("evidence", "Contradictions of validators seen", node["evidence"])

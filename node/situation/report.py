@@ -6,6 +6,7 @@ from typing import Any
 
 from node.rpc.client import Client
 from node.situation.figures import Figures
+from node.standstill import sentence
 
 
 def report(client: Client, figures: Figures) -> dict[str, Any]:
@@ -17,8 +18,10 @@ def report(client: Client, figures: Figures) -> dict[str, Any]:
         "node": {
             name: status[name]
             for name in ("name", "network", "state", "role", "height", "age_ms", "epoch", "view",
-                         "leader", "nullified_in_row", "evidence", "clock_off_ms", "uptime_s")
+                         "leader", "nullified_in_row", "evidence", "clock_off_ms", "uptime_s",
+                         "standing_still")
         },
+        "standstill": sentence(status),
         "waiting": status["mempool"]["count"],
         "peers": [
             {

@@ -45,6 +45,8 @@ def render(report: dict[str, Any]) -> RenderableType:
         _panel("Sanctions in force", [(m["member"], m["measure"]) for m in report["measures"]]),
     ]  # fmt: skip
     title = Text(f"{node['network']} as seen by {node['name']}", "bold")
+    if report["standstill"]:
+        title.append("\n" + report["standstill"], _BAD)
     return Group(title, Columns(panels), _peers(report["peers"], node["height"]))
 
 

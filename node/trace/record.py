@@ -9,6 +9,22 @@ from node.trace.index import Entry
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """From when to when (ms UTC, both included), and by which member or MEMBER/OPERATOR, or ""."""
+
+    since: int = 0
+    until: int = 1 << 62
+    actor: str = ""
+
+    def holds(self, time: int, sender: str) -> bool:
+        is_theirs = not self.actor or sender == self.actor or sender.startswith(f"{self.actor}/")
+        return is_theirs and self.since <= time <= self.until
+
+    def pick(self, entries: Iterable[Entry]) -> list[Entry]:
+        return [entry for entry in entries if self.holds(entry.time, entry.sender)]
+
+
+@dataclass(frozen=True, slots=True)
 class Delivery:
     """A delivery as events tell of it; `rows` went out, 0 while it is open. `time` in ms UTC."""
 
@@ -32,6 +48,18 @@ def deliveries_of(entries: Iterable[Entry]) -> list[Delivery]:
             case "deliveries", "ended", [number, _, _, count, *_]:
                 rows[number] = count
     return [Delivery(number, *row, rows.get(number, 0)) for number, row in opened.items()]
+
+
+def holders_of(owner: str, entries: Iterable[Entry]) -> list[str]:
+    """Return who may have read a dataset, by its life: owner, delegates, servers, recipients."""
+    found = {owner}
+    for entry in entries:
+        match entry.contract, entry.name, entry.data:
+            case "deliveries", "opened", [_, _, recipient, server, *_]:
+                found |= {recipient, server}
+            case "custody", "accepted", [_, _, custodian, "delegate", *_]:
+                found.add(custodian)
+    return sorted(found)
 
 
 def of_record(entries: Sequence[Entry], version: int, row: int) -> list[Entry]:
@@ -61,13 +89,3 @@ def of_record(entries: Sequence[Entry], version: int, row: int) -> list[Entry]:
 def of_subject(entries: Iterable[Entry]) -> list[Entry]:
     """Return who asked for a dataset, had it or was refused it, and what subjects authorised."""
     return [entry for entry in entries if entry.contract in ("access", "deliveries", "subjects")]
-
-
-def within(entries: Iterable[Entry], since: int, until: int, actor: str) -> list[Entry]:
-    """Return what happened from `since` to `until` (ms UTC) by a member or MEMBER/OPERATOR."""
-    return [
-        entry
-        for entry in entries
-        if since <= entry.time <= until
-        and (not actor or entry.sender == actor or entry.sender.startswith(f"{actor}/"))
-    ]

@@ -16,14 +16,16 @@ from consensus.validators import Parameters
 from contracts.envelope import Call, Transaction
 from contracts.system import VERSIONS
 from node.clerk import Clerk, Duty
-from node.core import BlockFinal, Core, Keeping, Outcome, Refusal, TransactionDropped
+from node.core import Core, Keeping
 from node.envelopes.store import EnvelopeStore
 from node.journal_file import JournalFile
 from node.ledger import Ledger
 from node.mempool import Mempool
 from node.outbox import Outgoing
+from node.outcome import BlockFinal, Outcome, Refusal, TransactionDropped
 from node.peers import Peers
 from node.store import LevelDB, Store
+from p2p.wire import FrameKind
 
 WALL = 1_700_000_000_000
 PARAMETERS = Parameters(delta_ms=100, delta_cap_ms=800, retry_ms=200, idle_ms=1_000)
@@ -122,6 +124,9 @@ class Net:
         self.queue: list[tuple[int, int, str, bytes, int, bytes]] = []
         self.faults: list[tuple[str, str]] = []
         self.cut: set[frozenset[str]] = set()
+        self.block_ms = 0
+        """How long a link is busy with a frame that holds blocks."""
+        self.busy: dict[tuple[str, str], int] = {}
         self.up: set[tuple[str, str]] = set()
         self.is_changed = False
         self.alter: Callable[[str, Outgoing], bytes] = lambda sender, out: out.payload
@@ -182,6 +187,9 @@ class Net:
             if self.random.random() >= self.loss and self.linked(host, to):
                 self.counter += 1
                 at = self.time + self.random.randint(1, 15)
+                if out.kind in (FrameKind.BLOCK, FrameKind.RANGE):
+                    link = (host.name, to.name)
+                    at = self.busy[link] = max(at, self.busy.get(link, 0)) + self.block_ms
                 item = (
                     at,
                     self.counter,

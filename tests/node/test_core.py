@@ -10,7 +10,7 @@ import pytest
 from consensus.validators import Parameters
 from contracts.envelope import Transaction
 from node import receipt
-from node.core import Refusal
+from node.outcome import Refusal
 from tests.node.core_net import PARAMETERS, Net
 
 
@@ -117,7 +117,7 @@ def test_epochs_pass_and_receipts_cross_them(tmp_path: Path) -> None:
     net.close()
 
 
-def test_refusals_name_the_reason(net: Net) -> None:
+def test_refusals_name_the_reason(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
     found = net.submit("a", valid_for=10_000)
     assert isinstance(found, Refusal)
     assert found.code == "too-far-ahead"
@@ -129,11 +129,16 @@ def test_refusals_name_the_reason(net: Net) -> None:
     again = core.submit(good.raw, net.now)
     assert isinstance(again, Refusal)
     assert again.code == "replayed"
-    forged = good.raw[:-1] + bytes((good.raw[-1] ^ 1,))
+    fresh = net.make("a")
+    forged = fresh.raw[:-1] + bytes((fresh.raw[-1] ^ 1,))
     wrong = core.submit(forged, net.now)
     assert isinstance(wrong, Refusal)
     assert wrong.code == "signature"
     assert isinstance(core.submit(b"\xff", net.now), Refusal)
+    monkeypatch.setattr(core.mempool, "refuse_reason", lambda transaction: "no room")
+    full = core.submit(forged, net.now)
+    assert isinstance(full, Refusal)
+    assert full.code == "mempool-full", "a signature costs more than to see that there is no room"
 
 
 def test_expired_transaction_is_reported(net: Net) -> None:

@@ -39,11 +39,11 @@ def test_second_start_is_refused(net: Devnet) -> None:
     assert "is in use by the node with pid" in done.stderr
 
 
-def publish(net: Devnet, number: int) -> subprocess.Popen[str]:
+def publish(net: Devnet, name: str) -> subprocess.Popen[str]:
     """Begin to publish a standard at tax; the process ends when it is final."""
-    file = net.folder / f"{number}.json"
+    file = net.folder / f"{name}.json"
     fields = [{"name": "a", "type": "text"}]
-    file.write_text(json.dumps({"id": f"tax/{number}", "title": "A", "fields": fields}))
+    file.write_text(json.dumps({"id": f"tax/{name}", "title": "A", "fields": fields}))
     return subprocess.Popen(
         [sys.executable, "-m", "node", "standard", "publish", str(file),
          "--home", str(net.home("tax").path), "--json"],
@@ -57,7 +57,7 @@ def test_two_of_four_down_stop_the_chain_and_the_third_resumes_it(net: Devnet) -
     status = net.wait("tax", lambda s: s["state"] == "no quorum", timeout_s=15)
     shown = command("status", "--home", str(net.home("tax").path))
     assert "nothing becomes final until some return" in shown.stdout
-    waiting = publish(net, 1)
+    waiting = publish(net, "resumed")
     net.wait("tax", lambda s: s["mempool"]["count"] == 1)
     net.start("civil")
     out, _ = waiting.communicate(timeout=30)
@@ -76,7 +76,7 @@ def test_the_chain_resumes_within_five_seconds(net: Devnet, outage_s: int) -> No
     net.kill("civil")
     net.kill("land")
     net.wait("tax", lambda s: s["state"] == "no quorum")
-    waiting = publish(net, outage_s)
+    waiting = publish(net, f"out-{outage_s}")
     net.wait("tax", lambda s: s["mempool"]["count"] == 1)
     threading.Event().wait(outage_s)
     assert net.wait("tax", lambda s: s["mempool"]["count"] == 1)["state"] == "no quorum"

@@ -13,7 +13,8 @@ from consensus.codec import decode, encode
 from consensus.crypto import Kind, Signer, sha256
 from consensus.messages import Certificate, Statement, Vote, encode_message, nullify
 from contracts.envelope import Call, Transaction
-from node.core import Core, Refusal
+from node.core import Core
+from node.outcome import Refusal
 from p2p.wire import FrameKind, encode_transactions
 from tests.node.core_net import WALL, Net, publish
 

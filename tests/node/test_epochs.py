@@ -14,7 +14,7 @@ from consensus.validators import Parameters
 from contracts.engine import query
 from contracts.envelope import Call, Transaction
 from node import receipt
-from node.core import Refusal
+from node.outcome import Refusal
 from p2p.wire import FrameKind
 from tests.node.core_net import Host, Net
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.envelope import Transaction
@@ -20,6 +20,7 @@ NAMES = "abcdefghijklmnopqrstuvwx"
 SLOW = replace(PARAMETERS, delta_ms=300, delta_cap_ms=900, idle_ms=500)
 
 
+@settings(deadline=None)
 @given(st.integers(2, 200), st.binary(max_size=32))
 def test_the_overlay_is_symmetric_connected_and_sparse(count: int, seed: bytes) -> None:
     names = [f"m{i:03}" for i in range(count)]

@@ -14,9 +14,10 @@ from contracts.envelope import Transaction
 from contracts.trie import root_of
 from contracts.trie_proof import verify_proof
 from node import receipt, snapshot, state_proof
-from node.core import Core, Keeping, Refusal
+from node.core import Core, Keeping
 from node.finality import NotHeldError
 from node.outbox import Outgoing
+from node.outcome import Refusal
 from node.state_sync import Phase
 from p2p.wire import Chunks, FrameKind, SnapshotOffer, Status, Steps
 from tests.node.core_net import PARAMETERS, Net

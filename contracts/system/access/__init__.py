@@ -10,11 +10,12 @@ from __future__ import annotations
 from contracts import checks
 from contracts.api import ACTING, APPROVER, Context, Contract, QuerySignature, Signature
 from contracts.system.access import grants, policies, requests, reviews, series
-from contracts.system.access.facts import REQUEST
+from contracts.system.access.facts import MAY_LACK, REQUEST
 from contracts.system.access.grants import (
     check_usable,
     check_version,
     get_grant,
+    give_back,
     reserve,
     settle,
     spend,
@@ -39,11 +40,12 @@ _BY_GRANT = {"grant": _NUMBER}
 _STANDARD = {"standard": checks.data(32)}
 _CHANGES = {**_BY_REQUEST, "changes": requests.changes, **_STANDARD}
 _MEANT = frozenset(_STANDARD)
+_ASKED = _MEANT | MAY_LACK
 
 CONTRACT = Contract(
     NAME,
     methods={
-        "request": Signature(requests.make, {**REQUEST, **_STANDARD}, _MEANT, ACTING),
+        "request": Signature(requests.make, {**REQUEST, **_STANDARD}, _ASKED, ACTING),
         "amend": Signature(requests.amend, _CHANGES, _MEANT, ACTING),
         "clone": Signature(requests.clone, _CHANGES, _MEANT, ACTING),
         "withdraw": Signature(requests.withdraw, _BY_REQUEST, duties=ACTING),
@@ -84,6 +86,7 @@ CONTRACT = Contract(
         "preview": QuerySignature(
             requests.query_preview,
             {"recipient": checks.slug, "time": _TIME, "trained": checks.boolean, **REQUEST},
+            MAY_LACK,
         ),
         "explain": QuerySignature(requests.query_explain, {**_BY_REQUEST, "time": _TIME}),
         "grant": QuerySignature(grants.query_grant, _BY_GRANT),
@@ -99,5 +102,6 @@ CONTRACT = Contract(
 )  # fmt: skip
 
 __all__ = [
-    "CONTRACT", "NAME", "check_usable", "check_version", "get_grant", "reserve", "settle", "spend",
+    "CONTRACT", "NAME", "check_usable", "check_version", "get_grant", "give_back", "reserve",
+    "settle", "spend",
 ]  # fmt: skip

@@ -229,7 +229,14 @@ def _level(facts: Facts, grade: Grade) -> Iterator[Verdict]:
 
 def _basis(facts: Facts, grade: Grade) -> Iterator[Verdict]:
     basis = rules.named(facts.table["bases"], facts.args["basis"])
-    if basis is None or grade.level < RESTRICTED:
+    if basis is None:
+        return
+    if basis["notice"]:
+        if facts.args["statute"] is None:
+            yield _deny("no-statute", "statute")
+        elif not facts.is_in_force:
+            yield _deny("statute-not-in-force", "statute")
+    if grade.level < RESTRICTED:
         return
     if basis["reviewers"]:
         yield _review("basis-review", *basis["reviewers"], change=("basis", ()))

@@ -11,7 +11,7 @@ from contracts import checks
 from contracts.api import Args, Checker, fail
 from contracts.codes import Code
 from contracts.state import StateReader
-from contracts.system import catalogue, members, permits, sanctions, standards
+from contracts.system import catalogue, members, permits, sanctions, standards, statutes
 from contracts.system.access import rules
 from contracts.system.access.rules import DAY_MS
 from contracts.system.standards import FieldGrade
@@ -60,12 +60,15 @@ REQUEST: Mapping[str, Checker] = {
     "retention_days": checks.integer(1, MAX_DAYS),
     "onward": checks.boolean,
     "hours": checks.optional(rules.hours),
+    "statute": checks.optional(checks.slug),
 }
-"""A request. `version` null asks for the series.
+"""A request. `version` null asks for the series; `statute` names the law of a basis by law.
 
 `rows` counts calls where `kind` is lookup, and answers where it is aggregate: then no record is
 delivered, and `fields` are those that questions may be about.
 """
+MAY_LACK = frozenset(("statute",))
+"""Arguments that are null where they are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,7 @@ class Facts:
     """All that a decision depends on. `time` is block time in ms UTC.
 
     `trained` says whether a person in training and bound to confidentiality asks; `is_crossing`
-    whether data would leave the owner's country.
+    whether data would leave the owner's country, `is_in_force` whether the statute named is.
     """
 
     time: int
@@ -87,6 +90,7 @@ class Facts:
     permit: Any
     sanction: Any
     trained: bool
+    is_in_force: bool
 
     @property
     def exposed(self) -> tuple[int, ...]:
@@ -139,6 +143,7 @@ def gather(state: StateReader, recipient: str, args: Args, trained: bool, time: 
         permits.permit_of(state, recipient, time),
         sanctions.in_force(state, recipient, time),
         trained,
+        args["statute"] is not None and statutes.is_in_force(state, args["statute"], time),
     )
     _check(facts)
     return facts
@@ -151,6 +156,9 @@ def _check(facts: Facts) -> None:
         fail(Code.BAD_ARGUMENT, f"fields: the standard has {len(facts.fields)}, counted from 0")
     if (args["kind"] == "lookup") != (args["key"] is not None):
         fail(Code.BAD_ARGUMENT, "key: a look-up has one, others have none")
+    basis = rules.named(facts.table["bases"], args["basis"])
+    if args["statute"] is not None and basis is not None and not basis["notice"]:
+        fail(Code.BAD_ARGUMENT, f"statute: the basis {args['basis']} stands on none")
     if not args["fields"] and args["kind"] != "lookup":
         fail(Code.BAD_ARGUMENT, "fields: must be at least one")
     if args["filter"] and args["kind"] == AGGREGATE:

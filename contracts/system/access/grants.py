@@ -12,7 +12,15 @@ from consensus.codec import Value
 from contracts.api import Args, Context, fail
 from contracts.codes import Code
 from contracts.state import StateReader
-from contracts.system import catalogue, members, permits, sanctions, schedule, subjects
+from contracts.system import (
+    catalogue,
+    members,
+    permits,
+    sanctions,
+    schedule,
+    statutes,
+    subjects,
+)
 from contracts.system.access import rules
 from contracts.system.access.decide import Decision, plan_of
 from contracts.system.access.facts import AGGREGATE, Facts
@@ -21,7 +29,7 @@ from contracts.system.access.store import get_plan, get_request, grant_key, writ
 ACTIVE, PAUSED, REVOKED, EXPIRED, ENDED = "active", "paused", "revoked", "expired", "ended"
 _TERMS = (
     "dataset", "version", "filter", "envelope", "purpose", "basis", "kind", "key", "rows", "from",
-    "until", "retention_days", "onward",
+    "until", "retention_days", "onward", "statute",
 )  # fmt: skip
 
 
@@ -106,8 +114,12 @@ def _fault_of_parties(state: StateReader, grant: Any, time: int) -> Code | None:
         if permit is None or grant["purpose"] not in permit["scenarios"]:
             return Code.NO_PERMIT
     scope = (grant["dataset"], grant["recipient"], grant["purpose"])
-    if grant["notice"] and subjects.find_use(state, *scope, time) is None:
-        return Code.NO_USE_BY_LAW
+    if grant["notice"]:
+        use = subjects.find_use(state, *scope, time)
+        if use is None or use["statute"] != grant["statute"]:
+            return Code.NO_USE_BY_LAW
+    elif grant["statute"] is not None and not statutes.is_in_force(state, grant["statute"], time):
+        return Code.NOT_IN_FORCE
     return None
 
 
@@ -180,6 +192,11 @@ def settle(ctx: Context, number: int, reserved: int, used: int) -> None:
     if not 0 <= used <= reserved:
         raise ValueError(f"grant {number}: {used} used of {reserved} reserved")
     _count(ctx, number, used, -reserved)
+
+
+def give_back(ctx: Context, number: int, rows: int) -> None:
+    """Take back rows that were counted as used and, as it turned out, were not."""
+    _count(ctx, number, -rows, 0)
 
 
 def _count(ctx: Context, number: int, used: int, reserved: int) -> None:

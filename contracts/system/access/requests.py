@@ -31,6 +31,7 @@ def make(ctx: Context, args: Args) -> None:
 
     `standard` is the digest of the one whose fields are meant; another one has other places.
     """
+    args = {"statute": None, **args}
     number = (ctx.get(_COUNT) or 0) + 1
     ctx.put(_COUNT, number)
     owner = args["dataset"].partition("/")[0]
@@ -146,7 +147,7 @@ def brief_of(state: StateReader, number: int) -> dict[str, Value]:
 def query_preview(state: StateReader, args: Args) -> Value:
     """What would be decided on a request of `recipient` at `time` (ms UTC), without asking."""
     recipient, time = args["recipient"], args["time"]
-    terms = {name: value for name, value in args.items() if name in REQUEST}
+    terms = {"statute": None} | {name: args[name] for name in REQUEST if name in args}
     request = {
         "recipient": recipient, "args": terms, "trained": args["trained"], "masks": [],
         "standard": None,

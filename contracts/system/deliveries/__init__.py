@@ -16,7 +16,7 @@ from typing import Any
 from consensus.codec import DecodeError, Value
 from contracts import checks
 from contracts.api import (
-    ACTING,
+    APPROVER,
     NODE,
     STEWARD,
     Args,
@@ -31,7 +31,7 @@ from contracts.api import (
 )
 from contracts.codes import NAMES, Code
 from contracts.state import StateReader
-from contracts.system import access, custody, members, schedule
+from contracts.system import access, custody, envelopes, members, schedule
 from contracts.system.deliveries import audits, limits, meter
 from contracts.system.deliveries.header import MAX_BYTES, MAX_COUNT, Header, is_signed
 from contracts.system.deliveries.limits import NAME
@@ -52,6 +52,8 @@ _NONCE = b"nonce/"
 _OPEN = b"open/"
 _GRANT = b"grant/"
 _COPIES = b"copies/"
+_DISPUTE = b"dispute/"
+MAX_ENVELOPES = 64
 _DELIVERY_DUE, _COPIES_DUE = b"d", b"c"
 """First byte of what is scheduled: a delivery's number, a grant's number."""
 
@@ -111,7 +113,9 @@ def _may_serve(state: StateReader, grant: Any, version: int, server: str, time: 
 def _await_erasure(ctx: Context, grant: Any, rules: Any) -> None:
     """From the first delivery on the recipient owes a word that its copies are erased."""
     key = _COPIES + checks.number_key(grant["id"])
-    if ctx.get(key) is not None:
+    known = ctx.get(key)
+    if known is not None:
+        ctx.put(key, [known[0], None])  # what was attested before is not true of this one
         return
     due = grant["until"] + grant["retention_days"] * limits.DAY_MS + rules["erase_ms"]
     ctx.put(key, [due, None])
@@ -159,9 +163,15 @@ def _rank(header: Header) -> tuple[int, int]:
 
 
 def _dispute(ctx: Context, args: Args) -> None:
-    """A side contests what was delivered: `commitment` is that of the sealed evidence."""
+    """A side contests what was delivered, with a header that the other has signed.
+
+    `commitment` is the digest of the evidence, `envelopes` are its parts, sealed to supervisors.
+    """
     delivery, header = _own(ctx, args["delivery"]), _header(args)
-    _check_header(delivery, header)
+    if header.delivery != delivery["id"] or not header.number:
+        fail(Code.BAD_HEADER, delivery["id"])
+    for envelope in args["envelopes"]:
+        _check_sealed(ctx, delivery, envelope)
     other = "key" if ctx.sender == delivery["server"] else "server_key"
     _check_signature(ctx, delivery[other], args["header"], args["signature"])
     last = delivery["ended"]
@@ -171,10 +181,20 @@ def _dispute(ctx: Context, args: Args) -> None:
     delivery["status"] = DISPUTED
     delivery["dispute"] = {
         "by": ctx.sender, "header": args["header"], "commitment": args["commitment"],
-        "outcome": None, "supervisor": None,
+        "envelopes": args["envelopes"], "time": ctx.block.timestamp, "outcome": None,
+        "supervisor": None,
     }  # fmt: skip
+    ctx.put(_DISPUTE + checks.number_key(delivery["id"]), None)
     _put(ctx, delivery)
     ctx.emit("disputed", [delivery["id"], ctx.sender, args["commitment"]])
+
+
+def _check_sealed(ctx: Context, delivery: Any, envelope: bytes) -> None:
+    """Evidence is for supervisors: nobody else that the delivery concerns may open it."""
+    found = envelopes.get(ctx.overlay, envelope)
+    concerned = {delivery["recipient"], delivery["server"], delivery["owner"]} - {ctx.sender}
+    if found is None or found["sender"] != ctx.sender or concerned & set(found["parties"]):
+        fail(Code.BAD_ENVELOPE, envelope.hex())
 
 
 def _settle(ctx: Context, args: Args) -> None:
@@ -187,13 +207,17 @@ def _settle(ctx: Context, args: Args) -> None:
         fail(Code.OWN_REQUEST, ctx.sender)
     if delivery["status"] != DISPUTED:
         fail(Code.WRONG_STATUS, [f"delivery {delivery['id']}", delivery["status"]])
-    if args["rows"] > delivery["reserved"]:
-        fail(Code.QUOTA_EXCEEDED, delivery["reserved"])
+    counted = delivery["reserved"] if delivery["ended"] is None else delivery["used"]
+    if args["rows"] > counted:
+        fail(Code.QUOTA_EXCEEDED, counted)
     delivery["dispute"] |= {"outcome": args["outcome"], "supervisor": ctx.sender}
     if delivery["ended"] is None:
         _end(ctx, delivery, SETTLED, args["rows"], delivery["header"])
     else:
-        delivery["status"] = SETTLED
+        less = counted - args["rows"]
+        access.give_back(ctx, delivery["grant"], less)
+        meter.count(ctx, delivery, -less, deliveries=0)
+        delivery |= {"status": SETTLED, "used": args["rows"]}
         _put(ctx, delivery)
     ctx.emit("settled", [delivery["id"], args["outcome"], args["rows"]])
 
@@ -322,6 +346,12 @@ def _query_running(state: StateReader, args: Args) -> Value:
     return _numbers(state, prefix, args.get("after", 0))
 
 
+def _query_disputes(state: StateReader, args: Args) -> Value:
+    """Deliveries that were disputed, by number above `after`."""
+    numbers: Any = _numbers(state, _DISPUTE, args.get("after", 0))
+    return [get(state, number) for number in numbers]
+
+
 def _query_serving(state: StateReader, args: Args) -> Value:
     """What a server looks at before each chunk; `fault` names why it must not serve at `time`."""
     delivery = get(state, args["delivery"])
@@ -390,13 +420,18 @@ CONTRACT = Contract(
         ),
         "dispute": Signature(
             _dispute,
-            {**_HEADER, "signature": _SIGNATURE, "commitment": checks.data(32)},
+            {
+                **_HEADER,
+                "signature": _SIGNATURE,
+                "commitment": checks.data(32),
+                "envelopes": checks.list_of(checks.data(32), MAX_ENVELOPES),
+            },
             duties=_EITHER,
         ),
         "settle": Signature(
             _settle,
             {**_NUMBER, "outcome": checks.one_of(*OUTCOMES), "rows": _COUNTED},
-            duties=ACTING,
+            duties=(APPROVER,),
         ),
         "attest": Signature(_attest, _GRANT_NUMBER, duties=_EITHER),
         "calls": Signature(
@@ -414,6 +449,7 @@ CONTRACT = Contract(
             _query_running, {"member": checks.slug, **_AFTER}, frozenset(("after",))
         ),
         "serving": QuerySignature(_query_serving, {**_NUMBER, "time": checks.integer(0, 1 << 53)}),
+        "disputes": QuerySignature(_query_disputes, _AFTER, frozenset(("after",))),
         "copies": QuerySignature(_query_copies, _GRANT_NUMBER),
         "audits": audits.QUERY,
         "meter": meter.query(NAME),

@@ -14,16 +14,19 @@ PAGE = 100
 _METER = b"meter/"
 
 
-def count(ctx: Context, delivery: Any, rows: int) -> None:
-    """Add a delivery of `rows` rows that has ended in this block."""
-    hour = ctx.block.timestamp // HOUR_MS
+def count(ctx: Context, delivery: Any, rows: int, *, deliveries: int = 1) -> None:
+    """Add a delivery of `rows` rows that has ended; or none, where only its rows are corrected.
+
+    It counts in the hour of its end (`ended`, ms UTC), or of this block.
+    """
+    hour = delivery.get("ended", ctx.block.timestamp) // HOUR_MS
     key = (
         _METER + delivery["server"].encode("ascii") + b"/" + checks.number_key(hour)
         + checks.number_key(delivery["grant"]) + delivery["recipient"].encode("ascii")
         + b"/%d" % delivery["level"]
     )  # fmt: skip
-    deliveries, before = ctx.get(key) or (0, 0)
-    ctx.put(key, [deliveries + 1, before + rows])
+    known, before = ctx.get(key) or (0, 0)
+    ctx.put(key, [known + deliveries, before + rows])
 
 
 def _query(contract: str) -> Any:

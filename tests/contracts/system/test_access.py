@@ -26,6 +26,7 @@ from tests.contracts.system.test_governance import propose, vote
 from tests.contracts.system.test_operators import act, grant
 
 TASK = {"basis": "public-task"}
+BY_LAW = {"basis": "statute", "statute": "act-12"}
 CONSENT = {"basis": "consent"}
 
 
@@ -80,7 +81,8 @@ def test_level_four_needs_the_subjects_or_a_statute(net: Exchange) -> None:
     found = net.grant(1)
     assert (found["subjects"], found["notice"]) == ({"scope": "tax/firms"}, False)
     assert (found["mode"], found["watermark"]) == ("audited", True)
-    by_law = net.ask_for(RESIDENT, basis="statute")
+    enact(net)
+    by_law = net.ask_for(RESIDENT, **BY_LAW)
     assert by_law["waits_for"] == ["owner", "supervisor"]
     net.review("tax", 2)
     assert net.status(2) == "waiting"
@@ -91,15 +93,56 @@ def test_level_four_needs_the_subjects_or_a_statute(net: Exchange) -> None:
     assert reason(denied, "basis-level") == ("DENY", ["basis", ["consent", "statute"]])
 
 
+def enact(net: Exchange, days: int = 90, name: str = "act-12") -> None:
+    """Put a statute in force for so many days, as a vote does."""
+    statute = {"statute": name, "digest": bytes(32), "until": net.now + days * DAY_MS,
+               "notice_days": 10}  # fmt: skip
+    net.state.values[b"governance/statute/" + name.encode()] = encode(statute)
+
+
+def test_a_basis_by_law_names_a_statute_that_is_in_force(net: Exchange) -> None:
+    enact(net, 90)
+    enact(net, -1, "act-1")
+    for named, rule in ((None, "no-statute"), ("act-1", "statute-not-in-force"),
+                        ("act-99", "statute-not-in-force")):  # fmt: skip
+        for field in (RESIDENT, INCOME, SECTOR):
+            denied = net.ask_for(field, basis="statute", statute=named)
+            assert (denied["status"], denied["rule"]) == ("denied", rule)
+            assert reason(denied, rule) == ("DENY", ["statute", []])
+    refused = net.run("city", "access", "request", net.terms(SECTOR, statute="act-12"))
+    assert refused.code == Code.BAD_ARGUMENT
+    made = net.ask_for(SECTOR, **BY_LAW)
+    assert (made["status"], net.grant(made["id"])["statute"]) == ("granted", "act-12")
+    assert net.usable(made["id"]) == Code.OK
+    enact(net, -1)  # members vote it out
+    assert net.usable(made["id"]) == Code.NOT_IN_FORCE
+
+
+def test_a_use_under_another_statute_is_none_of_the_grant(net: Exchange) -> None:
+    enact(net)
+    enact(net, name="act-7")
+    net.ask_for(RESIDENT, **BY_LAW)
+    net.review("tax", 1)
+    net.review("land", 1)
+    net.change("sea", roles=["registrar"])
+    for number, (statute, code) in enumerate(
+        (("act-7", Code.NO_USE_BY_LAW), ("act-12", Code.OK)), 1
+    ):
+        use = {"dataset": "tax/firms", "purpose": "public-service", "statute": statute,
+               "registrar": "sea", "until": net.now + 60 * DAY_MS}  # fmt: skip
+        assert net.run("city", "subjects", "invoke", use).code == Code.OK
+        allow = {"use": number, "notice": net.now + 5 * DAY_MS}
+        assert net.run("land", "subjects", "review", allow).code == Code.OK
+        assert net.usable(1) == code
+
+
 def test_a_grant_by_law_waits_for_the_use_and_its_notice(net: Exchange) -> None:
-    net.ask_for(RESIDENT, basis="statute")
+    enact(net)
+    net.ask_for(RESIDENT, **BY_LAW)
     net.review("tax", 1)
     net.review("land", 1)
     assert net.usable(1) == Code.NO_USE_BY_LAW
     net.change("sea", roles=["registrar"])
-    statute = {"statute": "act-12", "digest": bytes(32), "until": net.now + 90 * DAY_MS,
-               "notice_days": 10}  # fmt: skip
-    net.state.values[b"governance/statute/act-12"] = encode(statute)
     use = {"dataset": "tax/firms", "purpose": "public-service", "statute": "act-12",
            "registrar": "sea", "until": net.now + 60 * DAY_MS}  # fmt: skip
     assert net.run("city", "subjects", "invoke", use).code == Code.OK
@@ -162,6 +205,22 @@ def test_what_is_denied_says_why(
     assert outcome == "DENY"
     assert change is not None
     assert net.grant(request["id"]) is None
+
+
+def test_answers_about_all_records_are_decided_as_records_but_not_masked(net: Exchange) -> None:
+    asked = {**TASK, "kind": "aggregate", "purpose": "statistics", "rows": 20}
+    number = net.ask_for(PERSON, INCOME, **asked)["id"]
+    assert net.status(number) == "waiting"
+    net.review("tax", number)
+    grant = net.grant(number)
+    assert grant["fields"] == [[PERSON, None], [INCOME, None]]
+    assert (grant["level"], grant["mode"], grant["k"]) == (3, "linked", 5)
+    consent = {**CONSENT, "kind": "aggregate"}
+    assert net.ask_for(RESIDENT, **consent)["rule"] == "authorised-aggregate"
+    sealed = net.seal("city", "tax")
+    for wrong in ({"key": SECTOR}, {"filter": [[SECTOR, "eq"]], "envelope": sealed}):
+        terms = net.terms(SECTOR, **{**asked, **wrong})
+        assert net.run("city", "access", "request", terms).code == Code.BAD_ARGUMENT
 
 
 def test_a_denied_request_is_granted_once_it_is_changed_as_told(net: Exchange) -> None:

@@ -17,7 +17,7 @@ STATUS: dict[str, Any] = {
     "mempool": {"count": 0, "bytes": 0}, "listening": [], "evidence": 0, "clock_off_ms": 0,
     "kept": {"blocks_from": 1, "results_from": 1, "snapshot": None, "archive": False,
              "retention": None},
-    "state_sync": None, "missing_envelopes": 0,
+    "state_sync": None, "missing_envelopes": 0, "standing_still": False,
 }  # fmt: skip
 
 
@@ -65,6 +65,10 @@ class Answers:
             ["blocks from 1, as an archive"],
         ),
         ({"state": "no quorum"}, ["nothing becomes final until some return"]),
+        (
+            {"state": "stalled", "standing_still": True, "age_ms": 45_000},
+            ["Nothing has become final for 45 s, 0 transactions wait: see the logs"],
+        ),
         ({"state": "no source"}, ["let an archive start, or join by a snapshot"]),
         ({"clock_off_ms": 90_000}, ["90 s fast against the network: set it right (timedatectl"]),
         ({"clock_off_ms": -61_000}, ["61 s slow against the network"]),

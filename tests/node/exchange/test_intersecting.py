@@ -146,11 +146,7 @@ async def test_a_holder_that_departs_from_what_it_paid_for_is_caught(
         with pytest.raises(WrongDataError, match="not those on the chain"):
             await count(world, socket, number)
         monkeypatch.setattr(intersecting, "_send", plain)
-        plain_seed = Sets.seed
-        monkeypatch.setattr(
-            Sets, "seed", lambda self, role, nonce: plain_seed(self, role, nonce)[::-1]
-            if role == "hold" else plain_seed(self, role, nonce),
-        )  # fmt: skip
+        monkeypatch.setattr(Sets, "holding", lambda self, run: bytes(32))
         with pytest.raises(FetchError) as error:
             await count(world, socket, number)
         assert error.value.code == "changed"
@@ -186,6 +182,23 @@ def test_too_long_and_wrong_points_are_refused() -> None:
         endless.take(["asked", bytes(PIECE_BYTES), False])
     with pytest.raises(DecodeError, match="too many"):
         endless.take(["asked", bytes(PIECE_BYTES), False])
+
+
+async def test_a_nonce_that_the_asker_uses_twice_draws_other_noise(
+    posts: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = Two(tmp_path)
+    monkeypatch.setattr(intersecting.os, "urandom", lambda size: bytes(size))
+    number = world.begin()
+    world.chain.run("tax", "intersections", "withdraw", {"run": number})
+    second = world.begin()
+    first, again = world.paid(number), world.paid(second)
+    assert (first["nonce"], first["asked"]) == (again["nonce"], again["asked"])
+    sets = Sets(world.homes["land"], world.asked("land"), world.master)
+    assert sets.holding(first) != sets.holding(again)
+    grant = world.asked("tax").query("access", "grant", {"grant": 1})
+    assert world.asker().begin(grant, SETS, EPSILON // 2) == second + 1  # for another price
+    assert world.paid(second)["status"] == "withdrawn"
 
 
 async def test_an_asker_that_leaves_harms_nobody(posts: Any, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ import trio
 from consensus.codec import DecodeError, Value, encode
 from consensus.crypto import NO_CHAIN, Kind, Signer
 from contracts.system import operators
+from node.cli.common import Failed
 from node.data.access import Access, AccessLog, Entry
+from node.data.custody import Custody
 from node.exchange import logs_service, source
 from node.exchange import server as servers
 from node.exchange.consent import refer
@@ -290,3 +293,23 @@ def test_sight_is_named() -> None:
     assert {sight.value for sight in Sight} == {
         "every place", "what concerns it", "its own deliveries",
     }  # fmt: skip
+
+
+def test_a_log_that_another_process_anchors_meanwhile_is_anchored(town: Town) -> None:
+    log_of(town).note("li", DATASET, 1, (1, 2), "sample")
+    chain = town.asked("land")
+
+    def late(contract: str, method: str, args: dict[str, Any]) -> dict[str, Any]:
+        chain.submit(contract, method, args)
+        return chain.submit(contract, method, args)  # fails: nothing is later than that
+
+    custody = Custody(town.homes["land"], replace(chain, submit=late), town.master)
+    assert custody.anchor() == 1
+    assert custody.anchor() == 1
+    log_of(town).note("li", DATASET, 1, (1, 2), "sample")
+
+    def refused(contract: str, method: str, args: dict[str, Any]) -> dict[str, Any]:
+        raise Failed("nothing is taken now")
+
+    with pytest.raises(Failed):
+        Custody(town.homes["land"], replace(chain, submit=refused), town.master).anchor()

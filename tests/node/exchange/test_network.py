@@ -94,9 +94,12 @@ class Town:
         self.at(SUPERVISOR, "gov", "wait", number)
 
     @contextmanager
-    def serving(self, member: str, what: str = "custody") -> Iterator[None]:
-        """Let a member give out what is in custody, or what others have grants for."""
-        command = ("-m", "node", what, "serve", "--home", self.net.home(member).path)
+    def serving(self, member: str, what: str = "custody", *double: str) -> Iterator[None]:
+        """Let a member give out what is in custody, or what others have grants for.
+
+        `double` stands for another server than the member's own.
+        """
+        command = double or ("-m", "node", what, "serve", "--home", self.net.home(member).path)
         process = subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True)
         try:
             assert process.stdout is not None
@@ -407,3 +410,51 @@ def test_a_use_by_law_is_enacted_allowed_and_notified(town: Town) -> None:
     town.at(REGISTRAR, "registrar", "notified", use)
     [row] = town.at(OWNER, "authorise", "law", "list")
     assert (row["status"], row["reviewer"], row["overdue"]) == ("notified", SUPERVISOR, False)
+
+
+def test_a_lie_is_refused_disputed_and_settled_by_a_supervisor(town: Town) -> None:
+    table = town.folder / "stalls.csv"
+    table.write_text("Number,City\n" + "".join(f"P-{n:04},Wuhan\n" for n in range(60)))
+    town.at(OWNER, "dataset", "register", table, "--title", "Stalls", "--level", 2)
+    grant = town.at(RECIPIENT, "request", "new", "health/stalls", "Number", "City", "--purpose",
+                    "public-service", "--basis", "contract", "--rows", 60, "--days", 9,
+                    "--linked")["request"]  # fmt: skip
+    liar = ("-m", "node.demo_liar", str(town.net.home(OWNER).path))
+    with (
+        town.serving(OWNER, "exchange", *liar),
+        pytest.raises(MunimentError, match="contest it with: muniment dispute open"),
+    ):
+        town.at(RECIPIENT, "fetch", grant)
+    [copy] = [c for c in town.at(RECIPIENT, "exchange", "copies") if c["grant"] == grant]
+    number = copy["delivery"]
+    with pytest.raises(MunimentError, match="row 1 did not come"):
+        town.at(RECIPIENT, "dispute", "open", number, "--row", 1, "--yes")
+    with pytest.raises(MunimentError, match="not disputed"):
+        town.at(OWNER, "dispute", "show", number)
+    opened = town.at(RECIPIENT, "dispute", "open", number, "--yes")
+    assert opened["sealed to"] == SUPERVISOR
+
+    # Everybody sees that there is a dispute; what is shown in it only the supervisor opens.
+    for member in (OWNER, REGISTRAR):
+        [row] = town.at(member, "dispute", "list", "--open")
+        assert (row["id"], row["dispute"]["by"]) == (number, RECIPIENT)
+        said = town.at(member, "dispute", "show", number)
+        assert "not sealed to" in said["evidence"]
+        assert "found" not in said
+    assert not any(town.net.home(OWNER).envelopes.glob(f"{row['dispute']['envelopes'][0]}*"))
+    [due] = [d for d in town.at(SUPERVISOR, "inbox") if d["kind"] == "dispute"]
+    assert due["command"] == f"muniment dispute show {number}"
+    for envelope in row["dispute"]["envelopes"]:
+        town.arrive(SUPERVISOR, envelope)
+    said = town.at(SUPERVISOR, "dispute", "show", number)
+    assert [(each["code"], each["fault"]) for each in said["found"]] == [("other-record", True)]
+    assert "stands against" in town.at(SUPERVISOR, "dispute", "show", number, plain=True)
+
+    settle = ("dispute", "settle", number, "for-recipient", "--rows", 0)
+    with pytest.raises(MunimentError, match="supervisor"):
+        town.at(OWNER, *settle)
+    assert town.at(SUPERVISOR, *settle)["quota left"] == 60
+    assert [d for d in town.at(SUPERVISOR, "inbox") if d["kind"] == "dispute"] == []
+    assert town.at(OWNER, "dispute", "list", "--open") == []
+    with town.serving(OWNER, "exchange"):
+        assert town.at(RECIPIENT, "fetch", grant)["rows"] == 60

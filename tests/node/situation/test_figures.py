@@ -86,8 +86,9 @@ REPORT: dict[str, Any] = {
     "node": {
         "name": "tax", "network": "trial", "state": "in sync", "role": "validator", "height": 9,
         "age_ms": 1_500, "epoch": 0, "view": 10, "leader": "land", "nullified_in_row": 0,
-        "evidence": 0, "clock_off_ms": 0, "uptime_s": 9,
+        "evidence": 0, "clock_off_ms": 0, "uptime_s": 9, "standing_still": False,
     },
+    "standstill": None,
     "waiting": 3,
     "peers": [
         {"name": 'a"b', "connected": True, "validator": True, "height": 8, "sent_bytes": 5,

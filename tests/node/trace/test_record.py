@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from node.trace.index import Entry
-from node.trace.record import Delivery, deliveries_of, of_record, of_subject, within
+from node.trace.record import Delivery, Span, deliveries_of, holders_of, of_record, of_subject
 
 LIFE = [
     Entry(height, 1_000 * height, f"{height:064x}", sender, 0, contract, name, data)
@@ -53,10 +53,18 @@ def test_deliveries_are_told_with_what_went_out() -> None:
 
 def test_a_subject_hears_who_asked_had_and_was_refused() -> None:
     assert heights(of_subject(LIFE)) == [2, 3, 4, 5, 6, 8, 9, 13, 15]
-    assert heights(within(of_subject(LIFE), 3_000, 8_000, "city")) == [4]
-    assert heights(within(of_subject(LIFE), 0, 1 << 62, "tax")) == [2, 6, 8, 9]
+    assert heights(Span(3_000, 8_000, "city").pick(of_subject(LIFE))) == [4]
+    assert heights(Span(actor="tax").pick(of_subject(LIFE))) == [2, 6, 8, 9]
 
 
 def test_a_failed_call_tells_nothing_of_a_record() -> None:
     failed = Entry(17, 17_000, "ab", "tax", 4, "deliveries", "open", [])
     assert failed not in of_record([*LIFE, failed], 1, 3)
+
+
+def test_who_may_have_read_it_is_asked() -> None:
+    kept = [
+        Entry(18, 18_000, "cd", name, 0, "custody", "accepted", [1, "land/p", name, mode])
+        for name, mode in (("wuhan", "delegate"), ("vault", "escrow"))
+    ]
+    assert holders_of("land", [*LIFE, *kept]) == ["court", "land", "tax", "wuhan"]
