@@ -43,7 +43,7 @@ CALLERS = 4
 DAY_MS = 24 * 60 * 60 * 1_000
 FIELDS = (
     ("number", "code", 2, None), ("name", "person-name", 3, "name"),
-    ("birth", "birth-date", 3, "date-year"), ("phone", "phone", 3, "mobile"),
+    ("birth", "birth-date", 3, "date-shift"), ("phone", "phone", 3, "mobile"),
     ("email", "email", 3, "email"), ("city", "text", 2, None), ("kind", "code", 2, None),
     ("issued", "date", 2, None), ("fee", "amount", 2, None), ("state", "code", 2, None),
 )  # fmt: skip

@@ -30,6 +30,7 @@ STEPS = {
         "copies under grant",
         "may not be used at this hour",
         "no permit for this purpose",
+        "compared 60 rows with what is registered: passed",
         "cross-border",
         "access granted",
         "All steps were verified.",

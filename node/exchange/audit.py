@@ -20,7 +20,7 @@ from node.data.commitment import SALT_BYTES, Field
 from node.exchange import audited, linked, rowmap
 from node.exchange.filters import Filter
 from node.exchange.linked import Opened, Shape
-from node.exchange.rowmap import FILTERED, OVER, SUPPRESSED, UNAUTHORISED, RowMap
+from node.exchange.rowmap import ERASED, FILTERED, OVER, SUPPRESSED, UNAUTHORISED, RowMap
 from node.exchange.tree import RecordTree, root_of_proof
 
 SAMPLE = 300
@@ -39,7 +39,8 @@ class Subject:
 
     `commitment` is the registered version's, over `records` records; `root` is over the `rows`
     delivered; `map` is the digest of where they come from. `exact` and `masked` are the delivered
-    fields. `has_subjects` and `has_classes` allow records to be left out for these reasons.
+    fields, `destroyed` counts records that the chain calls so. `has_subjects` and `has_classes`
+    allow records to be left out for these reasons.
     """
 
     delivery: int
@@ -57,6 +58,7 @@ class Subject:
     exact: tuple[int, ...]
     masked: tuple[int, ...]
     filter: Filter | None
+    destroyed: int
     has_subjects: bool
     has_classes: bool
 
@@ -156,6 +158,7 @@ def read_map(subject: Subject, salt: bytes, key: bytes, entries: bytes) -> RowMa
     except DecodeError as error:
         raise AuditError(str(error)) from error
     for reason, allowed in (
+        (ERASED, len(found.omitted(ERASED)) <= subject.destroyed),
         (FILTERED, subject.filter is not None),
         (UNAUTHORISED, subject.has_subjects),
         (SUPPRESSED, subject.has_classes),
@@ -224,6 +227,8 @@ def _read_records(subject: Subject, places: Sequence[int], value: Value) -> dict
     found: dict[int, list[Field]] = {}
     for each in expect_list(value, "records", max_length=len(places)):
         received = linked.unpack(subject.shape, expect_bytes(each, "records", max_length=1 << 24))
+        if found.keys() & received.records:
+            raise AuditError("a record was opened twice")
         root = root_of_proof(received.records, subject.records, received.proof or [])
         made = commitment.commitment(
             subject.chain_id, subject.dataset, subject.version, subject.standard, subject.records,

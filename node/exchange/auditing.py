@@ -25,6 +25,7 @@ from contracts.masks import Use
 from node.data import vault
 from node.data.chain import Chain
 from node.data.commitment import Field
+from node.data.custody import destroyed_rows
 from node.data.keyring import Keyring
 from node.data.vault import Version, column_names
 from node.data.worker import Worker
@@ -100,7 +101,9 @@ def read_subject(chain: Chain, number: int, content: Content | None) -> tuple[Su
         len(fields), registered["rows"], bytes.fromhex(registered["commitment"]),
         bytes.fromhex(found["root"]), found["rows"], delivery["reserved"],
         bytes.fromhex(found["map"]), shape.exact, shape.masked,
-        _filter_of(chain, grant, fields, content), grant["subjects"] is not None,
+        _filter_of(chain, grant, fields, content),
+        len(destroyed_rows(chain, delivery["dataset"], delivery["version"])[1]),
+        grant["subjects"] is not None,
         bool(grant["k"]),
     )  # fmt: skip
     columns = column_names(standard)

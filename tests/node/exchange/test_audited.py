@@ -10,11 +10,9 @@ import pytest
 import trio
 
 from consensus.codec import decode, encode
-from consensus.crypto import sha256
 from contracts.system.access.store import _PLAN_PARTS
 from contracts.system.deliveries.limits import DAY_MS
 from node.cli.common import Failed
-from node.data.chain import Chain as Asked
 from node.data.watermark.candidate import mark_id
 from node.data.watermark.kept import Marks
 from node.envelopes.content import Content
@@ -53,16 +51,6 @@ class Court(World):
         for name, part in parts.items():
             plan[_PLAN_PARTS.index(name)] = part
         self.chain.state.values[key] = encode(plan)
-
-    def asked(self, member: str) -> Asked:
-        plain = super().asked(member)
-
-        def digest_of(height: int, blocks: int) -> bytes | None:
-            while height >= self.chain.height:
-                self.chain.execute()
-            return sha256(b"block %d" % height)
-
-        return Asked(plain.chain_id, member, plain.query, plain.submit, digest_of)
 
     @property
     def auditor(self) -> Auditor:

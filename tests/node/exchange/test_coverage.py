@@ -14,13 +14,14 @@ from consensus.crypto import Signer, sha256
 from contracts.system.access.store import _PLAN_PARTS
 from contracts.system.deliveries.limits import DAY_MS
 from node.data.custody import Custody
-from node.exchange import copies, lookup, source
+from node.exchange import copies, lookup, prepare, source
 from node.exchange.authorise import Authorisations
 from node.exchange.consent import Scope
 from node.exchange.copies import Copy
 from node.exchange.declaration import AUTHORISE, WITHDRAW, declare
 from node.exchange.delivered import Delivered
 from node.exchange.erasure import Row, delivered_rows, erase_rows, rows_to_erase
+from node.exchange.prepared import Prepared
 from node.exchange.registrar import Person, Register
 
 from ...contracts.conftest import NOW
@@ -247,3 +248,81 @@ async def test_a_look_up_finds_whom_it_may(posts: Any, tmp_path: Path) -> None:
         town.declare(WITHDRAW, WILLING[:1])
         town.publish(1)
         assert await caller.ask(there) == []
+
+
+# In audited mode
+
+
+@pytest.fixture
+def audited_town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Town:
+    monkeypatch.setattr(prepare, "MAX_RECORDS", 4)
+    return authorised(Town(tmp_path, mode="audited"))
+
+
+async def test_in_audited_mode_too_only_what_is_authorised_comes(
+    posts: Any, audited_town: Town
+) -> None:
+    town, fetcher = audited_town, audited_town.fetcher()
+    async with served(posts, town, town.server()) as socket:
+        copy = fetcher.begin(1)
+        await fetcher.run(socket, copy, silent)
+    receipt = fetcher.close(copy)
+    assert sorted(str(number) for number in arrived(copy)) == numbers(WILLING)
+    assert (receipt.rows, receipt.left_out, receipt.by_subject) == (48, 12, True)
+    kept = b"".join(p.read_bytes() for p in town.homes["land"].prepared.rglob("*") if p.is_file())
+    assert not any(name.encode() in kept for name in NAMES)
+
+
+async def test_who_withdraws_half_way_is_withheld_from_what_was_committed_to(
+    posts: Any, audited_town: Town
+) -> None:
+    """The rows keep their places under the root; of the withdrawn one only the hash comes."""
+    town, fetcher = audited_town, audited_town.fetcher()
+    gone: list[str] = []
+
+    def withdraw(rows: int, position: int) -> None:
+        # Of the eight last rows one is withdrawn, while the first chunks are on their way.
+        if position == 4:
+            prepared = Prepared(town.homes["land"].prepared / "1", town.master)
+            gone.append(NAMES[prepared.row(44).number - 1])
+            town.declare(WITHDRAW, gone)
+            town.publish(1)
+
+    async with served(posts, town, town.server()) as socket:
+        copy = fetcher.begin(1)
+        await fetcher.run(socket, copy, withdraw)
+    receipt = fetcher.close(copy)
+    left = [name for name in WILLING if name not in gone]
+    assert sorted(str(number) for number in arrived(copy)) == numbers(left)
+    assert (receipt.rows, receipt.left_out) == (47, 13)
+    # A copy knows which of its rows are to be erased, and goes on without them.
+    found = {row: place for _, row, place in _delivered(town)}
+    assert len(found) == 47
+    copy.strike([1, 3], bytes(32))
+    [kept] = copies.load(town.homes["tax"].copies, 1, bytes(32))
+    assert len(list(kept.rows())) == 45
+
+
+def _delivered(town: Town) -> list[tuple[int, int, int]]:
+    kept = Delivered(town.homes["land"].delivered, town.master)
+    return [(1, row, place) for row, place in kept.rows(1)]
+
+
+async def test_what_the_owner_erases_half_way_is_withheld(posts: Any, audited_town: Town) -> None:
+    town, fetcher = audited_town, audited_town.fetcher()
+
+    def cut(rows: int, position: int) -> None:
+        raise CutError
+
+    async with served(posts, town, town.server()) as socket:
+        copy = fetcher.begin(1)
+        with pytest.raises(CutError):
+            await fetcher.run(socket, copy, cut)
+        prepared = Prepared(town.homes["land"].prepared / "1", town.master)
+        row = prepared.row(40).number
+        custody = Custody(town.homes["land"], town.asked("land"), town.master)
+        custody.destroy("land/parcels-2025", 1, [row])
+        copy = fetcher.begin(1)
+        await fetcher.run(socket, copy, silent)
+    assert fetcher.close(copy).rows == 47
+    assert f"{row - 1:06}" not in arrived(copy)

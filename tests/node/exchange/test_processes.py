@@ -11,8 +11,12 @@ from typing import Any
 import pytest
 
 from bench.delivery import Scene, row_of
+from node.data.watermark.candidate import mark_id
+from node.data.watermark.kept import Marks
 from node.errors import MunimentError
 from node.exchange import evidence
+from node.exchange.prepared import Prepared
+from node.keys import load_key
 from node.network import load_genesis
 
 from ..alliance import command
@@ -61,7 +65,7 @@ def check(scene: Scene, grant: int, receipt: dict[str, Any], out: Path) -> None:
     """Rows exact, receipt once, quota exact."""
     home = scene.home(scene.recipient).path
     command("export", grant, "-o", out, "--format", "jsonl", "--home", home)
-    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    rows = sorted(map(json.loads, out.read_text().splitlines()), key=lambda row: row["number"])
     assert [(row["number"], row["fee"]) for row in rows] == [
         (values[0], values[8]) for values in map(row_of, range(ROWS))
     ]
@@ -103,6 +107,30 @@ def test_evidence_of_a_delivery_is_explained_and_no_byte_of_it_can_be_altered(
         altered[place] ^= 1 << place % 8
         with pytest.raises(MunimentError):
             evidence.verify(bytes(altered), trusted)
+
+
+@pytest.mark.parametrize("victim", ["server", "recipient"])
+def test_either_side_is_killed_in_audited_mode(scene: Scene, tmp_path: Path, victim: str) -> None:
+    """What was committed to goes on, under one root and one mark."""
+    grant, home = scene.grant(ROWS, mode="audited"), scene.home(scene.owner)
+    before = set(home.prepared.glob("*/*"))
+    with scene.serving() as server:
+        process = scene.fetch(grant)
+        while process.poll() is None and not set(home.prepared.glob("*/*")) - before:
+            pass  # it has begun to prepare
+        (server if victim == "server" else process).kill()
+        process.communicate()
+    receipt = kill_at(scene, grant, [1], victim)
+    check(scene, grant, receipt, tmp_path / "out")
+    number = receipt["delivery"]
+    master = load_key(home.key("vault"), "vault", home.passphrase.read_text().strip())
+    prepared = Prepared(home.prepared / str(number), master)
+    found = scene.ask(scene.recipient, "deliveries", "get", delivery=number)["audit"]
+    assert (found["root"], found["rows"]) == (prepared.root.hex(), ROWS)
+    assert found["secret"] is not None
+    [entry] = [e for e in Marks(home, master) if e.candidate.delivery == number]
+    assert (entry.grant, entry.recipient) == (grant, scene.recipient)
+    assert found["mark"] == mark_id(entry.candidate.key).hex()
 
 
 @pytest.mark.campaign
