@@ -407,7 +407,14 @@ def test_a_use_by_law_is_enacted_allowed_and_notified(town: Town) -> None:
     with pytest.raises(MunimentError, match="role supervisor"):
         town.at(OWNER, "authorise", "law", "allow", use, "--notice", "2027-12-31")
     town.at(SUPERVISOR, "authorise", "law", "allow", use, "--notice", "2027-12-31")
-    town.at(REGISTRAR, "registrar", "notified", use)
+    town.at(REGISTRAR, "operator", "new", "wu", "--passphrase-file", town.secret)
+    card = town.net.home(REGISTRAR).operators / "wu.json"
+    signs = ("--as", "wu", "--passphrase-file", town.secret)
+    town.at(REGISTRAR, "operator", "grant", card, "--duty", "auditor")
+    with pytest.raises(MunimentError, match="needs the duty"):
+        town.at(REGISTRAR, "registrar", "notified", use, *signs)
+    town.at(REGISTRAR, "operator", "grant", card, "--duty", "dispatcher")
+    town.at(REGISTRAR, "registrar", "notified", use, *signs)
     [row] = town.at(OWNER, "authorise", "law", "list")
     assert (row["status"], row["reviewer"], row["overdue"]) == ("notified", SUPERVISOR, False)
 
