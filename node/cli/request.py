@@ -156,7 +156,7 @@ def new(
     muniment request new civil/licences status --lookup licence_no --purpose public-service \\
         --basis contract --rows 1000 --days 365 --home tax
     """
-    from node.exchange.asking import Dataset
+    from node.exchange.asking import Dataset, is_trained
 
     place = Home(home)
     words = read_text(text, file, is_needed=False)
@@ -168,8 +168,9 @@ def new(
         "hours": None, **terms,
     }  # fmt: skip
     envelope = bytes(32) if conditions or words else None
-    trained = operator is None or _is_trained(home, own_name(place), operator)
-    preview = {"recipient": own_name(place), "time": now_ms(), "trained": trained}
+    own, now = own_name(place), now_ms()
+    trained = operator is None or is_trained(query_of(home), own, operator, now)
+    preview = {"recipient": own, "time": now, "trained": trained}
     expected = ask(home, "access", "preview", {**args, **preview, "envelope": envelope})
     data: dict[str, Any] = {"decision": expected}
     is_sent = not dry_run and (anyway or expected["outcome"] != "DENY")
@@ -192,17 +193,6 @@ def new(
     show(data, as_json, render)
     if not is_sent and not dry_run:
         raise Refused("not sent, since it would be denied; --anyway puts it on record")
-
-
-def _is_trained(home: Path, member: str, operator: str) -> bool:
-    """Whether an operator has a duty that needs training, which has not lapsed."""
-    from contracts.system.operators import NEED_TRAINING
-
-    found = ask(home, "operators", "get", {"member": member, "operator": operator})
-    if found is None:
-        return False
-    terms = min(found["trained_until"], found["confidential_until"])
-    return terms >= now_ms() and not set(NEED_TRAINING).isdisjoint(found["duties"])
 
 
 @request.command("list")

@@ -80,6 +80,17 @@ def fields_of(query: Query, standard: Sequence[Any]) -> tuple[dict[str, Any], ..
     return tuple(found["standard"]["fields"])
 
 
+def is_trained(query: Query, member: str, operator: str, now_ms: int) -> bool:
+    """Whether an operator has a duty that needs training, which has not lapsed."""
+    from contracts.system.operators import NEED_TRAINING
+
+    found = query("operators", "get", {"member": member, "operator": operator})
+    if found is None:
+        return False
+    terms = min(found["trained_until"], found["confidential_until"])
+    return terms >= now_ms and not set(NEED_TRAINING).isdisjoint(found["duties"])
+
+
 def parse_moment(text: str) -> int:
     """A date, or date and time, in UTC unless it says otherwise, in ms. Raises AskingError."""
     try:

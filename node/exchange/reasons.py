@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 RULES = {
@@ -65,6 +65,8 @@ CHANGES = {
     "dataset": "another dataset",
     "policy": "see muniment policy show, or talk to the owner",
 }
+OTHER_FIELDS, OTHER_BASIS = "other fields", "another basis"
+POLICY, NEWER = "the owner's own policy", "a rule of a newer release"
 
 
 def basis_text(terms: Mapping[str, Any]) -> str:
@@ -75,19 +77,24 @@ def basis_text(terms: Mapping[str, Any]) -> str:
 def rule_text(rule: str) -> str:
     """What a rule says."""
     if rule.startswith("policy."):
-        return "the owner's own policy"
-    return RULES.get(rule, "a rule of a newer release")
+        return POLICY
+    return RULES.get(rule, NEWER)
 
 
-def change_text(change: Sequence[Any] | None, names: Sequence[str]) -> str:
-    """What would change it; `names` are the fields', in order. Empty if nothing would."""
+def change_text(
+    change: Sequence[Any] | None, names: Sequence[str], say: Callable[[str], str] = str
+) -> str:
+    """What would change it; `names` are the fields', in order. Empty if nothing would.
+
+    `say` puts sentences into another language.
+    """
     if change is None:
         return ""
     what, to = str(change[0]), change[1]
     if what in ("fields", "filter"):
         to = [names[index] if index < len(names) else f"field {index}" for index in to]
         if not to:
-            return "other fields"
+            return say(OTHER_FIELDS)
     if what == "basis" and not to:
-        return "another basis"
-    return CHANGES.get(what, what).format(", ".join(map(str, to)))
+        return say(OTHER_BASIS)
+    return say(CHANGES.get(what, what)).format(", ".join(map(str, to)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from node.exchange import reasons
+
 WORDS: tuple[str, ...] = (
     # states of a node
     "in sync", "catching up", "recovering", "no quorum", "no source", "stalled",
@@ -12,4 +14,14 @@ WORDS: tuple[str, ...] = (
     "ended",
     # states of transactions
     "pending", "unknown", "expired",
+    # further states of requests, grants and deliveries
+    "waiting", "active", "closed", "disputed", "lapsing", "lapsed", "settled",
+    # what rules and reviewers say
+    "approve", "deny",
+    # what waits
+    "review", "second", "vote", "withdrawal", "use", "notice", "custody", "challenge", "dispute",
+    "intersection", "sum",
+    # rules of access and what would change what they say
+    *reasons.RULES.values(), reasons.POLICY, reasons.NEWER,
+    *reasons.CHANGES.values(), reasons.OTHER_FIELDS, reasons.OTHER_BASIS,
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 
 from node.devnet import Devnet
 from node.home import Home
+from node.rpc.client import Client
 from tests.node.alliance import command
 
 PASSPHRASE = "an operator's passphrase"
@@ -102,6 +104,69 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
             process.terminate()
             process.wait(10)
         net.down()
+
+
+@dataclass
+class Town:
+    """The console's member and a neighbour, each with a dataset of firms."""
+
+    console: Console
+    neighbour: str
+
+    @property
+    def ours(self) -> str:
+        return f"{self.console.member}/firms"
+
+    @property
+    def theirs(self) -> str:
+        return f"{self.neighbour}/firms"
+
+    def at(self, member: str, *args: object) -> Any:
+        """Run a command at a member's home; every node has its block afterwards."""
+        net = self.console.net
+        done = json.loads(command(*args, "--json", "--home", net.home(member).path))
+        for name in (self.console.member, self.neighbour):
+            net.wait(name, lambda status: status["height"] >= done["height"])
+        return done
+
+    def ask_for_ours(self) -> int:
+        """The neighbour asks for what waits for a review; returns the request's number."""
+        asked = self.at(self.neighbour, "request", "new", self.ours, "income", "--purpose",
+                        "public-service", "--basis", "public-task", "--rows", 500,
+                        "--days", 90)  # fmt: skip
+        number: int = asked["request"]
+        return number
+
+    def query(self, contract: str, method: str, **args: Any) -> Any:
+        with Client(self.console.home.socket) as client:
+            return client.call("state.query", contract=contract, method=method, args=args)
+
+    def requests(self, member: str) -> Any:
+        return self.query("access", "list", member=member)
+
+
+@pytest.fixture(scope="session")
+def town(console: Console, tmp_path_factory: pytest.TempPathFactory) -> Town:
+    made = Town(console, next(n for n in console.net.names if n != console.member))
+    folder = tmp_path_factory.mktemp("town")
+    table = folder / "firms.csv"
+    table.write_text("city,income\nBeijing,10\nShanghai,20\n")
+    for member in (console.member, made.neighbour):
+        rows = [
+            {"name": name, "type": kind, "unit": None, "codes": None, "level": level,
+             "class": "general", "mask": None}
+            for name, kind, level in (("city", "text", 2), ("income", "amount", 3))
+        ]  # fmt: skip
+        properties = {name: {"type": ["string", "integer", "null"]} for name in ("city", "income")}
+        standard = folder / f"{member}.json"
+        standard.write_text(json.dumps({
+            "id": f"{member}/firm", "version": 1, "title": "Firms",
+            "schema": {"type": "object", "properties": properties}, "fields": rows,
+        }))  # fmt: skip
+        made.at(member, "standard", "publish", standard)
+        made.at(member, "dataset", "register", table, "--standard", f"{member}/firm",
+                "--title", "Firms")  # fmt: skip
+    return made
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,140 @@
+"""The exchange: what waits for this member, requests with the reasons of each decision, reviews."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from contracts.api import ACTING
+from node.exchange.asking import fields_of
+from node.exchange.due import find_due
+from node.exchange.reasons import change_text, rule_text
+from node.web.signing import propose
+from node.web.site import Area, Site, Visit, page
+
+AREAS = (Area("/exchange", "Exchange"),)
+PAGE = 50
+"""Requests that `access.list` gives at once."""
+_RANKS = ("DENY", "REVIEW", "APPROVE")
+
+
+def routes(site: Site) -> list[BaseRoute]:
+    request = "/exchange/requests/{number:int}"
+    return [
+        page(site, "/exchange", _inbox),
+        page(site, "/exchange/requests", _list),
+        page(site, request, _show),
+        page(site, request + "/review", _review, methods=("POST",), duties=("approver",)),
+        page(site, request + "/withdraw", _withdraw, methods=("POST",), duties=ACTING),
+    ]
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def before_of(visit: Visit) -> dict[str, int]:
+    """The cursor of a list that is paged by number; nothing where it is none."""
+    text = visit.option("before")
+    is_number = text.isascii() and text.isdecimal() and 0 < len(text) <= 15 and int(text) > 0
+    return {"before": int(text)} if is_number else {}
+
+
+def reasons_of(visit: Visit, reasons: Sequence[Any], names: Sequence[str]) -> list[dict[str, str]]:
+    """What each rule says, the strictest first, in the visitor's language."""
+    return [
+        {"rule": rule, "outcome": outcome, "because": visit.say(rule_text(rule)),
+         "change": change_text(change, names, visit.say)}
+        for rule, outcome, change in sorted(reasons, key=lambda row: _RANKS.index(row[1]))
+    ]  # fmt: skip
+
+
+def masks_of(fields: Sequence[Any], names: Sequence[str]) -> list[tuple[str, str]]:
+    """Each field that is delivered with its mask, empty where it has none."""
+    shown = []
+    for index, mask in fields:
+        text = ""
+        if mask is not None:
+            params = ", ".join(f"{word}={value}" for word, value in mask[2].items())
+            text = f"{mask[0]} v{mask[1]}" + (f" ({params})" if params else "")
+        shown.append((names[index], text))
+    return shown
+
+
+def _inbox(visit: Visit) -> Response:
+    due = find_due(visit.query, visit.site.member, now_ms())
+    return visit.page("exchange.html", rows=due)
+
+
+def _list(visit: Visit) -> Response:
+    args = {"member": visit.site.member, **before_of(visit)}
+    rows = visit.query("access", "list", args)
+    return visit.page("requests.html", rows=rows, more=len(rows) == PAGE)
+
+
+def _find(visit: Visit) -> Any:
+    """The request that the path names, or None."""
+    return visit.query("access", "request", {"request": int(visit.param("number"))})
+
+
+def _none(visit: Visit) -> Response:
+    return visit.problem(visit.say("There is no such request."), 404)
+
+
+def _show(visit: Visit) -> Response:
+    if _find(visit) is None:
+        return _none(visit)
+    args = {"request": int(visit.param("number")), "time": now_ms()}
+    explained = visit.query("access", "explain", args)
+    asked, now = explained["request"], explained["now"]
+    waiting = visit.query("access", "waiting", {"member": visit.site.member, "time": now_ms()})
+    fields = fields_of(visit.query, asked["standard"])
+    names = [field["name"] for field in fields]
+    return visit.page(
+        "request.html", asked=asked, fields=[fields[index] for index in asked["args"]["fields"]],
+        reasons=reasons_of(visit, asked["reasons"], names),
+        now=now, later=reasons_of(visit, now["reasons"], names) if now else [],
+        masks=masks_of(now["fields"], names) if now else [],
+        is_reviewer=any(row["id"] == asked["id"] for row in waiting),
+        may_withdraw=asked["recipient"] == visit.site.member and not visit.duties.isdisjoint(ACTING)
+        and asked["status"] in ("waiting", "granted"),
+    )  # fmt: skip
+
+
+def _review(visit: Visit) -> Response:
+    """The revision that was on the page is the one that is reviewed: a later one is refused."""
+    found, revision = _find(visit), visit.form.get("revision", "")
+    if found is None:
+        return _none(visit)
+    outcome = visit.form.get("outcome", "")
+    if outcome not in ("approve", "deny") or not revision.isdecimal() or len(revision) > 9:
+        return visit.problem(visit.say("This form is not complete."))
+    args = {"request": found["id"], "revision": int(revision), "outcome": outcome}
+    is_approval = outcome == "approve"
+    title = visit.say("Approve request %s") if is_approval else visit.say("Deny request %s")
+    return propose(visit, title % found["id"], _words(visit, found),
+                   [("access", "review", args)], f"/exchange/requests/{found['id']}")  # fmt: skip
+
+
+def _withdraw(visit: Visit) -> Response:
+    found = _find(visit)
+    if found is None:
+        return _none(visit)
+    return propose(visit, visit.say("Withdraw request %s") % found["id"], _words(visit, found),
+                   [("access", "withdraw", {"request": found["id"]})],
+                   f"/exchange/requests/{found['id']}")  # fmt: skip
+
+
+def _words(visit: Visit, found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    args = found["args"]
+    return [
+        (visit.say("Recipient"), found["recipient"]),
+        (visit.say("Dataset"), args["dataset"]),
+        (visit.say("Level"), f"L{found['level']}"),
+        (visit.say("Purpose"), args["purpose"]),
+        (visit.say("Records"), visit.language.number(args["rows"])),
+    ]
