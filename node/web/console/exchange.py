@@ -67,7 +67,13 @@ def masks_of(fields: Sequence[Any], names: Sequence[str]) -> list[tuple[str, str
 
 def _inbox(visit: Visit) -> Response:
     due = find_due(visit.query, visit.site.member, now_ms())
-    return visit.page("exchange.html", rows=due)
+    reviews = {row["id"]: row for row in _waiting(visit)}
+    return visit.page("exchange.html", rows=due, reviews=reviews)
+
+
+def _waiting(visit: Visit) -> Any:
+    """Requests that wait for a review by this member."""
+    return visit.query("access", "waiting", {"member": visit.site.member, "time": now_ms()})
 
 
 def _list(visit: Visit) -> Response:
@@ -91,7 +97,6 @@ def _show(visit: Visit) -> Response:
     args = {"request": int(visit.param("number")), "time": now_ms()}
     explained = visit.query("access", "explain", args)
     asked, now = explained["request"], explained["now"]
-    waiting = visit.query("access", "waiting", {"member": visit.site.member, "time": now_ms()})
     fields = fields_of(visit.query, asked["standard"])
     names = [field["name"] for field in fields]
     return visit.page(
@@ -99,7 +104,7 @@ def _show(visit: Visit) -> Response:
         reasons=reasons_of(visit, asked["reasons"], names),
         now=now, later=reasons_of(visit, now["reasons"], names) if now else [],
         masks=masks_of(now["fields"], names) if now else [],
-        is_reviewer=any(row["id"] == asked["id"] for row in waiting),
+        is_reviewer=any(row["id"] == asked["id"] for row in _waiting(visit)),
         may_withdraw=asked["recipient"] == visit.site.member and not visit.duties.isdisjoint(ACTING)
         and asked["status"] in ("waiting", "granted"),
     )  # fmt: skip

@@ -47,9 +47,10 @@ def _show(visit: Visit) -> Response:
     if found is None:
         return visit.problem(visit.say("There is no such grant."), 404)
     names = [field["name"] for field in fields_of(visit.query, found["standard"])]
+    asked = visit.query("access", "request", {"request": found["id"]})
     numbers = visit.query("deliveries", "of", {"grant": found["id"]})
     deliveries = [visit.query("deliveries", "get", {"delivery": each}) for each in numbers[:PAGE]]
-    return visit.page("grant.html", grant=found, masks=masks_of(found["fields"], names),
+    return visit.page("grant.html", grant=found, height=asked["height"], masks=masks_of(found["fields"], names),
                       deliveries=[*zip(numbers, deliveries, strict=False)])  # fmt: skip
 
 
