@@ -121,6 +121,17 @@ class Console:
 
 
 @dataclass(frozen=True, slots=True)
+class Portal:
+    """Open data for everybody; as `Console`, without anybody who logs in."""
+
+    serve: bool = False
+    listen: str = "127.0.0.1:8481"
+    names: tuple[str, ...] = ()
+    tls_certificate: str = ""
+    tls_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     node: Node = field(default_factory=Node)
     network: Network = field(default_factory=Network)
@@ -131,6 +142,7 @@ class Settings:
     notices: Notices = field(default_factory=Notices)
     exchange: Exchange = field(default_factory=Exchange)
     console: Console = field(default_factory=Console)
+    portal: Portal = field(default_factory=Portal)
 
 
 _BOUNDS: dict[str, tuple[int, int]] = {
@@ -149,10 +161,12 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 _FORMS: dict[str, tuple[re.Pattern[str], str]] = {
     "notices.smtp": (re.compile(r"\S+:[0-9]{1,5}", re.ASCII), "HOST:PORT"),
     "console.listen": (re.compile(r"\S+:[0-9]{1,5}", re.ASCII), "HOST:PORT"),
+    "portal.listen": (re.compile(r"\S+:[0-9]{1,5}", re.ASCII), "HOST:PORT"),
 }
 _ITEMS: dict[str, tuple[re.Pattern[str], str]] = {
     "notices.mail_to": (re.compile(r"[^\s@]+@[^\s@]+"), 'mail addresses like "li@tax.example"'),
     "console.names": (re.compile(r"[a-z0-9.-]+"), 'host names like "console.tax.example"'),
+    "portal.names": (re.compile(r"[a-z0-9.-]+"), 'host names like "data.tax.example"'),
     "notices.webhooks": (re.compile(r"https?://\S+"), 'addresses like "https://tax.example/hook"'),
 }
 _MULTIADDRS = (re.compile(r".*", re.DOTALL), 'addresses like "/ip4/10.0.0.1/tcp/4600"')
@@ -284,6 +298,14 @@ names = []  # what browsers call this host: ["console.tax.example"]
 tls_certificate = ""  # PEM
 tls_key = ""
 session_minutes = {defaults.console.session_minutes}  # without use
+
+# The open part of the catalogue, for everybody.
+[portal]
+serve = {json.dumps(defaults.portal.serve)}
+listen = {json.dumps(defaults.portal.listen)}  # beyond loopback it needs TLS
+names = []  # ["data.tax.example"]
+tls_certificate = ""  # PEM
+tls_key = ""
 
 # What concerns this member, sent by: muniment notify. Ids only.
 [notices]

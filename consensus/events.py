@@ -89,11 +89,11 @@ class Broadcast:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """Send `question` to the validators with these indices."""
+class Send:
+    """Send `message` to the validators with these indices."""
 
     signers: tuple[int, ...]
-    question: Question
+    message: Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ class Recovered:
 Effect = (
     Persist
     | Broadcast
-    | Ask
+    | Send
     | Reply
     | Build
     | Check

@@ -16,7 +16,6 @@ from consensus.crypto import Kind, Signer
 from consensus.events import (
     Accuse,
     Amnesia,
-    Ask,
     Broadcast,
     Build,
     Built,
@@ -32,6 +31,7 @@ from consensus.events import (
     Receive,
     Recovered,
     Reply,
+    Send,
     Start,
     Tick,
     Work,
@@ -264,8 +264,9 @@ class Machine:
 
     def _receive(self, peer: bytes, message: object) -> None:
         match message:
-            case Vote():
-                self._take_vote(message)
+            case Vote(statement=statement):
+                if self._take_vote(message) and statement.kind is Kind.NULLIFY:
+                    self._help(peer, statement.view)
             case Proposal():
                 self._take_proposal(message)
             case Certificate():
@@ -338,8 +339,7 @@ class Machine:
         self._set_certificate(current, certificate)
         self._emit(Persist(certificate))
         if formed:
-            # Whoever completes a certificate hands it on: a vote may have reached us alone.
-            self._emit(Broadcast(certificate))
+            self._hand_on(certificate)
         else:
             for vote in certificate.votes:
                 self._note(current, vote)
@@ -347,6 +347,17 @@ class Machine:
             self._certify(current)
         elif statement.kind is Kind.FINALIZE:
             self._finalize(certificate)
+
+    def _hand_on(self, certificate: Certificate) -> None:
+        """Tell of a certificate that is complete here: a vote may have reached us alone (R13)."""
+        view, leader_of = certificate.statement.view, self.validators.leader
+        match certificate.statement.kind:
+            case Kind.NOTARIZE if leader_of(view + 1) != self._index:
+                self._emit(Send((leader_of(view + 1),), certificate))
+            case Kind.FINALIZE if leader_of(view) == self._index:
+                self._emit(Broadcast(certificate))
+            case Kind.NULLIFY:
+                self._emit(Broadcast(certificate))
 
     def _set_certificate(self, current: _Round, certificate: Certificate) -> None:
         match certificate.statement.kind:
@@ -793,7 +804,7 @@ class Machine:
         question = Question(self.epoch, wanted)
         leader = self.validators.leader(self.view)
         if leader != self._index and self._now.monotonic < self._leader_at:
-            self._emit(Ask((leader,), question))
+            self._emit(Send((leader,), question))
         else:
             self._emit(Broadcast(question))
 
@@ -814,6 +825,11 @@ class Machine:
             admission = self._admission if self.view > 1 else None
             if self.view == 1 or admission is not None:
                 self._emit(Reply(peer, ViewReport(self.epoch, self.view, admission)))
+
+    def _help(self, peer: bytes, view: int) -> None:
+        """Tell a peer that gives up on a view how the view went on here (R13)."""
+        if view < self.view and self._round(view).nullification is None:
+            self._answer(peer, Question(self.epoch, (view,)))
 
     # Forgotten votes
 

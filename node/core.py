@@ -19,7 +19,6 @@ from consensus.crypto import Signer, sha256
 from consensus.events import (
     Accuse,
     Amnesia,
-    Ask,
     Broadcast,
     Build,
     Built,
@@ -34,6 +33,7 @@ from consensus.events import (
     Receive,
     Recovered,
     Reply,
+    Send,
     Start,
     Tick,
     Work,
@@ -585,9 +585,9 @@ class Core:
                         self.records.append(record)
                     case Broadcast(message=message):
                         self._send_consensus(self.peers.validator_keys(), message)
-                    case Ask(signers=signers, question=question):
+                    case Send(signers=signers, message=message):
                         keys = [self.peers.key_of(index) for index in signers]
-                        self._send_consensus([key for key in keys if key is not None], question)
+                        self._send_consensus([key for key in keys if key is not None], message)
                     case Reply(peer=key, message=reply):
                         self._send_consensus([key], reply)
                     case Build():

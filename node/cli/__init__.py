@@ -64,7 +64,7 @@ _COMMANDS = {
     "lookup": ("node.cli.exchange", "Look up single records by key under a grant."),
     "dispute": ("node.cli.dispute", "Contest what was delivered; settle it as a supervisor."),
     "export": ("node.cli.exchange", "Write fetched data as CSV, JSON lines or Parquet."),
-    "web": ("node.cli.web", "Serve the console to this member's operators."),
+    "web": ("node.cli.web", "Serve the console to operators, and open data to everybody."),
     "receipt": ("node.cli.proofs", "Save the proof that a transaction is final."),
     "receipts": ("node.cli.proofs", "Save the receipts of many blocks, before they are pruned."),
     "verify": ("node.cli.proofs", "Check a receipt offline."),

@@ -20,10 +20,12 @@ from node.cli.common import (
     passphrase_option,
     query,
     show,
+    signing_options,
     submit,
     table,
     where,
 )
+from node.cli.person import person_options
 from node.cli.spans import DAY
 from node.home import Home, atomic_write
 
@@ -38,23 +40,34 @@ _KEY = click.option("--key", required=True, metavar="HEX",
 
 @dataclass(frozen=True, slots=True)
 class _Office:
-    """A registrar's home with its keys unlocked; the register is held while the command runs."""
+    """A registrar's home with its keys unlocked; the register is held while the command runs.
+
+    `passphrase` is that of the member, or of the operator who signs.
+    """
 
     home: Home
     passphrase: str
     register: Register
+    operator: str | None
 
     @classmethod
-    def open(cls, home: Path, passphrase_file: Path | None) -> _Office:
+    def open(
+        cls,
+        home: Path,
+        passphrase_file: Path | None,
+        operator: str | None = None,
+        operator_file: Path | None = None,
+    ) -> _Office:
         from node.exchange.registrar import Register
-        from node.keys import load_key
+        from node.keys import load_key, read_passphrase
 
         place = Home(home)
         passphrase = passphrase_for(place, passphrase_file)
         master = load_key(place.key("vault"), "vault", passphrase)
         register = Register(place.registrar, master)
         click.get_current_context().with_resource(register.alone())
-        return cls(place, passphrase, register)
+        signs = passphrase if operator is None else read_passphrase(operator_file)
+        return cls(place, signs, register, operator)
 
 
 def _now() -> int:
@@ -209,6 +222,7 @@ def show_person(person: str, home: Path, passphrase_file: Path | None, as_json: 
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path))
 @home_option
 @passphrase_option
+@person_options
 @json_option
 def open_batch(
     dataset: str,
@@ -219,13 +233,15 @@ def open_batch(
     output: Path,
     home: Path,
     passphrase_file: Path | None,
+    operator: str | None,
+    operator_file: Path | None,
     as_json: bool,
 ) -> None:
     """Open a batch for a DATASET, recipient and purpose; write the form that subjects sign."""
     from node.exchange.consent import Scope
     from node.network import load_genesis
 
-    office = _Office.open(home, passphrase_file)
+    office = _Office.open(home, passphrase_file, operator, operator_file)
     found = query(home, "catalogue", {"dataset": dataset})
     standard = query(home, "standards", {"id": found["standard"][0],
                                          "version": found["standard"][1]})["standard"]  # fmt: skip
@@ -234,7 +250,7 @@ def open_batch(
         raise Refused(f"{dataset} has no field {field!r}; it has {', '.join(names)}")
     args = {"dataset": dataset, "recipient": recipient, "purpose": purpose,
             "field": names.index(field), "until": until}  # fmt: skip
-    state = submit(office.home, office.passphrase, "subjects", "open", args)
+    state = submit(office.home, office.passphrase, "subjects", "open", args, office.operator)
     number = next(data[0] for _, name, data in state["events"] if name == "opened")
     row = ask(home, "subjects", "batch", {"batch": number})
     chain_id = load_genesis(office.home.genesis).genesis.chain_id
@@ -277,10 +293,18 @@ def take(files: tuple[Path, ...], home: Path, passphrase_file: Path | None, as_j
 @_BATCH
 @home_option
 @passphrase_option
+@person_options
 @json_option
-def post(batch: int, home: Path, passphrase_file: Path | None, as_json: bool) -> None:
+def post(
+    batch: int,
+    home: Path,
+    passphrase_file: Path | None,
+    operator: str | None,
+    operator_file: Path | None,
+    as_json: bool,
+) -> None:
     """Post a batch: its roots to the chain, its authorisations in sealed envelopes to the owner."""
-    office = _Office.open(home, passphrase_file)
+    office = _Office.open(home, passphrase_file, operator, operator_file)
     known = _on_chain(office, batch)
     if known["status"] != "open":
         raise Refused(f"batch {batch} is {known['status']}")
@@ -294,13 +318,21 @@ def post(batch: int, home: Path, passphrase_file: Path | None, as_json: bool) ->
 @click.option("--all", "every", is_flag=True, help="Revise batches in which nothing changed too.")
 @home_option
 @passphrase_option
+@person_options
 @json_option
-def refresh(every: bool, home: Path, passphrase_file: Path | None, as_json: bool) -> None:
+def refresh(
+    every: bool,
+    home: Path,
+    passphrase_file: Path | None,
+    operator: str | None,
+    operator_file: Path | None,
+    as_json: bool,
+) -> None:
     """Tell the chain of withdrawals, and withdraw what guardians signed for those now of age.
 
     Run it by the clock, with --all: then others cannot tell when somebody withdrew, nor where.
     """
-    office = _Office.open(home, passphrase_file)
+    office = _Office.open(home, passphrase_file, operator, operator_file)
     office.register.review_wards(_now())
     revised = []
     for number in office.register.batches():
@@ -336,7 +368,7 @@ def _publish(office: _Office, number: int, known: int) -> dict[str, Any]:
         method = "post"
         args = {**args, "count": made.count, "root": made.root, "parts": envelopes[:-1]}
     calls = [*(anchor for _, anchor in sealed), ("subjects", method, args)]
-    state = submit_sealed(office.home, office.passphrase, envelopes, calls, None)
+    state = submit_sealed(office.home, office.passphrase, envelopes, calls, office.operator)
     office.register.save(made.draft)
     return state
 
@@ -344,16 +376,21 @@ def _publish(office: _Office, number: int, known: int) -> dict[str, Any]:
 @registrar.command()
 @_BATCH
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@home_option
-@passphrase_option
-@json_option
-def end(batch: int, yes: bool, home: Path, passphrase_file: Path | None, as_json: bool) -> None:
+@signing_options
+def end(
+    batch: int,
+    yes: bool,
+    home: Path,
+    passphrase_file: Path | None,
+    operator: str | None,
+    as_json: bool,
+) -> None:
     """End a batch with all its authorisations, for good."""
     if not yes:
         click.confirm(f"End batch {batch} with all that it authorises?", abort=True, err=True)
     place = Home(home)
-    passphrase = passphrase_for(place, passphrase_file)
-    state = submit(place, passphrase, "subjects", "end", {"batch": batch})
+    passphrase = passphrase_for(place, passphrase_file, operator)
+    state = submit(place, passphrase, "subjects", "end", {"batch": batch}, operator)
     show(where(state), as_json, lambda d: pairs(list(d.items())))
 
 
@@ -402,12 +439,12 @@ def list_batches(home: Path, passphrase_file: Path | None, as_json: bool) -> Non
 
 @registrar.command()
 @click.argument("use", type=click.IntRange(1))
-@home_option
-@passphrase_option
-@json_option
-def notified(use: int, home: Path, passphrase_file: Path | None, as_json: bool) -> None:
+@signing_options
+def notified(
+    use: int, home: Path, passphrase_file: Path | None, operator: str | None, as_json: bool
+) -> None:
     """Attest that those concerned by a USE under a statute have been notified of it."""
     place = Home(home)
-    passphrase = passphrase_for(place, passphrase_file)
-    state = submit(place, passphrase, "subjects", "notified", {"use": use})
+    passphrase = passphrase_for(place, passphrase_file, operator)
+    state = submit(place, passphrase, "subjects", "notified", {"use": use}, operator)
     show(where(state), as_json, lambda d: pairs(list(d.items())))

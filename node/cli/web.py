@@ -14,10 +14,10 @@ from node.home import Home
 @click.command()
 @home_option
 def web(home: Path) -> None:
-    """Serve the console that HOME/settings.toml turns on, until stopped.
+    """Serve the console and the portal that HOME/settings.toml turns on, until stopped.
 
     It holds no key: operators log in with their own passphrases. `muniment start` runs it beside
-    the node where console.serve is true.
+    the node where console.serve or portal.serve is true.
 
     \b
     Example: muniment web --home tax

@@ -51,6 +51,7 @@ class Terms:
     shape: Shape
     masks: Masks
     is_audited: bool
+    is_replaced: bool
     root: bytes
     total: int
 
@@ -63,6 +64,7 @@ class Terms:
         grant = query("access", "grant", {"grant": found["grant"]})
         dataset, version = found["dataset"], found["version"]
         registered = query("catalogue", "get", {"dataset": dataset, "version": version})
+        server = query("members", "get", {"name": found["server"]})
         named = {"id": grant["standard"][0], "version": grant["standard"][1]}
         standard = query("standards", "get", named)["standard"]
         columns, audit = column_names(standard), found["audit"] or {"root": "", "rows": 0}
@@ -72,7 +74,8 @@ class Terms:
             dataset, version, registered["rows"], found["reserved"],
             bytes.fromhex(registered["commitment"]), sha256(encode(standard)), columns,
             shape_of(grant, len(columns)), () if grant["watermark"] else masks_of(grant),
-            grant["mode"] == "audited", bytes.fromhex(audit["root"]), audit["rows"],
+            grant["mode"] == "audited", server["node_key"] != found["server_key"],
+            bytes.fromhex(audit["root"]), audit["rows"],
         )  # fmt: skip
 
     def is_signed(self, signed: Signed) -> bool:
@@ -120,6 +123,9 @@ def examine(piece: Piece, terms: Terms) -> list[Finding]:
         return [Finding("elsewhere", "the header is that of another delivery", False)]
     found = list(_beyond(header, terms))
     found += _in_body(piece, header, terms)
+    if found and terms.is_replaced:
+        said = f"{terms.server} has another node key now: whoever had the old one could sign this"
+        found.append(Finding("replaced-key", said, False))
     return found or [Finding("nothing", "the chunk is what was agreed on and registered", False)]
 
 

@@ -13,7 +13,7 @@ from node.rpc.client import LOST, Client, NodeError
 
 IDLE = 8
 """Connections kept open; the node serves 64 in all."""
-TIMEOUT_S = 20.0
+TIMEOUT_S = 60.0
 
 
 class Link:

@@ -16,15 +16,17 @@ from starlette.types import ASGIApp
 
 import config
 from config.settings import Console as ConsoleSettings
+from config.settings import Portal as PortalSettings
 from node.errors import MunimentError
 from node.home import Home
 from node.network import load_genesis
-from node.web import console
+from node.web import console, portal
 from node.web.link import Link
 from node.web.live import Live
 from node.web.sessions import Sessions
 from node.web.site import Site
 
+Listener = ConsoleSettings | PortalSettings
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 KEEP_ALIVE_S = 30
 GRACE_S = 1.0
@@ -41,27 +43,21 @@ class WebError(MunimentError):
 async def run(home: Home, told: Callable[[str, str], None]) -> None:
     """Serve what the settings turn on until SIGTERM or SIGINT; `told` gets names and addresses."""
     settings = config.load(home.settings)
-    if not settings.console.serve:
-        raise WebError(f"{home.settings}: set console.serve = true first")
-    _check(home, settings.console)
+    sites: dict[str, Listener] = {"console": settings.console, "portal": settings.portal}
+    wanted = [(name, found) for name, found in sites.items() if found.serve]
+    if not wanted:
+        raise WebError(f"{home.settings}: set console.serve or portal.serve to true first")
+    for name, found in wanted:
+        _check(home, name, found)
     link = Link(home.socket)
     live = Live(home, link)
-    site = Site(
-        home,
-        settings.node.name,
-        load_genesis(home.genesis).genesis,
-        link,
-        live,
-        console.AREAS,
-        Sessions(home, settings.node.name, link, settings.console.session_minutes * 60.0),
-        bool(settings.console.tls_certificate),
-    )
-    hosts = frozenset((*LOOPBACK, _host(settings.console.listen), *settings.console.names))
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_stop_on_signal, stop)
         await nursery.start(live.run)
-        await _listen(nursery, settings.console, console.build(site, hosts), stop, "console", told)
+        for name, found in wanted:
+            app = _application(home, settings.node.name, link, live, found)
+            await _listen(nursery, found, app, stop, name, told)
         await stop.wait()
         with trio.move_on_after(GRACE_S):
             await trio.sleep_forever()
@@ -69,8 +65,19 @@ async def run(home: Home, told: Callable[[str, str], None]) -> None:
     link.close()
 
 
+def _application(home: Home, member: str, link: Link, live: Live, settings: Listener) -> ASGIApp:
+    genesis, secure = load_genesis(home.genesis).genesis, bool(settings.tls_certificate)
+    hosts = frozenset((*LOOPBACK, _host(settings.listen), *settings.names))
+    if isinstance(settings, PortalSettings):
+        site = Site(home, member, genesis, link, live, portal.AREAS, secure=secure)
+        return portal.build(site, hosts)
+    sessions = Sessions(home, member, link, settings.session_minutes * 60.0)
+    site = Site(home, member, genesis, link, live, console.AREAS, sessions, secure)
+    return console.build(site, hosts)
+
+
 async def _listen(
-    nursery: trio.Nursery, settings: ConsoleSettings, app: ASGIApp, stop: trio.Event, name: str,
+    nursery: trio.Nursery, settings: Listener, app: ASGIApp, stop: trio.Event, name: str,
     told: Callable[[str, str], None],
 ) -> None:  # fmt: skip
     made = Config()
@@ -93,13 +100,13 @@ async def _listen(
     told(name, bound[0])
 
 
-def _check(home: Home, settings: ConsoleSettings) -> None:
+def _check(home: Home, name: str, settings: Listener) -> None:
     if bool(settings.tls_certificate) != bool(settings.tls_key):
-        raise WebError(f"{home.settings}: console.tls_certificate and console.tls_key go together")
+        raise WebError(f"{home.settings}: {name}.tls_certificate and {name}.tls_key go together")
     if not settings.tls_certificate and f"{_host(settings.listen)}" not in LOOPBACK:
         raise WebError(
-            f"{home.settings}: console.listen = {settings.listen} is not loopback, which needs "
-            "console.tls_certificate and console.tls_key"
+            f"{home.settings}: {name}.listen = {settings.listen} is not loopback, which needs "
+            f"{name}.tls_certificate and {name}.tls_key"
         )
     for path in filter(None, (settings.tls_certificate, settings.tls_key)):
         if not Path(path).is_file():

@@ -14,7 +14,6 @@ from consensus.crypto import Kind, Signer, sha256
 from consensus.events import (
     Accuse,
     Amnesia,
-    Ask,
     Broadcast,
     Build,
     Built,
@@ -29,6 +28,7 @@ from consensus.events import (
     Receive,
     Recovered,
     Reply,
+    Send,
     Start,
     Tick,
     Work,
@@ -113,8 +113,8 @@ class Node:
                         self.journal.append(record)
                     case Broadcast(message=message):
                         outbox += [(i, message) for i in range(self.net.n) if i != self.index]
-                    case Ask(signers=signers, question=question):
-                        outbox += [(i, question) for i in signers if i != self.index]
+                    case Send(signers=signers, message=message):
+                        outbox += [(i, message) for i in signers if i != self.index]
                     case Reply(peer=peer, message=message):
                         outbox.append((peer[0], message))
                     case Build(view=view, parent=parent):
@@ -160,6 +160,7 @@ class Net:
     ) -> None:
         self.random = random.Random(seed)
         self.n, self.loss, self.time, self.counter = n, loss, 0, 0
+        self.certificates = 0
         self.signers, self.validators, self.anchor = make_set(n, parameters)
         self.all_blocks = {self.anchor.digest: self.anchor}
         self.queue: list[tuple[int, int, int, object]] = []
@@ -190,6 +191,7 @@ class Net:
         return block
 
     def post(self, sender: int, to: int, message: Message) -> None:
+        self.certificates += isinstance(message, Certificate)
         if isinstance(message, Vote | Proposal):
             vote = message.vote if isinstance(message, Proposal) else message
             s = vote.statement
@@ -277,6 +279,40 @@ def test_idle_chain_is_quiet_and_wakes_at_once() -> None:
     net.run(300)
     assert min(net.heights) > before
     net.check()
+
+
+def test_certificates_go_to_those_who_need_them() -> None:
+    """The next leader hears of a notarization, and everybody from one of a finalization (R13)."""
+    net = Net(7, seed=1)
+    net.run(5_000)
+    net.check()
+    assert 0 < net.certificates <= 2 * (net.n - 1) * max(n.machine.view for n in net.nodes)
+
+
+def test_votes_that_reach_one_validator_alone_stop_nobody() -> None:
+    """One is down, and what another says never reaches a third."""
+    net = Net(4, seed=5)
+    net.run(500)
+    net.nodes[2].alive = False
+    net.cut = {(3, 1)}
+    before = max(net.heights)
+    net.run(20_000)
+    net.check()
+    assert min(net.heights[i] for i in (0, 1, 3)) > before + 20
+
+
+def test_who_gives_up_on_a_view_is_told_how_it_went_on() -> None:
+    net = Net(4, seed=2)
+    net.run(500)
+    machine = net.nodes[0].machine
+    view = machine.view - 1
+    vote = Vote.create(nullify(0, view), 3, net.signers[3], CHAIN)
+    for _ in range(2):  # it says so again when the answer was lost
+        effects = machine.step(Receive(b"\x03", vote), Now(net.time, net.time))
+        (reply,) = (effect for effect in effects if isinstance(effect, Reply))
+        assert reply.peer == b"\x03"
+        assert isinstance(reply.message, Certificate)
+        assert reply.message.statement.view >= view
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -38,6 +38,7 @@ class Console:
     net: Devnet
     member: str
     address: str
+    portal: str
 
     @property
     def home(self) -> Home:
@@ -57,13 +58,17 @@ class Console:
         return client.get("/").text.partition('name="csrf" value="')[2].partition('"')[0]
 
 
-def start_web(home: Path) -> tuple[subprocess.Popen[str], str]:
-    """Start `muniment web`; returns the process and the address it tells."""
+def start_web(home: Path) -> tuple[subprocess.Popen[str], str, str]:
+    """Start `muniment web`; returns the process and the addresses it tells: console, portal."""
     process = subprocess.Popen([sys.executable, "-m", "node", "web", "--home", str(home)],
                                stdout=subprocess.PIPE, text=True)  # fmt: skip
     assert process.stdout is not None
-    line = next(line for line in process.stdout if line.startswith("console: "))
-    return process, line.removeprefix("console: ").strip()
+    told = {}
+    while len(told) < 2:
+        name, _, address = process.stdout.readline().partition(": ")
+        if name in ("console", "portal"):
+            told[name] = address.strip()
+    return process, told["console"], told["portal"]
 
 
 @pytest.fixture(scope="session")
@@ -88,10 +93,10 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
                     "--home", home.path)  # fmt: skip
         text = home.settings.read_text()
         before, after = text.split("[console]\n")
-        after = after.replace("serve = false", "serve = true", 1).replace(":8480", ":0", 1)
-        home.settings.write_text(f"{before}[console]\n{after}")
-        process, address = start_web(home.path)
-        yield Console(net, member, address)
+        after = after.replace("serve = false", "serve = true").replace(":8480", ":0", 1)
+        home.settings.write_text(f"{before}[console]\n{after.replace(':8481', ':0', 1)}")
+        process, address, portal = start_web(home.path)
+        yield Console(net, member, address, portal)
     finally:
         if process is not None:
             process.terminate()

@@ -8,7 +8,7 @@ import pytest
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
-from node.web import console, language
+from node.web import console, language, portal
 from node.web.vocabulary import WORDS
 
 WEB = Path(language.__file__).parent
@@ -23,7 +23,7 @@ def _said() -> set[str]:
         options_map={"templates/**.html": {"trimmed": "true"}},
         keywords=KEYWORDS,
     )
-    titles = {area.title for area in console.AREAS}
+    titles = {area.title for area in (*console.AREAS, *portal.AREAS)}
     return {m if isinstance(m, str) else m[0] for _, _, m, _, _ in found} | set(WORDS) | titles
 
 

@@ -8,14 +8,14 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
-from node.web import signing
+from node.web import preferences, signing
 from node.web.console import entry, evidence, situation
 from node.web.guard import Guard, Rates
 from node.web.site import Site, application
 
 AREAS = (*situation.AREAS, *evidence.AREAS)
 _PARTS: tuple[Callable[[Site], list[BaseRoute]], ...] = (
-    entry.routes, situation.routes, evidence.routes, signing.routes,
+    preferences.routes, entry.routes, situation.routes, evidence.routes, signing.routes,
 )  # fmt: skip
 PER_S, BURST = 20.0, 200.0
 

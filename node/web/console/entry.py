@@ -1,4 +1,4 @@
-"""Logging in and out; language, theme."""
+"""Logging in and out."""
 
 from __future__ import annotations
 
@@ -6,19 +6,12 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from node.web.guard import Rates
-from node.web.language import NAMES
+from node.web.preferences import own_path
 from node.web.sessions import LoginError
-from node.web.site import COOKIE, LANGUAGE_COOKIE, THEME_COOKIE, THEMES, Site, Visit, page
+from node.web.site import COOKIE, Site, Visit, page
 
-YEAR_S = 365 * 24 * 3_600
 TRIES_PER_S, TRIES = 1 / 10, 10.0
 """Wrong passphrases that an address may give."""
-
-
-def _destination(text: str) -> str:
-    """A path of this site, or its first page."""
-    is_own = text.startswith("/") and not text.startswith(("//", "/\\")) and text.isprintable()
-    return text if is_own else "/"
 
 
 def routes(site: Site) -> list[BaseRoute]:
@@ -45,7 +38,7 @@ def routes(site: Site) -> list[BaseRoute]:
         except LoginError:
             tries.allows(client)
             return again(visit.say("No active operator has this name and passphrase."), 403)
-        answer = visit.see(_destination(to))
+        answer = visit.see(own_path(to))
         answer.set_cookie(
             COOKIE, session.token, httponly=True, samesite="strict", secure=site.secure
         )
@@ -58,19 +51,8 @@ def routes(site: Site) -> list[BaseRoute]:
         answer.delete_cookie(COOKIE, httponly=True, samesite="strict", secure=site.secure)
         return answer
 
-    def prefer(visit: Visit) -> Response:
-        answer = visit.see(_destination(visit.form.get("to", "/")))
-        chosen = {LANGUAGE_COOKIE: (visit.form.get("language"), tuple(NAMES)),
-                  THEME_COOKIE: (visit.form.get("theme"), THEMES)}  # fmt: skip
-        for cookie, (value, allowed) in chosen.items():
-            if value in allowed:
-                answer.set_cookie(cookie, value, max_age=YEAR_S, samesite="lax", httponly=True,
-                                  secure=site.secure)  # fmt: skip
-        return answer
-
     return [
         page(site, "/login", show, public=True),
         page(site, "/login", enter, methods=("POST",), public=True),
         page(site, "/logout", leave, methods=("POST",)),
-        page(site, "/preferences", prefer, methods=("POST",), public=True),
     ]

@@ -14,7 +14,9 @@ import trio
 
 from consensus.codec import decode, encode
 from consensus.crypto import Kind, Signer, sha256
-from contracts.engine import query
+from contracts.codes import Code
+from contracts.engine import check_admission, query
+from contracts.envelope import Call
 from contracts.system.access.store import _PLAN_PARTS
 from contracts.system.deliveries.header import Header
 from contracts.system.deliveries.limits import DAY_MS, DEFAULT
@@ -358,6 +360,31 @@ async def test_hostile_requests_are_refused(
         assert answer[0] == ("tree" if code is None else "refused")
         if code is not None:
             assert answer[1] == code
+
+
+async def test_a_node_key_that_was_replaced_serves_and_signs_no_more(
+    posts: Any, tmp_path: Path
+) -> None:
+    world = World(tmp_path, rows=20)
+    fetcher = world.fetcher()
+    async with served(posts, world, world.server()) as socket:
+        copy = fetcher.begin(1)
+        old = world.chain.keys["land"]["node"]
+        key = b"members/member/land"
+        record: Any = decode(world.chain.state.values[key])
+        fresh = Signer(b"n" * 32)
+        world.chain.state.values[key] = encode({**record, "node_key": fresh.public_key})
+        again = fetcher._create(1, None)
+        fetcher._open(again)
+        with pytest.raises(FetchError, match="node key has changed"):
+            await fetcher.run(socket, again, silent)
+    call = Call("deliveries", "lapse", {"delivery": copy.order.delivery, "header": b""})
+    for signer, code in ((old, Code.WRONG_KEY), (fresh, None)):
+        signed = world.chain.sign("land/node", call, signer=signer)
+        found = check_admission(
+            world.chain.state, signed, world.chain.height, world.chain.parameters
+        )
+        assert (None if found is None else found.code) == code
 
 
 async def test_who_does_not_sign_gets_no_more(posts: Any, tmp_path: Path) -> None:

@@ -125,6 +125,8 @@ async def test_what_a_liar_signed_stands_against_it(
         replace(piece, before=Signed(piece.signed.header, bytes(64))),
     ):
         assert {f.code for f in examine(altered, terms) if f.is_fault} <= {"too-few", "too-many"}
+    said = examine(piece, replace(terms, is_replaced=True))
+    assert (said[-1].code, said[-1].is_fault) == ("replaced-key", False)
     elsewhere = replace(terms, delivery=2)
     assert not [f for f in examine(piece, elsewhere) if f.is_fault]
 

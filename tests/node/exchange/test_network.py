@@ -19,6 +19,7 @@ from consensus.validators import Parameters
 from node.cli import cli
 from node.devnet import Devnet
 from node.errors import MunimentError
+from tests.node.data.test_markers import contents, forms
 
 LI, WANG, ZHAO = "11010119900307123X", "110101198511110027", "110101197002290017"
 ROWS = f"Number,Holder,Fee\n1,{LI},10\n2,{WANG},20\n3,{ZHAO},30\n4,{LI},40\n"
@@ -407,7 +408,14 @@ def test_a_use_by_law_is_enacted_allowed_and_notified(town: Town) -> None:
     with pytest.raises(MunimentError, match="role supervisor"):
         town.at(OWNER, "authorise", "law", "allow", use, "--notice", "2027-12-31")
     town.at(SUPERVISOR, "authorise", "law", "allow", use, "--notice", "2027-12-31")
-    town.at(REGISTRAR, "registrar", "notified", use)
+    town.at(REGISTRAR, "operator", "new", "wu", "--passphrase-file", town.secret)
+    card = town.net.home(REGISTRAR).operators / "wu.json"
+    signs = ("--as", "wu", "--passphrase-file", town.secret)
+    town.at(REGISTRAR, "operator", "grant", card, "--duty", "auditor")
+    with pytest.raises(MunimentError, match="needs the duty"):
+        town.at(REGISTRAR, "registrar", "notified", use, *signs)
+    town.at(REGISTRAR, "operator", "grant", card, "--duty", "dispatcher")
+    town.at(REGISTRAR, "registrar", "notified", use, *signs)
     [row] = town.at(OWNER, "authorise", "law", "list")
     assert (row["status"], row["reviewer"], row["overdue"]) == ("notified", SUPERVISOR, False)
 
@@ -458,3 +466,41 @@ def test_a_lie_is_refused_disputed_and_settled_by_a_supervisor(town: Town) -> No
     assert town.at(OWNER, "dispute", "list", "--open") == []
     with town.serving(OWNER, "exchange"):
         assert town.at(RECIPIENT, "fetch", grant)["rows"] == 60
+
+
+def test_what_is_said_and_asked_in_confidence_stands_nowhere_in_plain(town: Town) -> None:
+    """Last of all, since the nodes are stopped to look into their databases."""
+    words, literal, holder, dispute = (f"Zq7confide{n:02}" for n in range(4))
+    table = town.folder / "confided.csv"
+    table.write_text("Number,Holder\n" + "".join(f"{literal}-{n:02},{holder}\n" for n in range(20)))
+    town.at(OWNER, "dataset", "register", table, "--title", "Confided", "--level", 2)
+    table.unlink()
+    terms = ("--purpose", "public-service", "--basis", "contract", "--days", 9)
+    filtered = town.at(
+        RECIPIENT, "request", "new", "health/confided", "Number", *terms, "--rows", 20,
+        "--where", f"Number > '{literal}-05'", "--text", words,
+    )  # fmt: skip
+    assert filtered["status"] == "granted"
+    grant = town.at(RECIPIENT, "request", "new", "health/confided", "Number", "Holder", *terms,
+                    "--rows", 20, "--linked")["request"]  # fmt: skip
+    lookup = town.at(RECIPIENT, "request", "new", "health/confided", "Holder", *terms, "--rows", 9,
+                     "--lookup", "Number", "--linked")["request"]  # fmt: skip
+    with town.serving(OWNER, "exchange"):
+        number = town.at(RECIPIENT, "fetch", grant)["delivery"]
+        [found] = town.at(RECIPIENT, "lookup", lookup, f"{literal}-07", "--close")
+    assert found["Holder"] == holder
+    opened = town.at(RECIPIENT, "dispute", "open", number, "--row", 3, "--text", dispute, "--yes")
+    assert opened["sealed to"] == SUPERVISOR
+    [row] = [d for d in town.at(SUPERVISOR, "dispute", "list") if d["id"] == number]
+    for envelope in row["dispute"]["envelopes"]:
+        town.arrive(SUPERVISOR, envelope)
+    said = town.at(SUPERVISOR, "dispute", "show", number)
+    assert (said["says"], said["row"]["Holder"]) == (dispute, holder)
+    assert [each["code"] for each in said["found"]] == ["nothing"]
+    town.at(SUPERVISOR, "dispute", "settle", number, "for-owner", "--rows", 20)
+
+    town.net.down()
+    wanted = [form for text in (words, literal, holder, dispute) for form in forms(text)]
+    for member in town.net.names:
+        for place, data in contents(town.net.home(member).path):
+            assert not any(form in data for form in wanted), place

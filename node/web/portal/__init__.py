@@ -1,0 +1,30 @@
+"""The portal: what a network shows to everybody, open data and nothing else."""
+
+from __future__ import annotations
+
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp
+
+from node.web import preferences
+from node.web.guard import Guard, Rates
+from node.web.portal import api, feeds, pages
+from node.web.portal.catalogue import Catalogue
+from node.web.site import Site, application
+
+AREAS = pages.AREAS
+PER_S, BURST = 10.0, 100.0
+
+
+def build(site: Site, hosts: frozenset[str]) -> ASGIApp:
+    """The portal of a site as an ASGI application; its areas are `AREAS`."""
+    catalogue = Catalogue(site.link)
+    guard = Middleware(
+        Guard, hosts=hosts, rates=Rates(PER_S, BURST), private=False, tls=site.secure
+    )
+    routes = [
+        *preferences.routes(site),
+        *pages.routes(site, catalogue),
+        *api.routes(site, catalogue),
+        *feeds.routes(site, catalogue),
+    ]
+    return application(site, routes, guard)

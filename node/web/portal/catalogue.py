@@ -1,0 +1,92 @@
+"""The open part of the catalogue: active datasets of level L1, found by words and facets."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from node.web.link import Link
+
+OPEN = 1
+FRESH_S = 5.0
+FACETS = ("owner", "theme", "standard")
+PAGE = 20
+Record = dict[str, Any]
+
+
+class Catalogue:
+    """Registrations as `catalogue.get` returns them, read again when they are FRESH_S old."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._rows: dict[str, Record] = {}
+        self._versions: dict[str, int] = {}
+        self._read = float("-inf")
+        self._lock = threading.Lock()
+
+    def all(self) -> list[Record]:
+        """Every open dataset, by its id. Raises NodeError where nothing was ever read."""
+        with self._lock:
+            if time.monotonic() - self._read > FRESH_S:
+                self._update()
+                self._read = time.monotonic()
+            return [self._rows[name] for name in sorted(self._rows)]
+
+    def get(self, dataset: str) -> Record | None:
+        return next((row for row in self.all() if row["dataset"] == dataset), None)
+
+    def find(self, words: str, facets: Mapping[str, str]) -> list[Record]:
+        """Datasets that hold every word in id, title, keywords or theme, and each facet's value."""
+        wanted = words.lower().split()[:10]
+        return [
+            row
+            for row in self.all()
+            if all(facet_of(row, name) == value for name, value in facets.items() if value)
+            and all(word in _text(row) for word in wanted)
+        ]
+
+    def _update(self) -> None:
+        """Ask only for what has another version than before."""
+        heads = {name: version for name, version, status in self._heads() if status == "active"}
+        for gone in self._versions.keys() - heads.keys():
+            del self._versions[gone]
+            self._rows.pop(gone, None)
+        for name, version in heads.items():
+            if self._versions.get(name) == version:
+                continue
+            row = self._link.query("catalogue", "get", {"dataset": name})
+            self._versions[name] = version
+            self._rows.pop(name, None)
+            if row is not None and row["level"] == OPEN:
+                self._rows[name] = row
+
+    def _heads(self) -> Iterator[Any]:
+        args: dict[str, Any] = {"prefix": ""}
+        while rows := self._link.query("catalogue", "list", args):
+            yield from rows
+            args["after"] = rows[-1][0]
+
+
+def facet_of(row: Record, name: str) -> str:
+    value = row[name][0] if name == "standard" else row[name]
+    return str(value or "")
+
+
+def counts(rows: Sequence[Record]) -> dict[str, list[tuple[str, int]]]:
+    """How often each facet has each value, the most frequent first."""
+    return {
+        name: [
+            (value, count)
+            for value, count in Counter(facet_of(row, name) for row in rows).most_common(12)
+            if value
+        ]
+        for name in FACETS
+    }
+
+
+def _text(row: Record) -> str:
+    parts = (row["dataset"], row["title"], *row["keywords"], row["theme"] or "")
+    return " ".join(parts).lower()

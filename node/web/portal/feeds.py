@@ -1,0 +1,48 @@
+"""What other catalogues and search engines read: DCAT-AP, robots, sitemap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from xml.sax.saxutils import escape
+
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from node.data import dcat
+from node.web.portal.catalogue import Catalogue
+from node.web.site import Site, Visit, page
+
+Text = Callable[[Visit], Response]
+
+
+def routes(site: Site, catalogue: Catalogue) -> list[BaseRoute]:
+    def feed(visit: Visit) -> list[dcat.Statement]:
+        return dcat.statements(site.genesis.network, f"{_root(visit)}/", catalogue.all())
+
+    def turtle(visit: Visit) -> Response:
+        return Response(dcat.to_turtle(feed(visit)), media_type="text/turtle")
+
+    def jsonld(visit: Visit) -> Response:
+        return Response(dcat.to_jsonld(feed(visit)), media_type="application/ld+json")
+
+    def robots(visit: Visit) -> Response:
+        text = f"User-agent: *\nDisallow: /api/\nSitemap: {_root(visit)}/sitemap.xml\n"
+        return Response(text, media_type="text/plain")
+
+    def sitemap(visit: Visit) -> Response:
+        places = ["/", "/check", "/developers"]
+        places += [f"/datasets/{row['dataset']}" for row in catalogue.all()]
+        rows = "".join(f"<url><loc>{escape(_root(visit) + place)}</loc></url>" for place in places)
+        space = "http://www.sitemaps.org/schemas/sitemap/0.9"
+        text = f'<?xml version="1.0" encoding="UTF-8"?><urlset xmlns="{space}">{rows}</urlset>\n'
+        return Response(text, media_type="application/xml")
+
+    made = {"/catalogue.ttl": turtle, "/catalogue.jsonld": jsonld, "/robots.txt": robots,
+            "/sitemap.xml": sitemap}  # fmt: skip
+    return [page(site, path, handler, public=True) for path, handler in made.items()]
+
+
+def _root(visit: Visit) -> str:
+    """Where this portal is, as its visitor calls it; the guard has checked the name."""
+    url = visit.request.url
+    return f"{url.scheme}://{url.netloc}"
