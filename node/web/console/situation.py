@@ -105,6 +105,7 @@ def _values(visit: Visit) -> dict[str, Any]:
     live, lang, say = visit.site.live, visit.language, visit.say
     rates, ages = live.throughput(), live.ages()
     back = say("%d minutes ago") % (SPAN_S // 60)
+    known = [age for age in ages if age is not None]
     peers = live.report["peers"] if live.report else []
     top = live.report["node"]["height"] if live.report else 0
     return {
@@ -115,7 +116,7 @@ def _values(visit: Visit) -> dict[str, Any]:
         "ages": charts.line(
             ages, say("Milliseconds until a block was final over the last five minutes"), back,
             say("now"),
-            say("at most %s ms") % lang.number(round(max((a for a in ages if a), default=0))),
+            say("at most %s ms") % lang.number(round(max(known))) if known else "",
         ),
         "peers": charts.ring(
             [(p["name"], _behind(visit, p["height"], top), p["connected"]) for p in peers],
