@@ -15,7 +15,7 @@ setup: $(STAMP)
 $(STAMP): $(ROOT)pyproject.toml $(ROOT)constraints.txt
 	@$(ROOT)docs/tools/check-build-tools
 	@test -n "$(PYTHON)" || { echo "muniment: Python 3.11 or 3.12 is needed; install it or run make PYTHON=/path/to/python3.11" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv --clear $(VENV)
 	cd $(ROOT) && $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	@# trio-typing, which libp2p needs, also brings old stubs that hide trio's own types.
 	@rm -rf $(VENV)/lib/python3*/site-packages/trio-stubs

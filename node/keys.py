@@ -144,6 +144,16 @@ def _derive(passphrase: str, salt: bytes, n: int, r: int, p: int) -> bytes:
     return Scrypt(salt=salt, length=32, n=n, r=r, p=p).derive(passphrase.encode())
 
 
+def spend_as_unlocking(passphrase: str) -> None:
+    """Work as long as `load_key` does, where there is no key and nobody may learn that."""
+    _derive(passphrase, os.urandom(SALT_BYTES), SCRYPT_N, SCRYPT_R, SCRYPT_P)
+
+
+def forget_passphrases() -> None:
+    """Forget what was derived so far, for processes that outlive the wish to unlock."""
+    _derive.cache_clear()
+
+
 def read_passphrase(file: Path | None, *, confirm: bool = False) -> str:
     """Return the passphrase from `file`, a systemd credential, or a prompt, in this order.
 

@@ -5,18 +5,23 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from consensus.crypto import Signer
 from contracts.envelope import Call, Transaction
-from node.rpc.client import Client
 
 VALID_FOR_HEIGHTS = 300
 """Or half of the governed window, if that is less."""
 
 
+class Asks(Protocol):
+    """Whoever puts questions to a node: a client, or a link that renews its connections."""
+
+    def call(self, method: str, /, **params: Any) -> Any: ...
+
+
 def sign_calls(
-    client: Client, chain_id: bytes, signer: Signer, sender: str,
+    client: Asks, chain_id: bytes, signer: Signer, sender: str,
     calls: Sequence[tuple[str, str, dict[str, Any]]],
 ) -> Transaction:  # fmt: skip
     """Sign (contract, method, arguments) of `sender`, MEMBER or MEMBER/operator, as one."""

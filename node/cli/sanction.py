@@ -83,34 +83,21 @@ def _tell(home: Path, number: int, state: dict[str, Any], as_json: bool) -> None
     show(data, as_json, lambda d: pairs(list(d.items())))
 
 
-@sanction.command()
-@_NUMBER
-@signing_options
-def impose(
-    number: int, home: Path, passphrase_file: Path | None, operator: str | None, as_json: bool
-) -> None:
-    """Let the ladder act on VIOLATION; an operator needs a second one."""
-    _act(home, passphrase_file, operator, as_json, number, "impose")
+def _add(method: str, says: str) -> None:
+    """Add a command that does one thing about a violation."""
+
+    @sanction.command(method, help=says)
+    @_NUMBER
+    @signing_options
+    def _(
+        number: int, home: Path, passphrase_file: Path | None, operator: str | None, as_json: bool
+    ) -> None:
+        _act(home, passphrase_file, operator, as_json, number, method)
 
 
-@sanction.command()
-@_NUMBER
-@signing_options
-def dismiss(
-    number: int, home: Path, passphrase_file: Path | None, operator: str | None, as_json: bool
-) -> None:
-    """Take VIOLATION back before anything is imposed."""
-    _act(home, passphrase_file, operator, as_json, number, "dismiss")
-
-
-@sanction.command()
-@_NUMBER
-@signing_options
-def lift(
-    number: int, home: Path, passphrase_file: Path | None, operator: str | None, as_json: bool
-) -> None:
-    """End the measure early; VIOLATION still counts."""
-    _act(home, passphrase_file, operator, as_json, number, "lift")
+_add("impose", "Let the ladder act on VIOLATION; an operator needs a second one.")
+_add("dismiss", "Take VIOLATION back before anything is imposed.")
+_add("lift", "End the measure early; VIOLATION still counts.")
 
 
 @sanction.command()

@@ -175,7 +175,7 @@ class Auditee:
         for at in range(0, len(entries), PIECE_BYTES):
             yield ["entries", entries[at : at + PIECE_BYTES]]
         wanted = rules.sample(seed, rows, prepared.rows)
-        frozen = [(index, prepared.row(index)) for index in wanted.rows]
+        frozen = list(zip(wanted.rows, prepared.rows_at(wanted.rows), strict=True))
         yield ["rows", rules.open_rows(prepared.tree, [(i, r.salt, r.values) for i, r in frozen])]
         keyring = Keyring(self.home.vault, self.master)
         folder = vault.folder_of(self.home.vault, subject.dataset, subject.version)

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -57,10 +58,11 @@ class Prepared:
         found: Any = self._log.read(number, self._places[number])
         return [Row(*row) for row in found]
 
-    def row(self, index: int) -> Row:
-        number = bisect_right(self.firsts, index) - 1
-        found: Row = self.chunk(number)[index - self.firsts[number]]
-        return found
+    def rows_at(self, indices: Sequence[int]) -> Iterator[Row]:
+        """Yield the rows at sorted indices; each chunk is opened once."""
+        for number, some in groupby(indices, lambda index: bisect_right(self.firsts, index) - 1):
+            rows = self.chunk(number)
+            yield from (rows[index - self.firsts[number]] for index in some)
 
     def map(self) -> tuple[bytes, bytes]:
         """Return the map's salt and entries."""

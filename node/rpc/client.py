@@ -13,6 +13,7 @@ from node.errors import MunimentError
 
 LOST = "lost"
 """The code of a connection that broke: what was asked may have been done."""
+UNREACHABLE = ("not-running", LOST)
 
 
 class NodeError(MunimentError):

@@ -6,10 +6,14 @@ script or style within a page, no frame around it, no form to elsewhere.
 
 from __future__ import annotations
 
+import secrets
+import threading
 import time
+import traceback
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -30,6 +34,8 @@ _HEADERS = {
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
 
+log = structlog.get_logger("web")
+
 
 @dataclass
 class Rates:
@@ -38,23 +44,27 @@ class Rates:
     per_s: float
     burst: float
     _left: dict[str, tuple[float, float]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def allows(self, client: str) -> bool:
         """Whether a client may do one more; if so, it is counted."""
-        left = self.left(client)
-        if left < 1:
-            return False
-        self._left.pop(client, None)  # the last used stand at the end
-        self._left[client] = (left - 1, time.monotonic())
-        while len(self._left) > MAX_CLIENTS:
-            del self._left[next(iter(self._left))]
-        return True
+        return self._change(client, -1)
 
-    def left(self, client: str) -> float:
-        """How many a client may do at once now."""
+    def give_back(self, client: str) -> None:
+        """Count one less."""
+        self._change(client, 1)
+
+    def _change(self, client: str, by: int) -> bool:
         now = time.monotonic()
-        left, seen = self._left.get(client, (self.burst, now))
-        return min(self.burst, left + (now - seen) * self.per_s)
+        with self._lock:
+            left, seen = self._left.pop(client, (self.burst, now))
+            left = min(self.burst, left + (now - seen) * self.per_s)
+            allowed = left + by >= 0
+            # The last used stand at the end.
+            self._left[client] = (min(self.burst, left + by) if allowed else left, now)
+            while len(self._left) > MAX_CLIENTS:
+                del self._left[next(iter(self._left))]
+        return allowed
 
 
 class _TooLong(Exception):
@@ -115,6 +125,13 @@ class Guard:
         except _TooLong:
             if not began:
                 await _too_long()(scope, receive, send_guarded)
+        except Exception:
+            incident = secrets.token_hex(4)
+            # As text: a renderer may show local variables, among them passphrases and cookies.
+            trace = traceback.format_exc()
+            log.error("incident", incident=incident, path=scope["path"][:200], trace=trace)
+            if not began:
+                await _incident(incident)(scope, receive, send_guarded)
 
     def _refusal(self, scope: Scope, headers: Headers) -> PlainTextResponse | None:
         host = headers.get("host", "").lower()
@@ -133,6 +150,15 @@ class Guard:
 
 def _too_long() -> PlainTextResponse:
     return PlainTextResponse(f"more than {MAX_BODY_BYTES} bytes are not taken\n", 413)
+
+
+def _incident(number: str) -> PlainTextResponse:
+    """Starlette answers outside of this middleware, without its headers; hence here."""
+    text = (
+        f"Something went wrong here. The log of this console says what, as incident {number}.\n"
+        f"此处出错，详情见本控制台日志，事件编号 {number}。\n"
+    )
+    return PlainTextResponse(text, 500)
 
 
 def _name_of(host: str) -> str:

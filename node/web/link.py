@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,10 @@ from node.network import bytes_as_text
 from node.rpc.client import LOST, Client, NodeError
 
 IDLE = 8
-"""Connections kept open; the node serves 64 in all."""
+"""Connections kept open."""
+MOST = 24
+"""Connections at once; the node serves 64 in all, and commands need some."""
+WAIT_S = 10.0
 TIMEOUT_S = 60.0
 
 
@@ -22,6 +26,7 @@ class Link:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._idle: deque[Client] = deque()
+        self._places = threading.Semaphore(MOST)
 
     def call(self, method: str, /, **params: Any) -> Any:
         """Ask what changes nothing; a connection lost since the last question is made anew.
@@ -44,7 +49,17 @@ class Link:
 
     @contextmanager
     def client(self) -> Iterator[Client]:
-        """Lend a connection for questions that belong together."""
+        """Lend a connection for questions that belong together. Raises NodeError."""
+        if not self._places.acquire(timeout=WAIT_S):
+            raise NodeError("the pages ask this node too much at once; try again", "busy")
+        try:
+            with self._lent() as client:
+                yield client
+        finally:
+            self._places.release()
+
+    @contextmanager
+    def _lent(self) -> Iterator[Client]:
         try:
             client = self._idle.pop()
         except IndexError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import traceback
 from collections import deque
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -33,12 +34,15 @@ log = structlog.get_logger("web")
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A block as it reached this process: seconds since the epoch, and how old it was then."""
+    """A block: when it reached this process, in seconds since the epoch, and how old it was then.
+
+    One that was there before has the time it names, and no age.
+    """
 
     at: float
     height: int
     transactions: int
-    age_s: float
+    age_s: float | None
 
 
 @dataclass
@@ -58,10 +62,13 @@ class Live:
         while True:
             try:
                 await self._follow(task_status)
-            except (NodeError, OSError, trio.BrokenResourceError, MunimentError) as error:
+            except (OSError, trio.BrokenResourceError, MunimentError) as error:
                 self._tell(None, str(error))
-                if self.number == 1:
-                    task_status.started()
+            except Exception as error:  # whatever a node may say, the pages go on
+                log.error("not understood", trace=traceback.format_exc())
+                self._tell(None, str(error))
+            if self.number == 1:
+                task_status.started()
             await trio.sleep(LEAST_S)
 
     async def wait(self, after: int) -> None:
@@ -85,7 +92,7 @@ class Live:
         found: list[float | None] = [None] * buckets
         for block in self.blocks:
             place = buckets - 1 - int((now - block.at) / width)
-            if 0 <= place < buckets:
+            if 0 <= place < buckets and block.age_s is not None:
                 found[place] = max(found[place] or 0.0, block.age_s * 1_000)
         return found
 
@@ -105,6 +112,8 @@ class Live:
                 figures = Figures()
                 last = index.first(time.time_ns() // 1_000_000 - DAYS * 86_400_000) - 1
                 lines = _Lines(stream)
+                if not self.blocks:
+                    self.blocks.extend(await trio.to_thread.run_sync(self._seen_before))
                 while True:
                     last = await trio.to_thread.run_sync(self._update, index, figures, last)
                     if self.number == 1:
@@ -114,6 +123,21 @@ class Live:
     def _open_index(self) -> index_file.Index:
         with self.link.client() as client:
             return index_file.open_index(self.home.trace, client)
+
+    def _seen_before(self) -> list[Seen]:
+        """The blocks of the last SPAN_S seconds, as far as they are kept, the oldest first."""
+        found: list[Seen] = []
+        since = time.time() - SPAN_S
+        with self.link.client() as client:
+            status = client.call("status")
+            low = max(status["kept"]["blocks_from"] - 1, status["height"] - BLOCKS, 0)
+            for height in range(status["height"], low, -1):
+                block = client.call("block.get", height=height)
+                at = block["timestamp"] / 1_000
+                if at < since:
+                    break
+                found.append(Seen(at, height, len(block["transactions"]), None))
+        return found[::-1]
 
     def _update(self, index: index_file.Index, figures: Figures, last: int) -> int:
         with self.link.client() as client:

@@ -7,6 +7,7 @@ press of the button signs them, with the session's key.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +18,12 @@ from consensus.codec import encode
 from consensus.crypto import sha256
 from node.errors import MunimentError
 from node.network import bytes_as_text
+from node.rpc.client import UNREACHABLE, NodeError
 from node.transactions import sign_calls
 from node.web.site import Site, Visit, page
 
+MAYBE_TAKEN = (*UNREACHABLE, "replayed")
+"""Codes after which a signed transaction may stand on the chain."""
 CallArguments = tuple[str, str, dict[str, Any]]
 
 
@@ -58,18 +62,25 @@ def _show(visit: Visit) -> Response:
 
 
 def _sign(visit: Visit) -> Response:
-    proposal = _find(visit)
-    if proposal is None or visit.session is None:
+    """Sign once. What the node refuses may be tried again; what it may have taken is followed."""
+    session, name = visit.session, visit.param("name")
+    proposal = session.take(name) if session else None
+    if session is None or not isinstance(proposal, Proposal):
         return visit.problem(visit.say("This was signed, or waited too long."), 404)
-    del visit.session.proposals[visit.param("name")]
     if visit.form.get("decision") != "sign":
         return visit.see(proposal.back)
-    sender = f"{visit.site.member}/{visit.session.operator}"
-    with visit.site.link.client() as client:
-        made = sign_calls(client, visit.site.genesis.chain_id, visit.session.signer, sender,
+    sender, link = f"{visit.site.member}/{session.operator}", visit.site.link
+    made = None
+    try:
+        made = sign_calls(link, visit.site.genesis.chain_id, session.signer, sender,
                           proposal.calls)  # fmt: skip
-        client.call("tx.submit", tx=made.raw.hex())
-        client.call("tx.wait", txid=made.txid.hex(), timeout_ms=5_000)
+        link.call("tx.submit", tx=made.raw.hex())
+    except NodeError as error:
+        if made is None or error.code not in MAYBE_TAKEN:
+            session.proposals[name] = proposal
+            raise
+    with suppress(NodeError):  # its page asks again
+        link.call("tx.wait", txid=made.txid.hex(), timeout_ms=5_000)
     return visit.see(f"/tx/{made.txid.hex()}")
 
 

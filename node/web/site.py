@@ -24,7 +24,7 @@ from starlette.types import ASGIApp
 from consensus.genesis import Genesis
 from node.errors import MunimentError
 from node.home import Home
-from node.rpc.client import NodeError
+from node.rpc.client import UNREACHABLE, NodeError
 from node.web import language
 from node.web.language import Language
 from node.web.link import Link
@@ -35,7 +35,8 @@ COOKIE = "muniment"
 LANGUAGE_COOKIE, THEME_COOKIE, ZONE_COOKIE = "language", "theme", "zone"
 THEMES = ("light", "dark")
 MAX_FIELDS = 200
-UNREACHABLE = ("not-running", "lost")
+BY_ITSELF = "x-by-itself"
+"""A header of what a page asks without its reader, which must not keep a session alive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,11 @@ class Visit:
     request: Request
     language: Language
     session: Session | None = None
-    duties: frozenset[str] = frozenset()
     form: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def duties(self) -> frozenset[str]:
+        return self.session.duties if self.session else frozenset()
 
     # Questions
 
@@ -187,9 +191,8 @@ def _answer(visit: Visit, handler: Handler, duties: frozenset[str], public: bool
 def _recognise(visit: Visit) -> None:
     token = visit.request.cookies.get(COOKIE)
     if visit.site.sessions is not None and token:
-        found = visit.site.sessions.find(token)
-        if found is not None:
-            visit.session, visit.duties = found
+        by_person = BY_ITSELF not in visit.request.headers
+        visit.session = visit.site.sessions.find(token, by_person=by_person)
 
 
 def _is_own_form(visit: Visit) -> bool:

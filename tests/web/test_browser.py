@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.web.conftest import PASSPHRASE, SHOTS, Console, Town, needs_browser
+from node.web.console import AREAS
+from tests.node.alliance import command
+from tests.web.conftest import SHOTS, Console, Town, needs_browser
 
 pytestmark = needs_browser
-PAGES = {"situation": "/", "evidence": "/evidence", "block": "/blocks/1"}
+PAGES = {"situation": "/", "evidence": "/evidence", "block": "/blocks/1", "nothing": "/nothing"}
 WIDTHS = (360, 1280, 1920)
+AXE = Path(__file__).parent / "axe" / "axe.min.js"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+FOUND = """async tags => (await axe.run({runOnly: tags})).violations.map(
+    v => v.id + ': ' + v.nodes.map(n => n.html.slice(0, 200)).join(' | '))"""
 
 
-def visitor(browser: Any, console: Console, language: str) -> Any:
+@cache
+def _cookie(console_address: str, enter: Any) -> str:
+    """One login for the module: unlocking a key costs what it has to."""
+    with enter("li") as client:
+        return str(client.cookies["muniment"])
+
+
+def visitor(browser: Any, console: Console, language: str, *, inside: bool = True) -> Any:
     """A page in a browser of its own, logged in as li."""
-    context = browser.new_context(locale=language, timezone_id="Asia/Shanghai")
-    page = context.new_page()
-    page.goto(console.address)
-    page.fill("#operator", "li")
-    page.fill("#passphrase", PASSPHRASE)
-    page.click("main button")
-    page.wait_for_selector("h1")
-    return page
+    # The policy would keep the checker's script out of the page.
+    context = browser.new_context(locale=language, timezone_id="Asia/Shanghai", bypass_csp=True)
+    if inside:
+        token = _cookie(console.address, console.enter)
+        context.add_cookies([{"name": "muniment", "value": token, "url": console.address}])
+    return context.new_page()
 
 
 def look_at(page: Any, console: Console, paths: dict[str, str], language: str) -> None:
@@ -41,7 +54,7 @@ def look_at(page: Any, console: Console, paths: dict[str, str], language: str) -
 def test_pages_fit_every_width(browser: Any, console: Console, language: str) -> None:
     page = visitor(browser, console, language)
     said: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
     look_at(page, console, PAGES, language)
     assert said == []
     page.context.close()
@@ -53,12 +66,21 @@ def test_the_exchange_fits_every_width(browser: Any, town: Town, language: str) 
     town.at(town.console.member, "request", "approve", granted)
     page = visitor(browser, town.console, language)
     said: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
     ask = f"/exchange/ask?dataset={town.theirs}"
     paths = {"inbox": "/exchange", "requests": "/exchange/requests", "ask": ask,
              "request": f"/exchange/requests/{waiting}", "grants": "/exchange/grants",
              "grant": f"/exchange/grants/{granted}"}  # fmt: skip
     look_at(page, town.console, paths, language)
+    found: dict[str, list[str]] = {}
+    for width in (360, 1280):
+        page.set_viewport_size({"width": width, "height": 900})
+        for name, path in paths.items():
+            page.goto(town.console.address + path)
+            page.add_script_tag(path=AXE)
+            if wrong := page.evaluate(FOUND, RULES):
+                found[f"{name} at {width}"] = wrong
+    assert found == {}
     page.goto(town.console.address + ask)
     page.check('[name="field-1"]')
     page.click('[value="preview"]')
@@ -68,9 +90,47 @@ def test_the_exchange_fits_every_width(browser: Any, town: Town, language: str) 
     page.context.close()
 
 
-def test_the_situation_follows_the_chain(browser: Any, console: Console) -> None:
-    from tests.node.alliance import command
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_checker_of_accessibility_finds_nothing(
+    browser: Any, console: Console, theme: str
+) -> None:
+    found: dict[str, list[str]] = {}
+    for inside, paths in ((True, PAGES), (False, {"login": "/login"})):
+        page = visitor(browser, console, "en-GB", inside=inside)
+        page.emulate_media(color_scheme=theme)
+        for width in (360, 1280):
+            page.set_viewport_size({"width": width, "height": 900})
+            for name, path in paths.items():
+                page.goto(console.address + path)
+                page.add_script_tag(path=AXE)
+                if width == 360:
+                    page.click("summary")
+                if wrong := page.evaluate(FOUND, RULES):
+                    found[f"{name} at {width}"] = wrong
+        page.context.close()
+    assert found == {}
 
+
+def test_the_menu_opens_by_keyboard(browser: Any, console: Console) -> None:
+    page = visitor(browser, console, "en-GB")
+    page.set_viewport_size({"width": 360, "height": 800})
+    page.goto(console.address)
+    link = page.locator('nav a[href="/evidence"]')
+    assert not link.is_visible()
+    page.locator("summary").focus()
+    page.keyboard.press("Enter")
+    for _ in AREAS[: [area.path for area in AREAS].index("/evidence") + 1]:
+        page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.getAttribute('href')") == "/evidence"
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/evidence")
+    page.set_viewport_size({"width": 1280, "height": 800})
+    assert link.is_visible()
+    assert page.evaluate("document.querySelector('.top').offsetHeight") < 80
+    page.context.close()
+
+
+def test_the_situation_follows_the_chain(browser: Any, console: Console) -> None:
     page = visitor(browser, console, "en-GB")
     page.goto(console.address)
     before = int(page.inner_text('[data-live="situation"] a[href^="/blocks/"]').replace(",", ""))
@@ -80,4 +140,22 @@ def test_the_situation_follows_the_chain(browser: Any, console: Console) -> None
         "before => Number(document.querySelector('[data-live=\"situation\"] a[href^=\"/blocks/\"]')"
         ".innerText.replace(',', '')) > before", arg=before,
     )  # fmt: skip
+    page.context.close()
+
+
+def test_an_open_page_says_that_its_node_is_away_and_recovers(
+    browser: Any, console: Console
+) -> None:
+    page = visitor(browser, console, "en-GB")
+    page.goto(console.address)
+    console.net.stop(console.member)
+    try:
+        page.wait_for_selector(".banner .bad")
+        page.goto(console.address)
+        assert page.locator("h1").inner_text() == "Situation"
+        assert page.locator(".banner .bad").is_visible()
+        assert page.locator("nav").count() == 1
+    finally:
+        console.net.start(console.member)
+    page.wait_for_selector(".banner .bad", state="detached")
     page.context.close()

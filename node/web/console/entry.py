@@ -7,7 +7,7 @@ from starlette.routing import BaseRoute
 
 from node.web.guard import Rates
 from node.web.preferences import own_path
-from node.web.sessions import LoginError
+from node.web.sessions import BusyError, LoginError
 from node.web.site import COOKIE, Site, Visit, page
 
 TRIES_PER_S, TRIES = 1 / 10, 10.0
@@ -29,15 +29,18 @@ def routes(site: Site) -> list[BaseRoute]:
         def again(problem: str, status: int) -> Response:
             return visit.page("login.html", status, to=to, operator=operator, problem=problem)
 
-        if tries.left(client) < 1:
+        if not tries.allows(client):
             return again(visit.say("Too many tries; wait a minute."), 429)
         if site.sessions is None:
             raise LoginError("nobody logs in here")
         try:
             session = site.sessions.enter(operator, visit.form.get("passphrase", "")[:1_000])
+        except BusyError:
+            tries.give_back(client)
+            return again(visit.say("Too many people log in at once; try again."), 503)
         except LoginError:
-            tries.allows(client)
             return again(visit.say("No active operator has this name and passphrase."), 403)
+        tries.give_back(client)
         answer = visit.see(own_path(to))
         answer.set_cookie(
             COOKIE, session.token, httponly=True, samesite="strict", secure=site.secure

@@ -11,13 +11,14 @@ from node.web.site import Area, Site, Visit, page
 
 AREAS = (Area("/evidence", "Evidence"),)
 _TXID = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_HEIGHT = re.compile(r"[0-9]{1,15}", re.ASCII)
 LATEST = 20
 
 
 def routes(site: Site) -> list[BaseRoute]:
     return [
         page(site, "/evidence", _search),
-        page(site, "/blocks/{height:int}", _block),
+        page(site, "/blocks/{height}", _block),
         page(site, "/tx/{txid}", _transaction),
         page(site, "/tx/{txid}/receipt", _receipt),
     ]
@@ -27,7 +28,7 @@ def _search(visit: Visit) -> Response:
     wanted = visit.option("q").strip().lower()
     if _TXID.fullmatch(wanted):
         return visit.see(f"/tx/{wanted}")
-    if wanted.isascii() and wanted.isdigit():
+    if _HEIGHT.fullmatch(wanted):
         return visit.see(f"/blocks/{int(wanted)}")
     top = visit.call("status")["height"]
     low = visit.call("status")["kept"]["results_from"]
@@ -38,7 +39,10 @@ def _search(visit: Visit) -> Response:
 
 
 def _block(visit: Visit) -> Response:
-    block = visit.call("block.get", height=int(visit.param("height")))
+    height = visit.param("height")
+    if not _HEIGHT.fullmatch(height):
+        return visit.problem(visit.say("This is no block's height."), 404)
+    block = visit.call("block.get", height=int(height))
     return visit.page("block.html", block=block, top=visit.call("status")["height"])
 
 

@@ -50,7 +50,8 @@ def _show(visit: Visit) -> Response:
     asked = visit.query("access", "request", {"request": found["id"]})
     numbers = visit.query("deliveries", "of", {"grant": found["id"]})
     deliveries = [visit.query("deliveries", "get", {"delivery": each}) for each in numbers[:PAGE]]
-    return visit.page("grant.html", grant=found, height=asked["height"], masks=masks_of(found["fields"], names),
+    return visit.page("grant.html", grant=found, height=asked["height"],
+                      masks=masks_of(found["fields"], names),
                       deliveries=[*zip(numbers, deliveries, strict=False)])  # fmt: skip
 
 

@@ -12,6 +12,20 @@ function take(event) {
   }
 }
 
+// A page that waits for something to become final asks again, until it no longer waits.
+async function again() {
+  const main = document.querySelector("main");
+  if (!main.querySelector("[data-waits]")) return;
+  try {
+    const answer = await fetch(location.href, { headers: { "X-By-Itself": "1" } });
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
+    const is_same = fresh && fresh.innerHTML === main.innerHTML;
+    if (answer.ok && !answer.redirected && fresh && !is_same) main.replaceChildren(...fresh.childNodes);
+  } catch { /* the node or the network is away: try again */ }
+  setTimeout(again, 1000);
+}
+again();
+
 const source = document.querySelector("[data-source]");
 if (source) {
   const events = new EventSource(source.dataset.source);

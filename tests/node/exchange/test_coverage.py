@@ -284,7 +284,7 @@ async def test_who_withdraws_half_way_is_withheld_from_what_was_committed_to(
         # Of the eight last rows one is withdrawn, while the first chunks are on their way.
         if position == 4:
             prepared = Prepared(town.homes["land"].prepared / "1", town.master)
-            gone.append(NAMES[prepared.row(44).number - 1])
+            gone.append(NAMES[next(prepared.rows_at([44])).number - 1])
             town.declare(WITHDRAW, gone)
             town.publish(1)
 
@@ -319,7 +319,7 @@ async def test_what_the_owner_erases_half_way_is_withheld(posts: Any, audited_to
         with pytest.raises(CutError):
             await fetcher.run(socket, copy, cut)
         prepared = Prepared(town.homes["land"].prepared / "1", town.master)
-        row = prepared.row(40).number
+        row = next(prepared.rows_at([40])).number
         custody = Custody(town.homes["land"], town.asked("land"), town.master)
         custody.destroy("land/parcels-2025", 1, [row])
         copy = fetcher.begin(1)
