@@ -26,9 +26,6 @@ from p2p.wire import (
 FULL_MESH_MEMBERS = 16
 OVERLAY_DEGREE = 8
 BATCH_GAP_MS = 20
-BUSY_GAP_MS = 100
-BUSY_COUNT = 1_000
-"""With so many waiting, the next blocks have enough, and larger batches spare all nodes work."""
 BATCH_BYTES = 100_000
 REPAIR_MS = 2_000
 HASHES_PER_FRAME = 4_096
@@ -80,17 +77,13 @@ class Gossip:
     @property
     def deadline_ms(self) -> int | None:
         """When `flush` is next due, on the monotonic clock."""
-        return self._last_push_ms + self._gap_ms if self._fresh else None
-
-    @property
-    def _gap_ms(self) -> int:
-        return BUSY_GAP_MS if len(self._mempool) >= BUSY_COUNT else BATCH_GAP_MS
+        return self._last_push_ms + BATCH_GAP_MS if self._fresh else None
 
     def flush(self, now_ms: int, eager: Iterable[bytes], lazy: Iterable[bytes]) -> None:
         """Push what is fresh: at once if none left lately, else in batches."""
         if not self._fresh:
             return
-        if now_ms - self._last_push_ms < self._gap_ms and self._fresh_bytes < BATCH_BYTES:
+        if now_ms - self._last_push_ms < BATCH_GAP_MS and self._fresh_bytes < BATCH_BYTES:
             return
         self._last_push_ms = now_ms
         fresh, self._fresh, self._fresh_bytes = self._fresh, [], 0
