@@ -194,15 +194,21 @@ def perturb(
 @click.option(
     "--dir", "folder", type=click.Path(path_type=Path), help="Keep everything in this folder."
 )
-def demo(part: str, folder: Path | None) -> None:
+@click.option("--console", is_flag=True, help="Keep the last network up, with pages to log in to.")
+def demo(part: str, folder: Path | None, console: bool) -> None:
     """Show ledger, exchange and supervision at work with four departments, step by step.
 
     Everything runs in a temporary folder that is removed at the end, or in --dir. Each part takes
-    about half a minute.
+    about half a minute. With --console the network of the last part stays until Ctrl-C, and two
+    departments have a console each: addresses, operators and the passphrase are printed.
+
+    \b
+    Example: muniment demo exchange --console
     """
     import tempfile
 
     from node.demo import Demo
+    from node.demo_console import open_consoles, wait_for_interrupt
     from node.demo_exchange import ExchangeDemo
     from node.demo_supervision import SupervisionDemo
 
@@ -218,3 +224,6 @@ def demo(part: str, folder: Path | None) -> None:
         for number, name in enumerate(parts if part == "all" else (part,)):
             click.echo(("\n" if number else "") + name.capitalize())
             parts[name](folder / name, click.echo).run()
+        if console:
+            with open_consoles(folder / name, click.echo):
+                wait_for_interrupt(click.echo)
