@@ -25,7 +25,7 @@ from node.clerk import Clerk, Duty
 from node.core import Core, Keeping
 from node.driver import Driver
 from node.envelopes.store import EnvelopeStore
-from node.errors import MunimentError
+from node.errors import MunimentError, alone
 from node.exchange.relay import Relay
 from node.home import Home
 from node.journal_file import JournalFile
@@ -142,39 +142,29 @@ async def _run(
     )
     server = service.server = Server(home.socket, service.methods)
     try:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(_stop_on_signal, nursery.cancel_scope)
-            await nursery.start(transport.run)
-            # The driver's start sets up the machine that the RPC answers speak of.
-            await nursery.start(driver.run)
-            await nursery.start(server.run)
-            await nursery.start(relay.run)
-            nursery.start_soon(service.watch)
-            if settings.exchange.serve:
-                arguments = ["exchange", "serve", "--home", str(home.path),
-                             "--passphrase-file", "/dev/stdin"]  # fmt: skip
-                nursery.start_soon(keep_running, arguments, passphrase)
-            if settings.console.serve or settings.portal.serve:
-                nursery.start_soon(keep_running, ["web", "--home", str(home.path)])
-            _tame_collector()
-            log.info("started", name=name, height=ledger.tip.header.height, pid=os.getpid())
-    except* ListenError as group:
-        raise StartError(f"cannot listen: {group.exceptions[0]}") from group
-    except* MunimentError as group:
-        raise _first(group) from group
+        with alone(ListenError, MunimentError):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_stop_on_signal, nursery.cancel_scope)
+                await nursery.start(transport.run)
+                # The driver's start sets up the machine that the RPC answers speak of.
+                await nursery.start(driver.run)
+                await nursery.start(server.run)
+                await nursery.start(relay.run)
+                nursery.start_soon(service.watch)
+                if settings.exchange.serve:
+                    arguments = ["exchange", "serve", "--home", str(home.path),
+                                 "--passphrase-file", "/dev/stdin"]  # fmt: skip
+                    nursery.start_soon(keep_running, arguments, passphrase)
+                if settings.console.serve or settings.portal.serve:
+                    nursery.start_soon(keep_running, ["web", "--home", str(home.path)])
+                _tame_collector()
+                log.info("started", name=name, height=ledger.tip.header.height, pid=os.getpid())
+    except ListenError as error:
+        raise StartError(f"cannot listen: {error}") from error
     finally:
         journal.close()
         store.close()
         log.info("stopped", height=ledger.tip.header.height)
-
-
-def _first(group: BaseExceptionGroup[MunimentError]) -> MunimentError:
-    found: BaseException = group
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    if not isinstance(found, MunimentError):
-        raise TypeError("a group of MunimentErrors holds nothing else")
-    return found
 
 
 def _find_node_key(home: Home, ledger: Ledger, name: str) -> Path:

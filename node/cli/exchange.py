@@ -24,7 +24,7 @@ from node.cli.common import (
     show,
     table,
 )
-from node.errors import MunimentError
+from node.errors import MunimentError, alone
 from node.home import Home
 
 if TYPE_CHECKING:
@@ -100,10 +100,8 @@ def serve(home: Path, passphrase_file: Path | None) -> None:
         logs_service.SERVICE: logs_service.Teller(desk).serve,
     }
     audits = "supervisor" in record["roles"]
-    try:
+    with alone(StreamError):
         trio.run(_serve, place, server, desk, watch, chain, master, answerer, more, audits)
-    except* StreamError as group:
-        raise MunimentError(str(group.exceptions[0])) from None
 
 
 async def _serve(home: Home, server: Any, desk: Any, watch: Any, chain: Any, master: bytes,
@@ -345,17 +343,11 @@ def _unwrapped(work: Callable[[], None]) -> None:
     """Do it; of the errors that it raises together, raise the first."""
     from node.exchange.streams import StreamError
 
-    fault: BaseException | None = None
     try:
-        work()
-    except* MunimentError as group:
-        fault = group
-    while isinstance(fault, BaseExceptionGroup):
-        fault = fault.exceptions[0]
-    if isinstance(fault, StreamError):
-        raise MunimentError(f"{fault.message}; the same command goes on where it was")
-    if fault is not None:
-        raise fault
+        with alone(MunimentError):
+            work()
+    except StreamError as error:
+        raise MunimentError(f"{error.message}; the same command goes on where it was") from error
 
 
 @click.command()

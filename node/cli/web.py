@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from node.cli.common import home_option
-from node.errors import MunimentError
+from node.errors import MunimentError, alone
 from node.home import Home
 
 
@@ -28,10 +28,5 @@ def web(home: Path) -> None:
 
     place = Home(home)
     place.require()
-    try:
+    with alone(MunimentError):
         trio.run(serve.run, place, lambda name, at: click.echo(f"{name}: {at}"))
-    except* MunimentError as group:
-        found: BaseException = group
-        while isinstance(found, BaseExceptionGroup):
-            found = found.exceptions[0]
-        raise found from None

@@ -42,7 +42,7 @@ from node.data.access import AccessLog
 from node.data.chain import Chain
 from node.data.custody import Custody
 from node.data.keyring import Keyring
-from node.errors import MunimentError
+from node.errors import MunimentError, alone
 from node.exchange import lookup
 from node.exchange.auditing import Auditee
 from node.exchange.authorise import OpenEnvelope
@@ -204,17 +204,12 @@ class Server:
             )
             return AuditedSource(prepared, version, len(grant["fields"]), coverage), height
 
-        fault: BaseException | None = None
-        try:
+        with alone(MunimentError):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(hold_on)
                 async with self._preparing:
                     source, height = await trio.to_thread.run_sync(commit)
                 nursery.cancel_scope.cancel()
-        except* MunimentError as group:
-            fault = _one(group)
-        if fault is not None:
-            raise fault
         await stream.send(["root", height])
         return source
 
@@ -325,8 +320,7 @@ class _Conversation:
 
     async def run(self, source: Source | AuditedSource, after: Header) -> None:
         """Raises MunimentError or DecodeError, the first of either side."""
-        fault: BaseException | None = None
-        try:
+        with alone(MunimentError, DecodeError):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._read)
                 chunks = source.chunks(after)
@@ -342,10 +336,6 @@ class _Conversation:
                         await trio.to_thread.run_sync(note, chunk.header, chunk.places)
                     await self._send(chunk)
                     after = chunk.header
-        except* (MunimentError, DecodeError) as group:
-            fault = _one(group)  # raised in here it would be wrapped once more
-        if fault is not None:
-            raise fault
 
     async def _send(self, chunk: Chunk) -> None:
         header = chunk.header.encode()
@@ -369,13 +359,6 @@ class _Conversation:
                 raise NotServedError("signature", "the signature on the header is wrong")
             await trio.to_thread.run_sync(self._server.keep, self._number, header, mine, theirs)
             self._free.release()
-
-
-def _one(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    found: BaseException = group
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    return found
 
 
 async def attend(stream: Stream, work: Serve) -> None:

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 import config
 from config.settings import Console as ConsoleSettings
 from config.settings import Portal as PortalSettings
-from node.errors import MunimentError
+from node.errors import MunimentError, alone
 from node.home import Home
 from node.network import load_genesis
 from node.web import console, portal
@@ -90,13 +90,14 @@ async def _listen(
         made.certfile, made.keyfile = settings.tls_certificate, settings.tls_key
     framework: ASGIFramework = app  # type: ignore[assignment]
     try:
-        bound = await nursery.start(
-            partial(serve, framework, made, shutdown_trigger=stop.wait, mode="asgi")
-        )
-    except* OSError as group:
+        with alone(OSError):
+            bound = await nursery.start(
+                partial(serve, framework, made, shutdown_trigger=stop.wait, mode="asgi")
+            )
+    except OSError as error:
         raise WebError(
-            f"{name}.listen = {settings.listen}: {group.exceptions[0]}; choose another address"
-        ) from group
+            f"{name}.listen = {settings.listen}: {error}; choose another address"
+        ) from error
     told(name, bound[0])
 
 
