@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import httpx
 import pytest
 
+from node.web.console.situation import MAX_STREAMS_EACH
 from tests.node.alliance import command
 from tests.web.conftest import PASSPHRASE, Console
 
@@ -76,9 +79,11 @@ def test_paths_lead_nowhere_else(console: Console) -> None:
     with console.enter() as client:
         for path in ("/static/../site.py", "/static/%2e%2e/site.py", "/static//etc/passwd"):
             assert client.get(path).status_code == 404, path
-        for path in ("/tx/zz", "/tx/" + "G" * 64, "/blocks/999999999", "/blocks/0x1"):
+        for path in ("/tx/zz", "/tx/" + "G" * 64, "/blocks/999999999", "/blocks/0x1",
+                     "/blocks/" + "9" * 5_000):  # fmt: skip
             assert 400 <= client.get(path).status_code < 500, path
         assert client.get("/evidence", params={"q": "<script>"}).text.count("<script>") == 0
+        assert client.get("/evidence", params={"q": "9" * 5_000}).status_code == 200
 
 
 def test_too_much_is_refused(console: Console) -> None:
@@ -119,6 +124,14 @@ def test_live_events_carry_the_situation(console: Console) -> None:
         assert answer.headers["content-type"].startswith("text/event-stream")
         line = next(line for line in answer.iter_lines() if line.startswith("data: "))
         assert "Final height" in line
+
+
+def test_one_session_keeps_few_pages_up_to_date(console: Console) -> None:
+    with console.enter() as client, ExitStack() as stack:
+        lines = [stack.enter_context(client.stream("GET", "/live")).iter_lines()
+                 for _ in range(MAX_STREAMS_EACH)]  # fmt: skip
+        assert all(next(each).startswith("data: ") for each in lines)
+        assert client.get("/live").status_code == 429
 
 
 def test_a_session_ends_with_its_operators_duties(console: Console) -> None:
