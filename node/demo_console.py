@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import secrets
+import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -54,8 +54,7 @@ def wait_for_interrupt(say: Say) -> None:
     """Return once Ctrl-C is pressed."""
     say("\nOpen the addresses in two browsers. Ctrl-C ends the network.")
     try:
-        while True:
-            time.sleep(3_600)
+        signal.pause()
     except KeyboardInterrupt:
         say("")
 

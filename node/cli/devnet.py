@@ -205,6 +205,7 @@ def demo(part: str, folder: Path | None, console: bool) -> None:
     \b
     Example: muniment demo exchange --console
     """
+    import signal
     import tempfile
 
     from node.demo import Demo
@@ -217,6 +218,8 @@ def demo(part: str, folder: Path | None, console: bool) -> None:
         "exchange": ExchangeDemo,
         "supervision": SupervisionDemo,
     }
+    # Ended either way, it takes its processes and its folder along.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with contextlib.ExitStack() as stack:
         if folder is None:
             made = tempfile.TemporaryDirectory(prefix="muniment-")
