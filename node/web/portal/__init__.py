@@ -6,18 +6,19 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
 from node.web import preferences
+from node.web.catalogue import Catalogue
 from node.web.guard import Guard, Rates
 from node.web.portal import api, feeds, pages
-from node.web.portal.catalogue import Catalogue
 from node.web.site import Site, application
 
 AREAS = pages.AREAS
+OPEN = 1
 PER_S, BURST = 10.0, 100.0
 
 
 def build(site: Site, hosts: frozenset[str]) -> ASGIApp:
     """The portal of a site as an ASGI application; its areas are `AREAS`."""
-    catalogue = Catalogue(site.link)
+    catalogue = Catalogue(site.link, OPEN)
     guard = Middleware(
         Guard, hosts=hosts, rates=Rates(PER_S, BURST), private=False, tls=site.secure
     )

@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from node.web.portal.catalogue import FACETS, Catalogue, Record
+from node.web.catalogue import OPEN_FACETS, Catalogue, Record
 from node.web.site import Site, Visit, page
 
 MOST = 100
@@ -44,7 +44,7 @@ def _list(visit: Visit, catalogue: Catalogue) -> Response:
     size, number = _integer(visit, "size", USUAL, MOST), _integer(visit, "page", 1, MAX_PAGE)
     if size is None or number is None:
         return _problem(400, f"page is 1 to {MAX_PAGE}, size 1 to {MOST}")
-    facets = {name: visit.option(name) for name in FACETS}
+    facets = {name: visit.option(name) for name in OPEN_FACETS}
     found = catalogue.find(visit.option("q"), facets)
     part = found[(number - 1) * size : number * size]
     body = {
@@ -105,7 +105,8 @@ def _brief(row: Record) -> dict[str, Any]:
 
 
 def _here(visit: Visit, number: int, size: int) -> str:
-    options = {name: visit.option(name) for name in ("q", *FACETS)} | {"page": number, "size": size}
+    options: dict[str, Any] = {name: visit.option(name) for name in ("q", *OPEN_FACETS)}
+    options |= {"page": number, "size": size}
     kept = {name: value for name, value in options.items() if value}
     return f"{visit.request.url.path}?{urlencode(kept)}"
 

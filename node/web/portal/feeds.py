@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from node.data import dcat
-from node.web.portal.catalogue import Catalogue
+from node.web.catalogue import Catalogue
 from node.web.site import Site, Visit, page
 
 Text = Callable[[Visit], Response]

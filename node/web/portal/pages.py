@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from contracts import checks
-from node.web.portal.catalogue import FACETS, PAGE, Catalogue, counts
+from node.web.catalogue import OPEN_FACETS, PAGE, Catalogue, counts
 from node.web.site import Area, Site, Visit, page
 
 AREAS = (
@@ -37,7 +37,7 @@ def routes(site: Site, catalogue: Catalogue) -> list[BaseRoute]:
 
 def _search(visit: Visit, catalogue: Catalogue) -> Response:
     words = visit.option("q")
-    facets = {name: visit.option(name) for name in FACETS}
+    facets = {name: visit.option(name) for name in OPEN_FACETS}
     found = catalogue.find(words, facets)
     last = max(1, -(-len(found) // PAGE))
     number = min(max(_number(visit.option("page")), 1), last)

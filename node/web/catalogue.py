@@ -1,4 +1,4 @@
-"""The open part of the catalogue: active datasets of level L1, found by words and facets."""
+"""The catalogue as a site shows it: active datasets up to a level, by words and facets."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 
 from node.web.link import Link
 
-OPEN = 1
 FRESH_S = 5.0
-FACETS = ("owner", "theme", "standard")
+OPEN_FACETS = ("owner", "theme", "standard")
+FACETS = (*OPEN_FACETS, "level")
 PAGE = 20
 Record = dict[str, Any]
 
@@ -20,15 +20,16 @@ Record = dict[str, Any]
 class Catalogue:
     """Registrations as `catalogue.get` returns them, read again when they are FRESH_S old."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, level: int) -> None:
         self._link = link
+        self._level = level
         self._rows: dict[str, Record] = {}
         self._versions: dict[str, int] = {}
         self._read = float("-inf")
         self._lock = threading.Lock()
 
     def all(self) -> list[Record]:
-        """Every open dataset, by its id. Raises NodeError where nothing was ever read."""
+        """Every dataset up to the catalogue's level, by its id. Raises NodeError."""
         with self._lock:
             if time.monotonic() - self._read > FRESH_S:
                 self._update()
@@ -60,7 +61,7 @@ class Catalogue:
             row = self._link.query("catalogue", "get", {"dataset": name})
             self._versions[name] = version
             self._rows.pop(name, None)
-            if row is not None and row["level"] == OPEN:
+            if row is not None and row["level"] <= self._level:
                 self._rows[name] = row
 
     def _heads(self) -> Iterator[Any]:
