@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlencode
 
 from node.web.link import Link
 
@@ -69,6 +70,29 @@ class Catalogue:
         while rows := self._link.query("catalogue", "list", args):
             yield from rows
             args["after"] = rows[-1][0]
+
+
+def search(
+    catalogue: Catalogue, option: Callable[[str], str], path: str, names: Sequence[str]
+) -> dict[str, Any]:
+    """What a page of results shows: `option` reads the query string, `path` is the page."""
+    words, facets = option("q"), {name: option(name) for name in names}
+    found = catalogue.find(words, facets)
+    last = max(1, -(-len(found) // PAGE))
+    wanted = option("page")
+    is_number = wanted.isascii() and wanted.isdigit() and len(wanted) < 10
+    number = min(max(int(wanted) if is_number else 1, 1), last)
+
+    def link(**changes: object) -> str:
+        """This search with some of its options changed."""
+        options = {"q": words, **facets, **changes}
+        return f"{path}?" + urlencode({name: value for name, value in options.items() if value})
+
+    return {
+        "words": words, "facets": facets, "counts": counts(found), "link": link,
+        "rows": found[(number - 1) * PAGE : number * PAGE], "total": len(found),
+        "number": number, "last": last,
+    }  # fmt: skip
 
 
 def facet_of(row: Record, name: str) -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode
 
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from contracts.api import ACTING
-from node.web.catalogue import FACETS, PAGE, Catalogue, counts
+from node.web.catalogue import FACETS, Catalogue, search
 from node.web.site import Area, Site, Visit, page
 
 AREAS = (Area("/data", "Data"),)
@@ -29,23 +28,7 @@ def routes(site: Site) -> list[BaseRoute]:
 
 
 def _search(visit: Visit, catalogue: Catalogue) -> Response:
-    words = visit.option("q")
-    facets = {name: visit.option(name) for name in FACETS}
-    found = catalogue.find(words, facets)
-    last = max(1, -(-len(found) // PAGE))
-    wanted = visit.option("page", "1")
-    number = min(int(wanted) if wanted.isascii() and wanted.isdigit() and len(wanted) < 10 else 1,
-                 last) or 1  # fmt: skip
-
-    def link(**changes: object) -> str:
-        """This search with some of its options changed."""
-        options = {"q": words, **facets, **changes}
-        return "/data?" + urlencode({name: value for name, value in options.items() if value})
-
-    return visit.page(
-        "catalogue.html", words=words, facets=facets, counts=counts(found), link=link,
-        rows=found[(number - 1) * PAGE : number * PAGE], total=len(found), number=number, last=last,
-    )  # fmt: skip
+    return visit.page("catalogue.html", **search(catalogue, visit.option, "/data", FACETS))
 
 
 def _dataset(visit: Visit, catalogue: Catalogue) -> Response:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlencode
 
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from contracts import checks
-from node.web.catalogue import OPEN_FACETS, PAGE, Catalogue, counts
+from node.web.catalogue import OPEN_FACETS, Catalogue, search
 from node.web.site import Area, Site, Visit, page
 
 AREAS = (
@@ -36,21 +35,7 @@ def routes(site: Site, catalogue: Catalogue) -> list[BaseRoute]:
 
 
 def _search(visit: Visit, catalogue: Catalogue) -> Response:
-    words = visit.option("q")
-    facets = {name: visit.option(name) for name in OPEN_FACETS}
-    found = catalogue.find(words, facets)
-    last = max(1, -(-len(found) // PAGE))
-    number = min(max(_number(visit.option("page")), 1), last)
-
-    def link(**changes: object) -> str:
-        """This search with some of its options changed."""
-        options = {"q": words, **facets, **changes}
-        return "/?" + urlencode({name: value for name, value in options.items() if value})
-
-    return visit.page(
-        "portal/catalogue.html", words=words, facets=facets, counts=counts(found), link=link,
-        rows=found[(number - 1) * PAGE : number * PAGE], total=len(found), number=number, last=last,
-    )  # fmt: skip
+    return visit.page("portal/catalogue.html", **search(catalogue, visit.option, "/", OPEN_FACETS))
 
 
 def _dataset(visit: Visit, catalogue: Catalogue) -> Response:
