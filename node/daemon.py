@@ -155,6 +155,10 @@ async def _run(
                     arguments = ["exchange", "serve", "--home", str(home.path),
                                  "--passphrase-file", "/dev/stdin"]  # fmt: skip
                     nursery.start_soon(keep_running, arguments, passphrase)
+                if settings.console.serve:
+                    arguments = ["desk", "--home", str(home.path),
+                                 "--passphrase-file", "/dev/stdin"]  # fmt: skip
+                    nursery.start_soon(keep_running, arguments, passphrase)
                 if settings.console.serve or settings.portal.serve:
                     nursery.start_soon(keep_running, ["web", "--home", str(home.path)])
                 _tame_collector()

@@ -103,6 +103,11 @@ class Home:
         return self.path / "rpc.sock"
 
     @property
+    def desk_socket(self) -> Path:
+        """Where pages ask for what lies under the department's keys."""
+        return self.path / "desk.sock"
+
+    @property
     def copies(self) -> Path:
         """What other members have delivered, sealed; never part of a backup."""
         return self.path / "copies"
@@ -172,9 +177,12 @@ class Home:
                 f"free at least {MIN_FREE_BYTES >> 20} MiB"
             )
 
-    def lock(self) -> int:
-        """Take the home for this process; returns a descriptor that holds the lock while open."""
-        path = self.path / "lock"
+    def lock(self, process: str = "node") -> int:
+        """Take the home for this process; returns a descriptor that holds the lock while open.
+
+        Of each kind of process there is one at a time.
+        """
+        path = self.path / ("lock" if process == "node" else f"{process}.lock")
         try:
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
@@ -184,7 +192,7 @@ class Home:
         except BlockingIOError:
             pid = os.read(fd, 32).decode("ascii", "replace").strip() or "unknown"
             os.close(fd)
-            raise HomeError(f"{self.path} is in use by the node with pid {pid}") from None
+            raise HomeError(f"{self.path} is in use by the {process} with pid {pid}") from None
         os.ftruncate(fd, 0)
         os.pwrite(fd, str(os.getpid()).encode(), 0)
         return fd

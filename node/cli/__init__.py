@@ -65,6 +65,7 @@ _COMMANDS = {
     "dispute": ("node.cli.dispute", "Contest what was delivered; settle it as a supervisor."),
     "export": ("node.cli.exchange", "Write fetched data as CSV, JSON lines or Parquet."),
     "web": ("node.cli.web", "Serve the console to operators, and open data to everybody."),
+    "desk": ("node.cli.desk", "Do for the console what needs the department's keys."),
     "receipt": ("node.cli.proofs", "Save the proof that a transaction is final."),
     "receipts": ("node.cli.proofs", "Save the receipts of many blocks, before they are pruned."),
     "verify": ("node.cli.proofs", "Check a receipt offline."),
@@ -81,7 +82,7 @@ _COMMANDS = {
 _SECTIONS = {
     "A node and its network": (
         "init", "card", "network", "start", "status", "peers", "block", "tx", "watch", "situation",
-        "metrics", "notify", "web",
+        "metrics", "notify", "web", "desk",
     ),
     "A department's data": (
         "standard", "dataset", "source", "collect", "quarantine", "classify", "mask", "vault",

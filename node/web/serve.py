@@ -49,30 +49,33 @@ async def run(home: Home, told: Callable[[str, str], None]) -> None:
         raise WebError(f"{home.settings}: set console.serve or portal.serve to true first")
     for name, found in wanted:
         _check(home, name, found)
-    link = Link(home.socket)
+    link, desk = Link(home.socket), Link(home.desk_socket)
     live = Live(home, link)
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_stop_on_signal, stop)
         await nursery.start(live.run)
         for name, found in wanted:
-            app = _application(home, settings.node.name, link, live, found)
+            app = _application(home, settings.node.name, link, desk, live, found)
             await _listen(nursery, found, app, stop, name, told)
         await stop.wait()
         with trio.move_on_after(GRACE_S):
             await trio.sleep_forever()
         nursery.cancel_scope.cancel()
     link.close()
+    desk.close()
 
 
-def _application(home: Home, member: str, link: Link, live: Live, settings: Listener) -> ASGIApp:
+def _application(
+    home: Home, member: str, link: Link, desk: Link, live: Live, settings: Listener
+) -> ASGIApp:
     genesis, secure = load_genesis(home.genesis).genesis, bool(settings.tls_certificate)
     hosts = frozenset((*LOOPBACK, _host(settings.listen), *settings.names))
     if isinstance(settings, PortalSettings):
-        site = Site(home, member, genesis, link, live, portal.AREAS, secure=secure)
+        site = Site(home, member, genesis, link, desk, live, portal.AREAS, secure=secure)
         return portal.build(site, hosts)
     sessions = Sessions(home, member, link, settings.session_minutes * 60.0)
-    site = Site(home, member, genesis, link, live, console.AREAS, sessions, secure)
+    site = Site(home, member, genesis, link, desk, live, console.AREAS, sessions, secure)
     return console.build(site, hosts)
 
 

@@ -29,12 +29,16 @@ CallArguments = tuple[str, str, dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """Calls that wait for a person's signature: (contract, method, arguments) each."""
+    """Calls that wait for a person's signature: (contract, method, arguments) each.
+
+    `sealed` are the envelopes that they anchor, forgotten if nothing comes of it.
+    """
 
     title: str
     words: tuple[tuple[str, str], ...]
     calls: tuple[CallArguments, ...]
     back: str
+    sealed: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -44,13 +48,27 @@ class Proposal:
 
 def propose(
     visit: Visit, title: str, words: Sequence[tuple[str, str]], calls: Sequence[CallArguments],
-    back: str,
+    back: str, sealed: Sequence[str] = (),
 ) -> Response:  # fmt: skip
-    """Show what would be signed. `words` say it for people; `back` is where one comes from."""
+    """Show what would be signed. `words` say it for people; `back` is where one comes from.
+
+    `sealed` are ids of envelopes from `seal`, whose anchors are among the calls.
+    """
     if visit.session is None:
         raise MunimentError("nobody is logged in")
-    proposal = Proposal(title, tuple(words), tuple(calls), back)
+    proposal = Proposal(title, tuple(words), tuple(calls), back, tuple(sealed))
     return visit.see(f"/sign/{visit.session.propose(proposal)}")
+
+
+def seal(visit: Visit, kind: str, text: str, to: Sequence[str]) -> tuple[str, CallArguments]:
+    """Let the desk seal a text to members; returns its id and the call that anchors it.
+
+    Raises NodeError, DeskError.
+    """
+    made = visit.desk("sealing.seal", kind=kind, text=text, to=list(to))
+    anchor = made["anchor"]
+    args = {name: bytes.fromhex(anchor[name]) for name in ("id", "commitment")}
+    return made["envelope"], ("envelopes", "anchor", {**anchor, **args})
 
 
 def _show(visit: Visit) -> Response:
@@ -68,6 +86,7 @@ def _sign(visit: Visit) -> Response:
     if session is None or not isinstance(proposal, Proposal):
         return visit.problem(visit.say("This was signed, or waited too long."), 404)
     if visit.form.get("decision") != "sign":
+        _discard(visit, proposal)
         return visit.see(proposal.back)
     sender, link = f"{visit.site.member}/{session.operator}", visit.site.link
     made = None
@@ -80,8 +99,16 @@ def _sign(visit: Visit) -> Response:
             session.proposals[name] = proposal
             raise
     with suppress(NodeError):  # its page asks again
-        link.call("tx.wait", txid=made.txid.hex(), timeout_ms=5_000)
+        state = link.call("tx.wait", txid=made.txid.hex(), timeout_ms=5_000)
+        if state["state"] == "final" and state["code"] != 0:
+            _discard(visit, proposal)
     return visit.see(f"/tx/{made.txid.hex()}")
+
+
+def _discard(visit: Visit, proposal: Proposal) -> None:
+    with suppress(MunimentError):  # a file too many does no harm
+        for envelope in proposal.sealed:
+            visit.desk("sealing.discard", envelope=envelope)
 
 
 def _find(visit: Visit) -> Proposal | None:

@@ -39,6 +39,12 @@ BY_ITSELF = "x-by-itself"
 """A header of what a page asks without its reader, which must not keep a session alive."""
 
 
+class DeskError(MunimentError):
+    """The desk's process is away."""
+
+    code = "desk"
+
+
 @dataclass(frozen=True, slots=True)
 class Area:
     """An entry of the site's navigation, and the duties that see it (none: everybody)."""
@@ -56,6 +62,7 @@ class Site:
     member: str
     genesis: Genesis
     link: Link
+    desk: Link
     live: Live
     areas: tuple[Area, ...]
     sessions: Sessions | None = None
@@ -84,6 +91,18 @@ class Visit:
 
     def call(self, method: str, /, **params: Any) -> Any:
         return self.site.link.call(method, **params)
+
+    def desk(self, method: str, /, **params: Any) -> Any:
+        """Ask the desk. Raises NodeError with its sentence, MunimentError where it does not run."""
+        try:
+            return self.site.desk.call(method, **params)
+        except NodeError as error:
+            if error.code not in UNREACHABLE:
+                raise
+        raise DeskError(self.say(
+            "The desk, which works with the department's keys, does not answer. It starts with "
+            "the node; alone it is started with: muniment desk"
+        ))  # fmt: skip
 
     def param(self, name: str) -> str:
         """A part of the path."""

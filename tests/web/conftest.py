@@ -73,12 +73,21 @@ def start_web(home: Path) -> tuple[subprocess.Popen[str], str, str]:
     return process, told["console"], told["portal"]
 
 
+def start_desk(home: Path) -> subprocess.Popen[str]:
+    """Start `muniment desk`, and wait until it answers."""
+    process = subprocess.Popen([sys.executable, "-m", "node", "desk", "--home", str(home)],
+                               stdout=subprocess.PIPE, text=True)  # fmt: skip
+    assert process.stdout is not None
+    assert process.stdout.readline().startswith("desk: ")
+    return process
+
+
 @pytest.fixture(scope="session")
 def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
     folder = tmp_path_factory.mktemp("web")
     net = Devnet.create(folder / "net", 4)
     net.start(*net.names)
-    process = None
+    process = desk = None
     try:
         member = "tax"  # a supervisor, so that its console has everything
         home = net.home(member)
@@ -98,11 +107,12 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
         after = after.replace("serve = false", "serve = true").replace(":8480", ":0", 1)
         home.settings.write_text(f"{before}[console]\n{after.replace(':8481', ':0', 1)}")
         process, address, portal = start_web(home.path)
+        desk = start_desk(home.path)
         yield Console(net, member, address, portal)
     finally:
-        if process is not None:
-            process.terminate()
-            process.wait(10)
+        for each in filter(None, (process, desk)):
+            each.terminate()
+            each.wait(10)
         net.down()
 
 

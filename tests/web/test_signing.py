@@ -40,6 +40,8 @@ class Troubled(Link):
                 return {"parameters": {"replay_window": 100}}
             case "state.query":
                 return {"status": "active", "key": SIGNER.public_key.hex(), "duties": ["steward"]}
+            case "tx.wait":
+                return {"state": "pending"}
             case "tx.submit":
                 self.got.append(params["tx"])
         if self.trouble is not None:
@@ -59,7 +61,8 @@ class Person:
         sessions._open["token"] = self.session
         self.session.began = self.session.used = float("inf")
         genesis = load_genesis(home.genesis).genesis
-        site = Site(home, "tax", genesis, self.link, Live(home, self.link), console.AREAS, sessions)
+        site = Site(home, "tax", genesis, self.link, Link(home.desk_socket), Live(home, self.link),
+                    console.AREAS, sessions)  # fmt: skip
         self.path = f"/sign/{self.session.propose(PROPOSAL)}"
         app = console.build(site, frozenset({"here"}))
         self.client = httpx.AsyncClient(

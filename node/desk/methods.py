@@ -1,0 +1,12 @@
+"""All methods of the desk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from node.desk import jobs, sealing
+
+if TYPE_CHECKING:
+    from node.desk import Method
+
+METHODS: dict[str, Method] = {**jobs.METHODS, **sealing.METHODS}
