@@ -89,7 +89,7 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
     net.start(*net.names)
     process = desk = None
     try:
-        member = net.names[0]
+        member = "tax"  # a supervisor, so that its console has everything
         home = net.home(member)
         for name in net.names:
             net.wait(name, lambda s: s["peers"] == len(net.names) - 1)
