@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from node.cli.person import person, person_options
 from node.home import Home
 
 if TYPE_CHECKING:
+    from node.publish.remarks import Moderator
     from node.publish.shelf import Publication
 
 _DATASET = click.argument("name", metavar="DATASET")
@@ -38,6 +40,7 @@ def portal() -> None:
     muniment portal publish tax/permits --home tax
     muniment portal list --home tax
     muniment portal withdraw tax/permits --version 1 --home tax
+    muniment portal remarks --home tax
     """
 
 
@@ -75,6 +78,7 @@ def publish(
             return bytes.fromhex(waiting.result()["proof"])
 
     shelf = Shelf(Home(home).open)
+    _moderator(home, passphrase_file).open()
     made = publish(shelf, opened, lambda *question: ask(home, *question), prove)
     show(_told(made), as_json, lambda d: pairs(list(d.items())))
 
@@ -119,3 +123,53 @@ def withdraw(name: str, version: int, home: Path, as_json: bool) -> None:
         raise Refused(f"{name} version {version} is not published; see: muniment portal list")
     data = {"dataset": name, "version": version}
     show(data, as_json, lambda _: click.echo(f"{name} version {version} is withdrawn"))
+
+
+# What the public says
+
+
+def _moderator(home: Path, passphrase_file: Path | None) -> Moderator:
+    from node.cli.collect import chain_of
+    from node.publish.remarks import Moderator
+
+    _, master = chain_of(home, passphrase_file)
+    return Moderator(Home(home).open, master)
+
+
+@portal.command()
+@home_option
+@passphrase_option
+@json_option
+def remarks(home: Path, passphrase_file: Path | None, as_json: bool) -> None:
+    """Read what the public has said of your open data; nobody else sees it yet."""
+    rows = [
+        {"id": name, **asdict(each)} for name, each in _moderator(home, passphrase_file).waiting()
+    ]
+
+    def render(_: object) -> None:
+        for row in rows:
+            click.echo(f"{row['id']}  {moment(row['time'])[:16]}  {row['dataset']}  {row['name']}")
+            click.echo(f"{row['text']}\n")
+
+    show(rows, as_json, render)
+
+
+@portal.command()
+@click.argument("remark", metavar="ID")
+@click.option("--answer", default="", help="What the department says to it, for everybody.")
+@home_option
+@passphrase_option
+def accept(remark: str, answer: str, home: Path, passphrase_file: Path | None) -> None:
+    """Show a remark on the portal, with an answer if there is one."""
+    found = _moderator(home, passphrase_file).accept(remark, answer)
+    click.echo(f"shown with {found.dataset}")
+
+
+@portal.command()
+@click.argument("remark", metavar="ID")
+@home_option
+@passphrase_option
+def reject(remark: str, home: Path, passphrase_file: Path | None) -> None:
+    """Destroy a remark that is not to be shown."""
+    _moderator(home, passphrase_file).reject(remark)
+    click.echo(f"{remark} is destroyed")

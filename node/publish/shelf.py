@@ -79,6 +79,10 @@ class Shelf:
         """Names are as the ledger has them, which no path could be made of."""
         return self._read(self._place(dataset) / f"{version}.json")
 
+    def versions(self, dataset: str) -> list[int]:
+        found = self._place(dataset).glob("*.json")
+        return [int(path.stem) for path in found if path.stem.isascii() and path.stem.isdigit()]
+
     def all(self) -> Iterator[Publication]:
         for path in sorted(self._folder.glob("*+*/*.json")):
             found = self._read(path)

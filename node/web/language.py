@@ -51,6 +51,12 @@ class Language:
     def percent(self, share: float) -> str:
         return format_percent(share, locale=self.locale)
 
+    def size(self, count: int) -> str:
+        """Bytes in the unit that reads best (IEC 80000-13)."""
+        power = min(max(count.bit_length() - 1, 0) // 10, 4)
+        value = round(count / (1 << 10 * power), 1 if power else 0)
+        return f"{self.number(value)} {('B', 'KiB', 'MiB', 'GiB', 'TiB')[power]}"
+
     def moment(self, ms: int, form: str = "yyyy-MM-dd HH:mm:ss") -> str:
         """A time (ms UTC) in the visitor's zone."""
         return str(format_datetime(_at(ms), form, tzinfo=self.zone, locale=self.locale))
