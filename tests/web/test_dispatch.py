@@ -104,6 +104,7 @@ def test_an_order_goes_down_and_its_answers_come_back(
         shared(console, number, lambda order: order["parts"]["health"]["status"] == "completed")
         act(console, li, number, "confirm", member="health")
         assert query(console, "dispatch", "get", order=number)["status"] == "closed"
+        act(console, li, issue(console, li, "land", text="What follows."), "cancel")
         until(console, lambda: "All is confirmed" in li.get(page).text)
         assert li.get(page).text.count('href="/tx/') >= 7  # each step has its proof
 
