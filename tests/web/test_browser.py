@@ -23,18 +23,20 @@ FOUND = """async tags => (await axe.run({runOnly: tags})).violations.map(
 
 
 @cache
-def _cookie(console_address: str, enter: Any) -> str:
+def _cookie(console_address: str, enter: Any, operator: str) -> str:
     """One login for the module: unlocking a key costs what it has to."""
-    with enter("li") as client:
+    with enter(operator) as client:
         return str(client.cookies["muniment"])
 
 
-def visitor(browser: Any, console: Console, language: str, *, inside: bool = True) -> Any:
-    """A page in a browser of its own, logged in as li."""
+def visitor(
+    browser: Any, console: Console, language: str, *, inside: bool = True, operator: str = "li"
+) -> Any:
+    """A page in a browser of its own, logged in."""
     # The policy would keep the checker's script out of the page.
     context = browser.new_context(locale=language, timezone_id="Asia/Shanghai", bypass_csp=True)
     if inside:
-        token = _cookie(console.address, console.enter)
+        token = _cookie(console.address, console.enter, operator)
         context.add_cookies([{"name": "muniment", "value": token, "url": console.address}])
     return context.new_page()
 
