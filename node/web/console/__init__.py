@@ -9,14 +9,28 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from node.web import preferences, signing
-from node.web.console import asking, data, entry, evidence, exchange, grants, situation
+from node.web.console import (
+    asking,
+    data,
+    dispatch,
+    entry,
+    evidence,
+    exchange,
+    grants,
+    groups,
+    ordering,
+    plans,
+    reviewing,
+    situation,
+)
 from node.web.guard import Guard, Rates
 from node.web.site import Site, application
 
-AREAS = (*situation.AREAS, *data.AREAS, *exchange.AREAS, *evidence.AREAS)
+AREAS = (*situation.AREAS, *data.AREAS, *exchange.AREAS, *dispatch.AREAS, *evidence.AREAS)
 _PARTS: tuple[Callable[[Site], list[BaseRoute]], ...] = (
     preferences.routes, entry.routes, situation.routes, exchange.routes, asking.routes,
-    grants.routes, data.routes, evidence.routes, signing.routes,
+    reviewing.routes, grants.routes, data.routes, dispatch.routes, ordering.routes,
+    plans.routes, groups.routes, evidence.routes, signing.routes,
 )  # fmt: skip
 PER_S, BURST = 20.0, 200.0
 
