@@ -29,6 +29,7 @@ from node.web import language
 from node.web.language import Language
 from node.web.link import Link
 from node.web.live import Live
+from node.web.sentences import of_error
 from node.web.sessions import Session, Sessions, same
 
 COOKIE = "muniment"
@@ -114,6 +115,10 @@ class Visit:
 
     def say(self, text: str) -> str:
         return self.language.say(text)
+
+    def told(self, error: MunimentError) -> str:
+        """An error's sentence in the visitor's language."""
+        return of_error(self.language, error.code, error.message)
 
     # Answers
 
@@ -202,9 +207,9 @@ def _answer(visit: Visit, handler: Handler, duties: frozenset[str], public: bool
         return handler(visit)
     except NodeError as error:
         status = 503 if error.code in UNREACHABLE else 400
-        return visit.problem(str(error), status)
+        return visit.problem(visit.told(error), status)
     except MunimentError as error:
-        return visit.problem(str(error))
+        return visit.problem(visit.told(error))
 
 
 def _recognise(visit: Visit) -> None:

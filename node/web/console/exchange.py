@@ -66,9 +66,7 @@ def masks_of(fields: Sequence[Any], names: Sequence[str]) -> list[tuple[str, str
 
 
 def _inbox(visit: Visit) -> Response:
-    due = find_due(visit.query, visit.site.member, now_ms())
-    reviews = {row["id"]: row for row in _waiting(visit)}
-    return visit.page("exchange.html", rows=due, reviews=reviews)
+    return visit.page("exchange.html", rows=find_due(visit.query, visit.site.member, now_ms()))
 
 
 def _waiting(visit: Visit) -> Any:
