@@ -70,6 +70,7 @@ CODES = {
     "proof": "the proof does not hold",
     "provision": "the home or network cannot be made like this",
     "quarantine": "the record is not in quarantine, or the correction does not fit",
+    "publication": "the data cannot be published",
     "question": "the question cannot be asked like this",
     "read": "the source cannot be read on",
     "receipt": "the receipt",

@@ -220,10 +220,8 @@ def _answer(visit: Visit, handler: Handler, duties: frozenset[str], public: bool
             return visit.problem(visit.say("This form is too old or not from this site."), 403)
         return handler(visit)
     except NodeError as error:
-        status = 503 if error.code in UNREACHABLE else 400
-        return visit.problem(visit.told(error), status)
         status = 503 if error.code in (*UNREACHABLE, BUSY) else 400
-        return visit.problem(str(error), status)
+        return visit.problem(visit.told(error), status)
     except MunimentError as error:
         return visit.problem(visit.told(error))
 
