@@ -1,66 +1,85 @@
-"""The end of a demonstration, where wanted: its network stays, with two consoles."""
+"""The end of a demonstration: its network stays for a while, and each department has a console."""
 
 from __future__ import annotations
 
 import secrets
 import signal
-import subprocess
-import sys
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from node.devnet import Devnet
+import httpx
+
+from node.demo_traffic import Traffic
+from node.devnet import POLL_S, START_S, Devnet
 from node.home import atomic_write
+from node.provision import free_ports
 from node.story import DemoError, Say, Story
 
-DEPARTMENTS = {"tax": "li", "land": "wang"}
-"""Whose console is served, and who logs in there."""
+OPERATORS = {"tax": "li", "health": "chen", "civil": "zhao", "land": "wang"}
+"""Who logs in at which department's console."""
 DUTIES = ("admin", "approver", "dispatcher", "steward")
 VALID = timedelta(days=365)
 
 
 @contextmanager
 def open_consoles(folder: Path, say: Say) -> Iterator[dict[str, str]]:
-    """Start the network of a story again; gives the consoles' addresses by department.
+    """Start the network of a story again, and work on it; gives consoles' addresses by department.
 
-    Raises DemoError, or MunimentError of the network.
+    Each is up when it is given. Raises DemoError, or MunimentError of the network.
     """
     net = Devnet(folder)
     story = Story(net, say)
-    try:
-        story.title("The network stays; two departments have consoles")
-        net.start(*net.names)
-        for name in net.names:
-            net.wait(name, lambda s: s["peers"] == len(net.names) - 1)
+    story.title("The network stays; each department has a console, and work goes on")
+    with _started(net) as addresses:
         secret = folder / "passphrase"
         if not secret.exists():
             atomic_write(secret, secrets.token_hex(8).encode(), 0o600)
-        with ExitStack() as stack:
-            addresses = {}
-            for member, operator in DEPARTMENTS.items():
-                _employ(story, member, operator, secret)
-                addresses[member] = stack.enter_context(_console(net, member))
+        for member in addresses:
+            _employ(story, member, secret)
+        with Traffic(net):
             for member, address in addresses.items():
-                say(f"     {member:<7} {address}  operator {DEPARTMENTS[member]}")
-            say(f"     passphrase of both: {secret.read_text()}")
+                _await(address)
+                say(f"     {member:<7} {address}  operator {OPERATORS[member]}")
+            say(f"     passphrase of all: {secret.read_text()}")
             yield addresses
-    finally:
-        net.down()
 
 
-def wait_for_interrupt(say: Say) -> None:
+def stay(say: Say) -> None:
     """Return once Ctrl-C is pressed."""
-    say("\nOpen the addresses in two browsers. Ctrl-C ends the network.")
+    say("\nOpen the addresses in several browsers. Ctrl-C ends the network.")
     try:
         signal.pause()
     except KeyboardInterrupt:
         say("")
 
 
-def _employ(story: Story, member: str, operator: str, secret: Path) -> None:
-    home = story.net.home(member)
+@contextmanager
+def _started(net: Devnet) -> Iterator[dict[str, str]]:
+    """Run the nodes with consoles and exchange turned on; both are off again afterwards."""
+    homes = [net.home(name) for name in OPERATORS]
+    before = {home: home.settings.read_text() for home in homes}
+    ports = free_ports(len(homes))
+    try:
+        for home, port in zip(homes, ports, strict=True):
+            head, mark, rest = before[home].partition("[exchange]\n")
+            rest = rest.replace("serve = false", "serve = true", 2)  # the exchange, the console
+            home.settings.write_text(head + mark + rest.replace(":8480", f":{port}", 1))
+        net.start(*net.names)
+        for name in net.names:
+            net.wait(name, lambda s: s["peers"] == len(net.names) - 1)
+        yield {name: f"http://127.0.0.1:{port}"
+               for name, port in zip(OPERATORS, ports, strict=True)}  # fmt: skip
+    finally:
+        net.down()
+        for home, text in before.items():
+            home.settings.write_text(text)
+
+
+def _employ(story: Story, member: str, secret: Path) -> None:
+    home, operator = story.net.home(member), OPERATORS[member]
     if (home.operators / operator).exists():
         return  # the demonstration runs in its folder again
     until = (datetime.now(UTC) + VALID).date().isoformat()
@@ -71,23 +90,14 @@ def _employ(story: Story, member: str, operator: str, secret: Path) -> None:
                   "--trained-until", until, "--confidential-until", until, *at)  # fmt: skip
 
 
-@contextmanager
-def _console(net: Devnet, member: str) -> Iterator[str]:
-    """Serve a member's console at a free loopback port; gives its address."""
-    home = net.home(member)
-    before, mark, after = home.settings.read_text().partition("[console]\n")
-    after = after.replace("serve = false", "serve = true", 1).replace(":8480", ":0", 1)
-    home.settings.write_text(before + mark + after)
-    process = subprocess.Popen(
-        [sys.executable, "-m", "node", "web", "--home", str(home.path)],
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        assert process.stdout is not None
-        name, _, address = process.stdout.readline().partition(": ")
-        if name != "console":
-            raise DemoError(f"{member}'s console did not start")
-        yield address.strip()
-    finally:
-        process.terminate()
-        process.wait()
+def _await(address: str) -> None:
+    """Wait until a console shows its page to log in. Raises DemoError."""
+    end = time.monotonic() + START_S
+    while True:
+        try:
+            if httpx.get(f"{address}/login").is_success:
+                return
+        except httpx.TransportError as error:
+            if time.monotonic() > end:
+                raise DemoError(f"{address} does not answer: {error}") from error
+        signal.sigtimedwait([], POLL_S)

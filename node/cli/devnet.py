@@ -194,22 +194,29 @@ def perturb(
 @click.option(
     "--dir", "folder", type=click.Path(path_type=Path), help="Keep everything in this folder."
 )
-@click.option("--console", is_flag=True, help="Keep the last network up, with pages to log in to.")
-def demo(part: str, folder: Path | None, console: bool) -> None:
+@click.option(
+    "--console/--no-console",
+    default=None,
+    help="At the end the last network stays, with pages to log in to; by default after all parts.",
+)
+def demo(part: str, folder: Path | None, console: bool | None) -> None:
     """Show ledger, exchange and supervision at work with four departments, step by step.
 
     Everything runs in a temporary folder that is removed at the end, or in --dir. Each part takes
-    about half a minute. With --console the network of the last part stays until Ctrl-C, and two
-    departments have a console each: addresses, operators and the passphrase are printed.
+    about half a minute. After all three the network of the last one stays: each of the four
+    departments has a console, whose address, operator and passphrase are printed, and they go on
+    working. On a terminal, or with --console, that lasts until Ctrl-C; otherwise until every
+    console has answered.
 
     \b
     Example: muniment demo exchange --console
     """
     import signal
+    import sys
     import tempfile
 
     from node.demo import Demo
-    from node.demo_console import open_consoles, wait_for_interrupt
+    from node.demo_console import open_consoles, stay
     from node.demo_exchange import ExchangeDemo
     from node.demo_supervision import SupervisionDemo
 
@@ -227,6 +234,9 @@ def demo(part: str, folder: Path | None, console: bool) -> None:
         for number, name in enumerate(parts if part == "all" else (part,)):
             click.echo(("\n" if number else "") + name.capitalize())
             parts[name](folder / name, click.echo).run()
-        if console:
+        if console or (console is None and part == "all"):
             with open_consoles(folder / name, click.echo):
-                wait_for_interrupt(click.echo)
+                if console or sys.stdout.isatty():
+                    stay(click.echo)
+                else:
+                    click.echo("\nAll consoles answered. To keep them up: muniment demo --console")
