@@ -148,9 +148,11 @@ class Index:
 
     def trace(
         self, entity: str, since: int = 0, until: int = 1 << 62, actor: str = "",
-        limit: int = PAGE, also: Sequence[str] = (),
+        limit: int = PAGE, also: Sequence[str] = (), latest: bool = False,
     ) -> list[Entry]:  # fmt: skip
         """Return the life of an entity and of what came of it, in order, `limit` entries at most.
+
+        With `latest` the last one comes first.
 
         `since` and `until` are in ms UTC, both included; `actor` is a member or MEMBER/OPERATOR.
         `also` are entities whose lives are told together with it.
@@ -159,7 +161,8 @@ class Index:
         low, high = self.first(since), self.first(until + 1)
         found: list[Entry] = []
         last = 0
-        for number in heapq.merge(*(self._numbers(mark, low, high) for mark in marks)):
+        numbers = (self._numbers(mark, low, high, "DESC" if latest else "ASC") for mark in marks)
+        for number in heapq.merge(*numbers, reverse=latest):
             if number == last:
                 continue
             last = number
@@ -184,9 +187,10 @@ class Index:
         for row in self._db.execute("SELECT * FROM entries WHERE id > ? ORDER BY id", (number,)):
             yield row[0], _entry(*row)
 
-    def _numbers(self, entity: str, low: int, high: int) -> Iterator[int]:
+    def _numbers(self, entity: str, low: int, high: int, order: str) -> Iterator[int]:
         question = (
-            "SELECT entry FROM about WHERE entity = ? AND entry >= ? AND entry < ? ORDER BY entry"
+            "SELECT entry FROM about WHERE entity = ? AND entry >= ? AND entry < ? "
+            f"ORDER BY entry {order}"
         )
         for (number,) in self._db.execute(question, (entity, low, high)):
             yield int(number)
