@@ -6,10 +6,11 @@ press of the button signs them, with the session's key.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from starlette.responses import Response
 from starlette.routing import BaseRoute
@@ -17,7 +18,7 @@ from starlette.routing import BaseRoute
 from consensus.codec import encode
 from consensus.crypto import sha256
 from node.errors import MunimentError
-from node.network import bytes_as_text
+from node.network import bytes_as_text, bytes_from_text
 from node.rpc.client import UNREACHABLE, NodeError
 from node.transactions import sign_calls
 from node.web.site import Site, Visit, page
@@ -31,7 +32,9 @@ CallArguments = tuple[str, str, dict[str, Any]]
 class Proposal:
     """Calls that wait for a person's signature: (contract, method, arguments) each.
 
-    `sealed` are the envelopes that they anchor, forgotten if nothing comes of it.
+    `sealed` are the envelopes that they anchor, forgotten if nothing comes of it; `back` is where
+    one comes from, `then` where one goes on to afterwards. `check` is asked before it is signed,
+    and raises MunimentError where somebody else was first.
     """
 
     title: str
@@ -39,6 +42,8 @@ class Proposal:
     calls: tuple[CallArguments, ...]
     back: str
     sealed: tuple[str, ...] = ()
+    then: str = ""
+    check: Callable[[Visit], None] | None = None
 
     @property
     def digest(self) -> str:
@@ -48,15 +53,18 @@ class Proposal:
 
 def propose(
     visit: Visit, title: str, words: Sequence[tuple[str, str]], calls: Sequence[CallArguments],
-    back: str, sealed: Sequence[str] = (),
+    back: str, sealed: Sequence[str] = (), *, then: str = "",
+    check: Callable[[Visit], None] | None = None,
 ) -> Response:  # fmt: skip
     """Show what would be signed. `words` say it for people; `back` is where one comes from.
 
-    `sealed` are ids of envelopes from `seal`, whose anchors are among the calls.
+    `sealed` are ids of envelopes from `seal`, whose anchors are among the calls; `then` is where
+    one goes on to, `back` if it is left out; for `check` see `Proposal`.
     """
     if visit.session is None:
         raise MunimentError("nobody is logged in")
-    proposal = Proposal(title, tuple(words), tuple(calls), back, tuple(sealed))
+    proposal = Proposal(title, tuple(words), tuple(calls), back, tuple(sealed), then,
+                        check)  # fmt: skip
     return visit.see(f"/sign/{visit.session.propose(proposal)}")
 
 
@@ -65,10 +73,12 @@ def seal(visit: Visit, kind: str, text: str, to: Sequence[str]) -> tuple[str, Ca
 
     Raises NodeError, DeskError.
     """
-    made = visit.desk("sealing.seal", kind=kind, text=text, to=list(to))
-    anchor = made["anchor"]
-    args = {name: bytes.fromhex(anchor[name]) for name in ("id", "commitment")}
-    return made["envelope"], ("envelopes", "anchor", {**anchor, **args})
+    return anchored(visit.desk("sealing.seal", kind=kind, text=text, to=list(to)))
+
+
+def anchored(made: dict[str, Any]) -> tuple[str, CallArguments]:
+    """An envelope as the desk gives it: its id, and the call that anchors it."""
+    return made["envelope"], ("envelopes", "anchor", bytes_from_text(made["anchor"]))
 
 
 def _show(visit: Visit) -> Response:
@@ -88,6 +98,12 @@ def _sign(visit: Visit) -> Response:
     if visit.form.get("decision") != "sign":
         _discard(visit, proposal)
         return visit.see(proposal.back)
+    if proposal.check is not None:
+        try:
+            proposal.check(visit)
+        except MunimentError:
+            _discard(visit, proposal)
+            raise
     sender, link = f"{visit.site.member}/{session.operator}", visit.site.link
     made = None
     try:
@@ -102,7 +118,8 @@ def _sign(visit: Visit) -> Response:
         state = link.call("tx.wait", txid=made.txid.hex(), timeout_ms=5_000)
         if state["state"] == "final" and state["code"] != 0:
             _discard(visit, proposal)
-    return visit.see(f"/tx/{made.txid.hex()}")
+    then = quote(proposal.then or proposal.back, safe="/")
+    return visit.see(f"/tx/{made.txid.hex()}?to={then}")
 
 
 def _discard(visit: Visit, proposal: Proposal) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from node.envelopes.store import EnvelopeStore
 from node.rpc.client import Client, NodeError
+from node.web.signing import anchored
 from tests.web.conftest import Console
 
 
@@ -24,6 +25,8 @@ def test_a_text_is_sealed_opened_and_forgotten(console: Console, desk: Client) -
     made = desk.call("sealing.seal", kind="deny", text="not yet", to=[other])
     envelope = bytes.fromhex(made["envelope"])
     assert {console.member, other} <= set(made["anchor"]["parties"])
+    named, (_, _, args) = anchored(made)
+    assert (named, args["id"]) == (made["envelope"], envelope)
     assert b"not yet" not in b"".join(p.read_bytes() for p in console.home.envelopes.iterdir())
     assert desk.call("sealing.open", envelope=made["envelope"]) == {"text": "not yet"}
     desk.call("sealing.discard", envelope=made["envelope"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from consensus.crypto import Signer
 from node.devnet import Devnet
+from node.errors import MunimentError
 from node.network import load_genesis
 from node.rpc.client import LOST, NodeError
 from node.web import console
@@ -17,7 +19,7 @@ from node.web.link import Link
 from node.web.live import Live
 from node.web.sessions import Session, Sessions
 from node.web.signing import Proposal
-from node.web.site import COOKIE, Site
+from node.web.site import COOKIE, Site, Visit
 
 SIGNER = Signer(bytes(32))
 SCRIPT = "<script>alert(1)</script>"
@@ -117,3 +119,19 @@ async def test_not_signing_leads_back(tmp_path: Path) -> None:
     person = Person(tmp_path)
     assert (await person.decide("leave")).headers["location"] == "/back"
     assert person.link.got == []
+
+
+@pytest.mark.trio
+async def test_what_somebody_else_has_decided_is_not_signed(tmp_path: Path) -> None:
+    person = Person(tmp_path)
+
+    def check(visit: Visit) -> None:
+        raise MunimentError("wang was first")
+
+    proposal = Proposal("Say it", (), (("feedback", "say", {}),), "/back", then="/on", check=check)
+    person.path = f"/sign/{person.session.propose(proposal)}"
+    answer = await person.decide()
+    assert (answer.status_code, person.link.got) == (400, [])
+    assert "wang was first" in answer.text
+    person.path = f"/sign/{person.session.propose(replace(proposal, check=None))}"
+    assert (await person.decide()).headers["location"].endswith("?to=/on")

@@ -7,6 +7,7 @@ import re
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from node.web.preferences import own_path
 from node.web.site import Area, Site, Visit, page
 
 AREAS = (Area("/evidence", "Evidence"),)
@@ -50,7 +51,8 @@ def _transaction(visit: Visit) -> Response:
     txid = visit.param("txid")
     if not _TXID.fullmatch(txid):
         return visit.problem(visit.say("This is no transaction's id."), 404)
-    return visit.page("transaction.html", tx=visit.call("tx.get", txid=txid))
+    to = own_path(visit.option("to")) if visit.option("to") else ""
+    return visit.page("transaction.html", tx=visit.call("tx.get", txid=txid), to=to)
 
 
 def _receipt(visit: Visit) -> Response:
