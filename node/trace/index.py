@@ -63,7 +63,7 @@ class Entry:
 
 
 class Index:
-    """The index of one home. Not for several processes at a time that write: SQLite locks."""
+    """The index of one home; several processes may read it and bring it up to date."""
 
     def __init__(self, path: Path, chain_id: str) -> None:
         self._path = path
@@ -106,9 +106,12 @@ class Index:
         while True:
             answer = client.call("events.range", after=self.height)
             with self._db:
+                self._db.execute("BEGIN IMMEDIATE")
+                here = self.height  # another process may have taken in the same meanwhile
                 for block in answer["blocks"]:
-                    self.add(block, members)
-                self._set("height", answer["to"])
+                    if block["height"] > here:
+                        self.add(block, members)
+                self._set("height", max(here, answer["to"]))
             if tell is not None:
                 tell(answer["to"], answer["height"])
             if answer["to"] >= answer["height"]:

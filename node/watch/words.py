@@ -66,7 +66,7 @@ FIGURES = {
     "sensitive-deliveries": "deliveries of the sensitive dataset since the rise began",
     "unfinished": "unfinished deliveries in three days",
 }
-THROUGH = "through."
+THROUGH, ROWS_THROUGH = "through.", "rows through %s"
 """What a circle's figures begin with, one for each member that the rows went through."""
 
 
@@ -76,5 +76,5 @@ def figure_text(name: str) -> tuple[str, str]:
     The name itself where it is that of an event.
     """
     if name.startswith(THROUGH):
-        return "rows through %s", name.removeprefix(THROUGH)
+        return ROWS_THROUGH, name.removeprefix(THROUGH)
     return FIGURES.get(name, name), ""

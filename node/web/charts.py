@@ -21,7 +21,7 @@ def bars(
     most = max([*values, usual or 0.0]) or 1.0
     step = WIDTH / max(len(values), 1)
     shapes = [
-        f'<rect{' class="beyond"' if usual is not None and value > usual else ""} '
+        f'<rect class="{"within" if usual is None or value <= usual else "beyond"}" '
         f'x="{index * step:.1f}" y="{_BOTTOM - tall:.1f}" width="{max(step - 1, 1):.1f}" '
         f'height="{tall:.1f}"/>'
         for index, value in enumerate(values)

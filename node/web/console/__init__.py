@@ -9,14 +9,31 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
 from node.web import preferences, signing
-from node.web.console import asking, data, entry, evidence, exchange, grants, situation
+from node.web.console import (
+    alerts,
+    asking,
+    cases,
+    data,
+    entry,
+    evidence,
+    exchange,
+    grants,
+    permits,
+    sanctions,
+    seconds,
+    situation,
+    supervision,
+    trace,
+)
 from node.web.guard import Guard, Rates
 from node.web.site import Site, application
 
-AREAS = (*situation.AREAS, *data.AREAS, *exchange.AREAS, *evidence.AREAS)
+AREAS = (*situation.AREAS, *data.AREAS, *exchange.AREAS, *supervision.AREAS,
+         *evidence.AREAS)  # fmt: skip
 _PARTS: tuple[Callable[[Site], list[BaseRoute]], ...] = (
     preferences.routes, entry.routes, situation.routes, exchange.routes, asking.routes,
-    grants.routes, data.routes, evidence.routes, signing.routes,
+    grants.routes, data.routes, evidence.routes, signing.routes, alerts.routes, cases.routes,
+    sanctions.routes, permits.routes, trace.routes, seconds.routes,
 )  # fmt: skip
 PER_S, BURST = 20.0, 200.0
 

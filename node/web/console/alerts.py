@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 from markupsafe import Markup
 from starlette.responses import Response
@@ -25,9 +24,10 @@ from node.web.console.supervision import (
     latest_rows,
     members_of,
     number_of,
-    page_of,
+    pages_of,
     reading,
     supervisors_of,
+    unchanged,
 )
 from node.web.signing import propose
 from node.web.site import Site, Visit, page
@@ -66,14 +66,9 @@ def _list(visit: Visit) -> Response:
         if all(value in ("", row[name]) for name, value in facets.items())
     ]  # fmt: skip
     rows.sort(key=lambda row: (row["status"] != "open", -row["severity"], -row["id"]))
-    shown, number, last = page_of(visit, rows)
-
-    def link(page: int) -> str:
-        return "?" + urlencode({"state": state, **facets, "page": page})
-
     return visit.page(
-        "alerts.html", rows=shown, total=len(rows), number=number, last=last, link=link, seen=seen,
-        state=state, states=STATES, facets=facets, meaning=lambda name: meaning_of(visit, name),
+        "alerts.html", **pages_of(rows, visit, state=state, **facets), seen=seen, state=state,
+        states=STATES, facets=facets, meaning=lambda name: meaning_of(visit, name),
         choices={name: sorted({row[name] for row in found} | ({value} - {""}))
                  for name, value in facets.items()},
     )  # fmt: skip
@@ -117,8 +112,10 @@ def _dispose(visit: Visit) -> Response:
         (visit.say("Case"), str(case or "–")),
     ]
     args = {"alert": alert["id"], "disposition": disposition, "case": case}
+    check = unchanged("alerts", {"alert": alert["id"]}, alert["status"])
     return propose(visit, visit.say("Dispose of alert %s") % alert["id"], words,
-                   [("alerts", "dispose", args)], f"{ROOT}/alerts/{alert['id']}")  # fmt: skip
+                   [("alerts", "dispose", args)], f"{ROOT}/alerts/{alert['id']}",
+                   check=check)  # fmt: skip
 
 
 def _none(visit: Visit) -> Response:
@@ -133,7 +130,11 @@ def _figure(visit: Visit, name: str, value: int, usual: int, far: int) -> dict[s
     say, number = visit.say, visit.language.number
     text, through = figure_text(name)
     title = say(text) % through if through else say(text)
-    told = {"value": number(value / 100), "usual": number(usual / 100), "far": number(abs(far) / 100)}
+    told = {
+        "value": number(value / 100),
+        "usual": number(usual / 100),
+        "far": number(abs(far) / 100),
+    }
     label = f"{title}: {told['value']}; {say('usual')}: {told['usual']}"
     words = say("%s usual spreads below what is usual") if far < 0 else say(
         "%s usual spreads above what is usual")  # fmt: skip
@@ -180,5 +181,3 @@ def _terms(visit: Visit, grant: int) -> Terms | None:
 
 def _date(day: int) -> str:
     return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(days=day)).strftime("%Y-%m-%d")
-
-

@@ -15,13 +15,16 @@ from node.trace.similar import similar
 from node.web.console.supervision import (
     LOOKING,
     ROOT,
-    all_rows,
     latest_rows,
     members_of,
     number_of,
-    page_of,
+    pages_of,
+    proofs_of,
+    propose_worded,
+    read_texts,
     reading,
     supervisors_of,
+    unchanged,
 )
 from node.web.signing import propose
 from node.web.site import Site, Visit, page
@@ -30,26 +33,36 @@ SEVERITIES = ("1", "2", "3", "4")
 STATES = ("reported", "open", "assigned", "disposed", "closed")
 EVIDENCE = ("alert", "transaction", "delivery", "file")
 """What may be attached: the first three are named by the transaction that proves them."""
+_WORDED = ("opened", "commented", "attached", "disposed")
+"""Steps whose data ends with an envelope, or null."""
 _SETTLED = {"alert": ("alerts", "raised"), "delivery": ("deliveries", "ended")}
 _CASES = ROOT + "/cases"
 _CASE = _CASES + "/{number:int}"
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_SLUG = re.compile(r"[a-z][a-z0-9-]{0,63}", re.ASCII)
+_SLUG = re.compile(r"[a-z0-9._-]{1,64}", re.ASCII)
+_OWNED = re.compile(r"[a-z0-9._-]{1,64}/[a-z0-9._-]{1,64}", re.ASCII)
 
 
 def routes(site: Site) -> list[BaseRoute]:
+    acts = (
+        ("assign", _assign, LOOKING),
+        ("comment", _comment, LOOKING),
+        ("attach", _attach, LOOKING),
+        ("dispose", _dispose, (APPROVER,)),
+        ("close", _close, (APPROVER,)),
+        ("reopen", _reopen, (APPROVER,)),
+        ("find", _find_violation, (APPROVER,)),
+    )
     return [
         page(site, _CASES, _list),
         page(site, _CASES + "/new", _form, duties=LOOKING),
         page(site, _CASES + "/new", _open, methods=("POST",), duties=LOOKING),
         page(site, _CASE, _show),
-        *(page(site, f"{_CASE}/{name}", act, methods=("POST",), duties=duties)
-          for name, act, duties in (
-              ("assign", _assign, LOOKING), ("attach", _attach, LOOKING),
-              ("dispose", _dispose, (APPROVER,)), ("close", _close, (APPROVER,)),
-              ("reopen", _reopen, (APPROVER,)), ("find", _find_violation, (APPROVER,)),
-          )),
-    ]  # fmt: skip
+        *(
+            page(site, f"{_CASE}/{name}", act, methods=("POST",), duties=duties)
+            for name, act, duties in acts
+        ),
+    ]
 
 
 def _list(visit: Visit) -> Response:
@@ -60,12 +73,10 @@ def _list(visit: Visit) -> Response:
     wanted = {"status": facets["state"], "kind": facets["kind"], "member": facets["member"]}
     rows = [row for row in found
             if all(value in ("", row[name]) for name, value in wanted.items())]  # fmt: skip
-    shown, number, last = page_of(visit, rows)
     members = sorted({row["member"] for row in found if row["member"]})
     return visit.page(
-        "cases.html", rows=shown, total=len(rows), number=number, last=last, facets=facets,
-        link=lambda page: visit.same(page=page), seen=seen, states=STATES, kinds=KINDS,
-        members=members, may_open=not visit.duties.isdisjoint(LOOKING),
+        "cases.html", **pages_of(rows, visit, **facets), facets=facets, seen=seen, states=STATES,
+        kinds=KINDS, members=members, may_open=not visit.duties.isdisjoint(LOOKING),
     )  # fmt: skip
 
 
@@ -85,8 +96,10 @@ def _form(visit: Visit) -> Response:
 
 
 def _form_of(visit: Visit, given: dict[str, str], problem: str = "") -> Response:
-    return visit.page("case_new.html", 400 if problem else 200, given=given, problem=problem,
-                      kinds=KINDS, severities=SEVERITIES, members=sorted(members_of(visit)))  # fmt: skip
+    return visit.page(
+        "case_new.html", 400 if problem else 200, given=given, problem=problem, kinds=KINDS,
+        severities=SEVERITIES, members=sorted(members_of(visit)),
+    )  # fmt: skip
 
 
 def _open(visit: Visit) -> Response:
@@ -98,19 +111,24 @@ def _open(visit: Visit) -> Response:
         or (form["grant"] and number_of(form["grant"]) is None)
     ):  # fmt: skip
         return _form_of(visit, form, visit.say("Alerts and grants are named by their numbers."))
-    args = {
+    if form["member"] and form["member"] not in members_of(visit):
+        return _form_of(visit, form, visit.say("There is no active member of this name."))
+    if form["dataset"] and not _OWNED.fullmatch(form["dataset"]):
+        return _form_of(visit, form, visit.say("A dataset is named OWNER/NAME."))
+    args: dict[str, Any] = {
         "kind": form["kind"], "severity": int(form["severity"]), "member": form["member"] or None,
         "dataset": form["dataset"] or None, "grant": number_of(form["grant"]), "alerts": alerts,
-        "envelope": None,
     }  # fmt: skip
+    kind = form["kind"]
     words = [
-        (visit.say("Kind"), visit.say(form["kind"])),
+        (visit.say("Kind"), visit.say(kind)),
         (visit.say("Severity"), form["severity"]),
         (visit.say("Member"), form["member"] or "–"),
         (visit.say("Dataset"), form["dataset"] or "–"),
         (visit.say("Alerts"), form["alerts"] or "–"),
     ]
-    return propose(visit, visit.say("Open a case"), words, [("cases", "open", args)], _CASES)
+    return propose_worded(visit, visit.say("Open a case"), words, ("cases", "open", args),
+                          [args["member"]], _CASES)  # fmt: skip
 
 
 # One case
@@ -140,14 +158,16 @@ def _show(visit: Visit) -> Response:
     number, member, members = case["id"], visit.site.member, members_of(visit)
     supervisors = [name for name in supervisors_of(members) if name != case["member"]]
     with reading(visit) as index:
-        proofs = {(e.height, e.name): e.txid for e in index.trace(f"case:{number}")
-                  if e.contract == "cases" and not e.code}  # fmt: skip
+        proofs = proofs_of(index.trace(f"case:{number}"), "cases")
     steps = [{"what": what, "by": by + (f"/{operator}" if operator else ""), "time": time,
-              "height": height, "data": data, "txid": proofs.get((height, what))}
+              "height": height, "data": data, "txid": proofs.get((height, what)),
+              "envelope": data[-1] if what in _WORDED else None}
              for what, by, operator, time, height, data in _steps(visit, number)]  # fmt: skip
     about = visit.query("sanctions", "of", {"member": case["member"]}) if case["member"] else []
     return visit.page(
-        "case.html", case=case, steps=steps, similar=similar(visit.query, case),
+        "case.html", case=case, steps=steps, has_texts=any(each["envelope"] for each in steps),
+        texts=read_texts(visit, [each["envelope"] for each in steps]),
+        similar=similar(visit.query, case),
         alerts=[visit.query("alerts", "get", {"alert": each}) for each in case["alerts"]],
         violations=[row for row in about if row["case"] == number],
         supervisors=supervisors, decides=member in supervisors,
@@ -159,16 +179,21 @@ def _show(visit: Visit) -> Response:
 
 
 def _act(
-    visit: Visit, title: str, method: str, args: dict[str, Any], words: list[tuple[str, str]]
-) -> Response:
+    visit: Visit, title: str, method: str, args: dict[str, Any], words: list[tuple[str, str]],
+    *, has_text: bool = False,
+) -> Response:  # fmt: skip
     case = _find(visit)
     if case is None:
         return _none(visit)
-    number = case["id"]
-    about = [(visit.say("Case"), f"{number}: {visit.say(case['kind'])}"),
+    number, kind = case["id"], case["kind"]
+    about = [(visit.say("Case"), f"{number}: {visit.say(kind)}"),
              (visit.say("Member"), case["member"] or "–"), *words]  # fmt: skip
-    return propose(visit, title % number, about, [("cases", method, {"case": number, **args})],
-                   f"{_CASES}/{number}")  # fmt: skip
+    call, back = ("cases", method, {"case": number, **args}), f"{_CASES}/{number}"
+    check = unchanged("cases", {"case": number}, case["status"])
+    if not has_text:
+        return propose(visit, title % number, about, [call], back, check=check)
+    to = [case["opener"], case["member"], (case["assignee"] or [None])[0]]
+    return propose_worded(visit, title % number, about, call, to, back, check=check)
 
 
 def _incomplete(visit: Visit) -> Response:
@@ -184,6 +209,12 @@ def _assign(visit: Visit) -> Response:
                 {"member": member, "operator": operator or None}, words)  # fmt: skip
 
 
+def _comment(visit: Visit) -> Response:
+    if not visit.form.get("text", "").strip():
+        return _incomplete(visit)
+    return _act(visit, visit.say("Comment on case %s"), "comment", {}, [], has_text=True)
+
+
 def _attach(visit: Visit) -> Response:
     kind, what = visit.form.get("kind", ""), visit.form.get("what", "").strip().lower()
     if kind not in EVIDENCE:
@@ -192,14 +223,15 @@ def _attach(visit: Visit) -> Response:
         with reading(visit) as index:
             digest = _proof_of(index, kind, number_of(what))
         if digest is None:
-            return visit.problem(visit.say("The chain tells of no such alert, or of no delivery of this number that has ended."))  # fmt: skip
+            return visit.problem(visit.say("The chain tells of no such alert or ended delivery."))
     elif _DIGEST.fullmatch(what):
         digest = what
     else:
         return visit.problem(visit.say("A transaction or file is named by 64 hexadecimal digits."))
     words = [(visit.say("Evidence"), f"{visit.say(kind)} {what}"), (visit.say("Proof"), digest)]
-    args = {"kind": kind, "digest": bytes.fromhex(digest), "envelope": None}
-    return _act(visit, visit.say("Attach evidence to case %s"), "attach", args, words)
+    args = {"kind": kind, "digest": bytes.fromhex(digest)}
+    return _act(visit, visit.say("Attach evidence to case %s"), "attach", args, words,
+                has_text=True)  # fmt: skip
 
 
 def _proof_of(index: Index, kind: str, number: int | None) -> str | None:
@@ -214,9 +246,9 @@ def _dispose(visit: Visit) -> Response:
     disposition = visit.form.get("disposition", "")
     if disposition not in DISPOSITIONS:
         return _incomplete(visit)
-    args = {"disposition": disposition, "envelope": None}
     words = [(visit.say("It came to"), visit.say(disposition))]
-    return _act(visit, visit.say("Dispose of case %s"), "dispose", args, words)
+    return _act(visit, visit.say("Dispose of case %s"), "dispose", {"disposition": disposition},
+                words, has_text=True)  # fmt: skip
 
 
 def _close(visit: Visit) -> Response:
@@ -235,9 +267,9 @@ def _find_violation(visit: Visit) -> Response:
         return _none(visit)
     if not _SLUG.fullmatch(rule) or gravity not in SEVERITIES or case["member"] is None:
         return visit.problem(visit.say("A rule is one word such as leak, in small letters."))
-    args = {"member": case["member"], "rule": rule, "gravity": int(gravity), "case": case["id"],
-            "envelope": None}  # fmt: skip
+    args = {"member": case["member"], "rule": rule, "gravity": int(gravity), "case": case["id"]}
     words = [(visit.say("Member"), case["member"]), (visit.say("Rule"), rule),
              (visit.say("Gravity"), gravity), (visit.say("Case"), str(case["id"]))]  # fmt: skip
-    return propose(visit, visit.say("Find a violation"), words, [("sanctions", "find", args)],
-                   f"{_CASES}/{case['id']}")  # fmt: skip
+    return propose_worded(visit, visit.say("Find a violation"), words,
+                          ("sanctions", "find", args), [case["member"]],
+                          f"{_CASES}/{case['id']}")  # fmt: skip

@@ -7,6 +7,7 @@ import re
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from node.web.console import places
 from node.web.preferences import own_path
 from node.web.site import Area, Site, Visit, page
 
@@ -52,7 +53,12 @@ def _transaction(visit: Visit) -> Response:
     if not _TXID.fullmatch(txid):
         return visit.problem(visit.say("This is no transaction's id."), 404)
     to = own_path(visit.option("to")) if visit.option("to") else ""
-    return visit.page("transaction.html", tx=visit.call("tx.get", txid=txid), to=to)
+    tx = visit.call("tx.get", txid=txid)
+    about = []
+    if tx.get("events"):
+        members = [row["name"] for row in visit.query("members", "list")]
+        about = places.links_of(tx["events"], members)
+    return visit.page("transaction.html", tx=tx, to=to, about=about)
 
 
 def _receipt(visit: Visit) -> Response:

@@ -30,9 +30,7 @@ def trace_of(kind: str, identity: str) -> str:
     return "/trace?" + urlencode({"kind": kind, "id": identity})
 
 
-def links_of(
-    events: Iterable[Sequence[Any]], members: Iterable[str]
-) -> list[tuple[str, str, str]]:
+def links_of(events: Iterable[Sequence[Any]], members: Iterable[str]) -> list[tuple[str, str, str]]:
     """(kind, identity, path) of all that events (contract, name, data) are about."""
     names = frozenset(members)
     found = {mark for contract, name, data in events

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from starlette.responses import Response
@@ -22,13 +22,20 @@ def routes(site: Site) -> list[BaseRoute]:
 
 
 def prepare(
-    visit: Visit, title: str, words: Sequence[tuple[str, str]], call: CallArguments, back: str
-) -> Response:
-    """Propose to prepare a call; it takes effect once another person has confirmed it."""
+    visit: Visit, title: str, words: Sequence[tuple[str, str]], call: CallArguments, back: str,
+    before: Sequence[CallArguments] = (), sealed: Sequence[str] = (),
+    check: Callable[[Visit], None] | None = None,
+) -> Response:  # fmt: skip
+    """Propose to prepare a call; it takes effect once another person has confirmed it.
+
+    `before` are calls that take effect at once, such as anchors of `sealed`; for `check` see
+    `signing.Proposal`.
+    """
     contract, method, args = call
     told = [*words, (visit.say("Then"), visit.say("another approver of this member confirms it"))]
     prepared = {"contract": contract, "method": method, "args": args}
-    return propose(visit, title, told, [("operators", "prepare", prepared)], back)
+    calls = [*before, ("operators", "prepare", prepared)]
+    return propose(visit, title, told, calls, back, sealed, check=check)
 
 
 def waiting(visit: Visit, contract: str, **args: Any) -> list[Any]:
