@@ -53,6 +53,7 @@ from consensus.messages import (
 from consensus.validators import ValidatorSet
 from contracts.envelope import Transaction
 from contracts.system import members
+from node.allowance import Allowance
 from node.clerk import PATIENCE_HEIGHTS, Clerk
 from node.door import Door
 from node.envelopes.courier import Courier
@@ -99,6 +100,18 @@ SYNC_KINDS = frozenset(
     )
 )
 """All that is taken from a peer that the settings name and the state does not know."""
+QUESTIONS = frozenset(
+    (
+        FrameKind.WANT,
+        FrameKind.BLOCK_REQUEST,
+        FrameKind.RANGE_REQUEST,
+        FrameKind.STEPS_REQUEST,
+        FrameKind.SNAPSHOT_REQUEST,
+        FrameKind.CHUNK_REQUEST,
+        FrameKind.ENVELOPE_REQUEST,
+    )
+)
+"""Small frames with large answers; beyond a peer's allowance they get none."""
 STATUS_MS = 1_000
 CAUGHT_UP_BLOCKS = 32
 """A node that is no further behind follows a busy chain: an observer is never quite level."""
@@ -162,6 +175,7 @@ class Core:
         self.peers = peers
         self.name = name
         self.outbox = Outbox()
+        self._allowance = Allowance()
         self.records: list[Vote | Certificate | Proposal] = []
         self.evidence: list[Evidence] = []
         self.votes_seen: Callable[[Vote], None] | None = None
@@ -493,10 +507,20 @@ class Core:
         if peer is None or (peer.is_pinned and kind not in SYNC_KINDS):
             return
         try:
-            self._dispatch(peer, kind, payload)
+            if kind in QUESTIONS:
+                self._answer(peer, kind, payload)
+            else:
+                self._dispatch(peer, kind, payload)
         except DecodeError as error:
             self._blame(key, kind, error)
         self._run()
+
+    def _answer(self, peer: Peer, kind: int, payload: bytes) -> None:
+        """Answer a question that the peer's allowance covers; others it asks again elsewhere."""
+        now_ms, before = self._now.monotonic, self.outbox.asked_to_send
+        if self._allowance.has_left(peer.key, now_ms):
+            self._dispatch(peer, kind, payload)
+            self._allowance.spend(peer.key, self.outbox.asked_to_send - before, now_ms)
 
     def _blame(self, key: bytes, kind: int, error: DecodeError) -> None:
         name = self.peers.by_key[key].name if key in self.peers.by_key else "a former member"

@@ -25,8 +25,11 @@ class Outbox:
 
     def __init__(self) -> None:
         self._frames: dict[tuple[bytes, int, bytes], Outgoing] = {}
+        self.asked_to_send = 0
+        """Bytes so far, repeated frames included."""
 
     def send(self, peer: bytes, channel: Channel, kind: FrameKind, payload: bytes) -> None:
+        self.asked_to_send += len(payload)
         key = (peer, kind, sha256(payload))
         self._frames.setdefault(key, Outgoing(peer, channel, kind, payload))
 

@@ -134,6 +134,7 @@ def get(state: StateReader, number: int) -> Any:
 
 
 def _query_get(state: StateReader, args: Args) -> Value:
+    """An alert with its figures and what became of it, or null."""
     return get(state, args["alert"])  # type: ignore[no-any-return]
 
 

@@ -30,6 +30,7 @@ _ANCHOR = b"anchor/"
 
 
 def _post(ctx: Context, args: Args) -> None:
+    """The sender's log stands at `count` entries under `head`; a log never gets shorter."""
     place = _place(ctx.sender, args["log"])
     last = ctx.get(_LAST + place) or 0
     if args["count"] <= last:

@@ -105,6 +105,7 @@ def _assign(ctx: Context, args: Args) -> None:
 
 
 def _comment(ctx: Context, args: Args) -> None:
+    """A party to the case adds a sealed text."""
     case = _require(ctx, args["case"], (REPORTED, OPEN, ASSIGNED, DISPOSED))
     _require_party(ctx, case)
     check_envelope(ctx, args["envelope"])
@@ -129,12 +130,14 @@ def _dispose(ctx: Context, args: Args) -> None:
 
 
 def _close(ctx: Context, args: Args) -> None:
+    """A supervisor closes a case that has been decided."""
     case = _require(ctx, args["case"], (DISPOSED,))
     require_supervisor(ctx, case["member"])
     _write(ctx, {**case, "status": CLOSED}, "closed", [])
 
 
 def _reopen(ctx: Context, args: Args) -> None:
+    """A supervisor takes a decided or closed case up again; its decision falls."""
     case = _require(ctx, args["case"], (DISPOSED, CLOSED))
     require_supervisor(ctx, case["member"])
     _write(ctx, {**case, "status": OPEN, "disposition": None}, "reopened", [])
@@ -174,6 +177,7 @@ def get(state: StateReader, number: int) -> Any:
 
 
 def _query_get(state: StateReader, args: Args) -> Value:
+    """A case with its steps, or null."""
     return get(state, args["case"])  # type: ignore[no-any-return]
 
 
@@ -196,6 +200,7 @@ def _query_by(prefix: bytes, name: str) -> QuerySignature:
     """Cases of a kind or about a member above number `after`."""
 
     def run(state: StateReader, args: Args) -> Value:
+        """Cases by number above `after`, a page of them."""
         reader, place = Reader(state, NAME), prefix + args[name].encode("ascii") + b"/"
         start = place + checks.number_key(args["after"]) if "after" in args else b""
         return [reader.get(_CASE + key[-8:]) for key, _ in reader.scan(place, start, PAGE)]

@@ -38,6 +38,7 @@ _WATCH = b"watch/"
 
 
 def _register(ctx: Context, args: Args) -> None:
+    """The next version of an own dataset: what it holds, its standard, what commits to it."""
     dataset, version = args["dataset"], args["version"]
     if not dataset.startswith(ctx.sender + "/"):
         fail(Code.NOT_OWNER, dataset)
@@ -126,6 +127,7 @@ def _check_sources(ctx: Context, args: Args) -> None:
 
 
 def _retire(ctx: Context, args: Args) -> None:
+    """No version of an own dataset will follow."""
     dataset = args["dataset"]
     if not dataset.startswith(ctx.sender + "/"):
         fail(Code.NOT_OWNER, dataset)
@@ -179,6 +181,7 @@ def is_destroyed(state: StateReader, dataset: str, version: int) -> bool:
 
 
 def _query_get(state: StateReader, args: Args) -> Value:
+    """A registration with owner, height and time, the latest unless `version` is named, or null."""
     found: Value = get(state, args["dataset"], args.get("version"))
     return found
 
@@ -200,6 +203,7 @@ def _query_destroyed(state: StateReader, args: Args) -> Value:
 
 
 def _query_versions(state: StateReader, args: Args) -> Value:
+    """Registrations of a dataset above version `after`, a page of them."""
     prefix = _VERSION + args["dataset"].encode("ascii") + b"/"
     start = prefix + checks.number_key(args["after"]) if "after" in args else b""
     return [_record(row) for _, row in Reader(state, NAME).scan(prefix, start, PAGE)]

@@ -195,6 +195,7 @@ def _query_get(state: StateReader, args: Args) -> Value:
 
 
 def _query_describe(state: StateReader, args: Args) -> Value:
+    """A contract's methods and queries with arguments and types, or null."""
     reader = Reader(state, NAME)
     key = args["name"].encode("ascii")
     head = reader.get(_HEAD + key)

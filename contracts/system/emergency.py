@@ -101,6 +101,7 @@ def _key(owner: str, name: str) -> bytes:
 
 
 def _query_get(state: StateReader, args: Args) -> Value:
+    """A plan and where it stands, or null."""
     return Reader(state, NAME).get(_key(args["owner"], args["plan"]))  # type: ignore[no-any-return]
 
 

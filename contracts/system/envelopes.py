@@ -106,10 +106,12 @@ def require_sent(ctx: Context, envelope: bytes, reader: str) -> None:
 
 
 def _query_get(state: StateReader, args: Args) -> Value:
+    """Who sealed the envelope to whom, and when, or null."""
     return get(state, args["id"])  # type: ignore[no-any-return]
 
 
 def _query_addressed(state: StateReader, args: Args) -> Value:
+    """Envelopes of which the member is a party, above number `after`."""
     return addressed(state, args["member"], args.get("after", 0))
 
 

@@ -120,6 +120,7 @@ def _query_list(state: StateReader, args: Args) -> Value:
 
 
 def _query_get(state: StateReader, args: Args) -> Value:
+    """What was reported of a voting key in an epoch, or null."""
     return Reader(state, NAME).get(case_key(args["key"], args["epoch"]))  # type: ignore[no-any-return]
 
 

@@ -149,6 +149,7 @@ def _open(member: str, number: int) -> bytes:
 
 
 def _query_get(state: StateReader, args: Args) -> Value:
+    """A run and how far it is, or null."""
     return get(state, args["run"])  # type: ignore[no-any-return]
 
 

@@ -279,15 +279,18 @@ def _ready(ctx: Context, args: Args) -> None:
 
 
 def _query_get(state: StateReader, args: Args) -> Value:
+    """A member with roles, keys and status, or null."""
     return get(state, args["name"])  # type: ignore[no-any-return]
 
 
 def _query_list(state: StateReader, args: Args) -> Value:
+    """All members, by name."""
     members: list[Value] = list(list_all(state))
     return members
 
 
 def _query_by_key(state: StateReader, args: Args) -> Value:
+    """The member that holds a key now, or null."""
     return holder_of(state, args["key"])  # type: ignore[no-any-return]
 
 

@@ -299,6 +299,7 @@ def _on_due(ctx: Context, identity: bytes) -> None:
 
 
 def _query_get(state: StateReader, args: Args) -> Value:
+    """An operator with key, duties and until when they hold, or null."""
     return get(state, args["member"], args["operator"])  # type: ignore[no-any-return]
 
 

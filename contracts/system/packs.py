@@ -37,6 +37,7 @@ def query(contract: str) -> QuerySignature:
     """Return the question to `contract`, which keeps the packs: [version, digest] or null."""
 
     def run(state: StateReader, args: Args) -> Value:
+        """A pack of rules by name, or null."""
         found: Value = Reader(state, contract).get(_PACK + args["name"].encode("ascii"))
         return found
 

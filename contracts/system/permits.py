@@ -83,6 +83,7 @@ def require_supervisor(ctx: Context) -> None:
 
 
 def _query_get(state: StateReader, args: Args) -> Value:
+    """A third party's permit, or null."""
     return Reader(state, NAME).get(_PERMIT + args["member"].encode("ascii"))  # type: ignore[no-any-return]
 
 

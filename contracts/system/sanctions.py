@@ -231,11 +231,13 @@ def _write(ctx: Context, row: dict[str, Any], data: list[Value], event: str = ""
 
 
 def _query_get(state: StateReader, args: Args) -> Value:
+    """A violation, its sanction and appeal, or null."""
     row: Value = Reader(state, NAME).get(_VIOLATION + checks.number_key(args["violation"]))
     return row
 
 
 def _query_of(state: StateReader, args: Args) -> Value:
+    """A member's violations."""
     return _violations(Reader(state, NAME), args["member"])
 
 
@@ -248,10 +250,12 @@ def _query_list(state: StateReader, args: Args) -> Value:
 
 
 def _query_in_force(state: StateReader, args: Args) -> Value:
+    """Sanctions against a member at a time (ms UTC)."""
     return in_force(state, args["member"], args["time"])  # type: ignore[no-any-return]
 
 
 def _query_ladder(state: StateReader, args: Args) -> Value:
+    """The governed ladder of measures."""
     return ladder(state)  # type: ignore[no-any-return]
 
 

@@ -95,6 +95,7 @@ def digest_of(standard: dict[str, Value]) -> bytes:
 
 
 def _publish(ctx: Context, args: Args) -> None:
+    """The next version of an own standard: a JSON Schema, and meaning and grade of each field."""
     identity, version, fields = args["id"], args["version"], args["fields"]
     names = [field["name"] for field in fields]
     if not names or len(set(names)) != len(names):
@@ -151,6 +152,7 @@ def _fields_of(body: bytes) -> tuple[FieldGrade, ...]:
 
 
 def _query_get(state: StateReader, args: Args) -> Value:
+    """A standard with owner and digest, the latest unless `version` is named, or null."""
     reader = Reader(state, NAME)
     key = args["id"].encode("ascii")
     head = reader.get(_HEAD + key)
@@ -166,6 +168,7 @@ def _query_get(state: StateReader, args: Args) -> Value:
 
 
 def _query_list(state: StateReader, args: Args) -> Value:
+    """Standards by id above `after`, a page of them."""
     start = _HEAD + args["after"].encode("utf-8") if "after" in args else b""
     rows = Reader(state, NAME).scan(_HEAD, start, 100)
     return [

@@ -45,6 +45,7 @@ def is_in_force(state: StateReader, statute: str, time: int) -> bool:
 
 
 def _query(state: StateReader, args: Args) -> Value:
+    """A statute, or null."""
     found: Value = get(state, args["statute"])
     return found
 

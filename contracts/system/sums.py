@@ -199,6 +199,7 @@ def _input(dataset: str, version: int, field: int | None) -> bytes:
 
 
 def _query_get(state: StateReader, args: Args) -> Value:
+    """A run and how far it is, or null."""
     return get(state, args["run"])  # type: ignore[no-any-return]
 
 

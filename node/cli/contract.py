@@ -165,7 +165,17 @@ def _span(least: int, most: int) -> str:
               help="The node to ask for a deployed contract.")  # fmt: skip
 @json_option
 def describe(name: str, home: Path | None, as_json: bool) -> None:
-    """Show the methods and queries of a contract: a file, or a deployed one by NAME."""
+    """Show methods and queries of a contract: a file, or by NAME a deployed or the ledger's own.
+
+    \b
+    Example: muniment contract describe catalogue
+    """
+    from node import contract_docs
+
+    own = contract_docs.own(name)
+    if own is not None:
+        show(contract_docs.describe(own), as_json, _render)
+        return
     if name.endswith(".star"):
         _describe_file(Path(name), as_json)
         return

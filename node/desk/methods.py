@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from node.desk import jobs, sealing
+from node.desk import jobs, requests, sealing
 
 if TYPE_CHECKING:
     from node.desk import Method
 
-METHODS: dict[str, Method] = {**jobs.METHODS, **sealing.METHODS}
+METHODS: dict[str, Method] = {**jobs.METHODS, **requests.METHODS, **sealing.METHODS}

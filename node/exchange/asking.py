@@ -124,8 +124,16 @@ def _minutes(clock: str) -> int:
     return int(hours) * 60 + int(minutes)
 
 
+def write_hours(window: Sequence[int]) -> str:
+    """The inverse of `parse_hours`; of days with gaps, from the first to the last."""
+    offset, weekdays, start, end = window
+    days = [name for day, name in enumerate(_DAYS) if weekdays >> day & 1]
+    sign = "-" if offset < 0 else "+"
+    return f"{days[0]}-{days[-1]} {_clock(start)}-{_clock(end)} {sign}{_clock(abs(offset))}"
+
+
 def show_hours(window: Sequence[int]) -> str:
-    """The inverse of `parse_hours`, also for days that do not follow each other."""
+    """For people, also for days that do not follow each other."""
     offset, weekdays, start, end = window
     days = " ".join(name for day, name in enumerate(_DAYS) if weekdays >> day & 1)
     sign, minutes = "-" if offset < 0 else "+", abs(offset)

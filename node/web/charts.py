@@ -39,7 +39,7 @@ def pair(value: float, usual: float, label: str) -> Markup:
     wide, normal = (WIDTH * max(each, 0.0) / most for each in (value, usual))
     beyond = ' class="beyond"' if value > usual else ""
     return Markup(
-        f'<svg class="pair" viewBox="0 0 {WIDTH} 20" role="img" aria-label="{escape(label)}" '
+        f'<svg class="against" viewBox="0 0 {WIDTH} 20" role="img" aria-label="{escape(label)}" '
         f'preserveAspectRatio="none"><rect{beyond} width="{wide:.1f}" height="12"/>'
         f'<rect class="usual" y="14" width="{max(normal, 2):.1f}" height="5"/></svg>'
     )

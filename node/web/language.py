@@ -21,9 +21,11 @@ from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, format_percent
+from babel.units import format_unit
 
 FOLDER = Path(__file__).parent / "locale"
 NAMES = {"en": "English", "zh": "中文"}
+_UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
 _LOCALES = {"en": "en_GB", "zh": "zh_Hans_CN"}
 
 
@@ -50,6 +52,17 @@ class Language:
 
     def percent(self, share: float) -> str:
         return format_percent(share, locale=self.locale)
+
+    def span(self, ms: int) -> str:
+        """How long, in its two largest units."""
+        left = ms // 1_000
+        parts: list[str] = []
+        for unit, seconds in _UNITS:
+            count, left = divmod(left, seconds)
+            if count or (unit == "second" and not parts):
+                name = f"duration-{unit}"
+                parts.append(str(format_unit(count, name, "short", locale=self.locale)))
+        return ("" if self.code == "zh" else " ").join(parts[:2])
 
     def moment(self, ms: int, form: str = "yyyy-MM-dd HH:mm:ss") -> str:
         """A time (ms UTC) in the visitor's zone."""

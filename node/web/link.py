@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,19 +33,29 @@ class Link:
 
         Raises NodeError.
         """
+        return self._call_all([(method, params)])[0]
+
+    def query(self, contract: str, method: str, args: dict[str, Any]) -> Any:
+        """Ask a contract; byte strings go and come in hexadecimal."""
+        return self.query_all([(contract, method, args)])[0]
+
+    def query_all(self, questions: Sequence[tuple[str, str, dict[str, Any]]]) -> list[Any]:
+        """Ask many questions of contracts at once; see `query`."""
+        return self._call_all([
+            ("state.query", {"contract": contract, "method": method, "args": bytes_as_text(args)})
+            for contract, method, args in questions
+        ])  # fmt: skip
+
+    def _call_all(self, requests: Sequence[tuple[str, dict[str, Any]]]) -> list[Any]:
         try:
             with self.client() as client:
-                return client.call(method, **params)
+                return client.collect(client.send_many(requests))
         except NodeError as error:
             if error.code != LOST:
                 raise
         self._drop_idle()
         with self.client() as client:
-            return client.call(method, **params)
-
-    def query(self, contract: str, method: str, args: dict[str, Any]) -> Any:
-        """Ask a contract; byte strings go and come in hexadecimal."""
-        return self.call("state.query", contract=contract, method=method, args=bytes_as_text(args))
+            return client.collect(client.send_many(requests))
 
     @contextmanager
     def client(self) -> Iterator[Client]:

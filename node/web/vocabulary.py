@@ -22,6 +22,11 @@ WORDS: tuple[str, ...] = (
     "waiting", "active", "closed", "disputed", "lapsing", "lapsed", "settled",
     # what rules and reviewers say
     "approve", "deny",
+    # orders: kinds, how urgent, steps, states of their parts; tiers of members; units of time
+    "order", "advisory", "vulnerability", "drill", "emergency", "routine", "urgent",
+    "acknowledge", "complete", "confirm", "sent", "acknowledged", "reported", "completed",
+    "confirmed", "cancelled", "central", "provincial", "local",
+    "seconds", "minutes", "hours", "days",
     # what waits
     "review", "second", "vote", "withdrawal", "use", "notice", "custody", "challenge", "dispute",
     "intersection", "sum",

@@ -13,9 +13,10 @@ from consensus.codec import decode, encode
 from consensus.crypto import Kind, Signer, sha256
 from consensus.messages import Certificate, Statement, Vote, encode_message, nullify
 from contracts.envelope import Call, Transaction
+from node import allowance
 from node.core import Core
 from node.outcome import Refusal
-from p2p.wire import FrameKind, encode_transactions
+from p2p.wire import BlockRequest, FrameKind, encode_transactions
 from tests.node.core_net import WALL, Net, publish
 
 
@@ -204,3 +205,31 @@ def test_a_batch_with_one_bad_transaction_is_the_senders_fault(net: Net) -> None
     assert [reason for _, reason in net.faults] == ["a transaction is wrongly signed"]
     assert good.wid in core.mempool
     assert other.wid not in core.mempool
+
+
+def test_who_asks_for_too_much_is_answered_less_and_nobody_else_is(
+    net: Net, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(allowance, "MOST", 64 << 10)
+    net.submit("a")
+    net.run(1_000)
+    core, tip = core_of(net), core_of(net).ledger.tip
+    question = BlockRequest(tip.digest, 0).encode()
+
+    def answers(name: str, tries: int) -> int:
+        got = 0
+        for _ in range(tries):
+            core.receive(net.hosts[name].key, FrameKind.BLOCK_REQUEST, question, net.now)
+            got += sum(out.kind is FrameKind.BLOCK for out in core.outbox.take())
+        return got
+
+    flood = answers("b", 100)
+    assert 1 < flood <= allowance.MOST // allowance.EACH + 1
+    assert answers("b", 1) == 0
+    assert answers("c", 1) == 1
+    net.time += 1_000
+    assert answers("b", 1) == 1
+    assert not net.faults
+    net.submit("b")
+    net.run(1_500)
+    net.check()

@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,30 +82,27 @@ def start_desk(home: Path) -> subprocess.Popen[str]:
     return process
 
 
-@pytest.fixture(scope="session")
-def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
-    folder = tmp_path_factory.mktemp("web")
-    net = Devnet.create(folder / "net", 4)
-    net.start(*net.names)
+@contextmanager
+def serve_console(
+    net: Devnet, member: str, folder: Path, operators: Mapping[str, Sequence[str]]
+) -> Iterator[Console]:
+    """Make operators of a member of a running network, and serve its console with its desk."""
+    home = net.home(member)
+    secret = folder / f"{member}.passphrase"
+    secret.write_text(PASSPHRASE)
+    secret.chmod(0o600)
+    for operator, duties in operators.items():
+        command("operator", "new", operator, "--home", home.path, "--passphrase-file", secret)
+        given = [part for duty in duties for part in ("--duty", duty)]
+        command("operator", "grant", home.operators / f"{operator}.json", *given,
+                "--trained-until", "2030-06-30", "--confidential-until", "2030-06-30",
+                "--home", home.path)  # fmt: skip
+    text = home.settings.read_text()
+    before, after = text.split("[console]\n")
+    after = after.replace("serve = false", "serve = true").replace(":8480", ":0", 1)
+    home.settings.write_text(f"{before}[console]\n{after.replace(':8481', ':0', 1)}")
     process = desk = None
     try:
-        member = "tax"  # a supervisor, so that its console has everything
-        home = net.home(member)
-        for name in net.names:
-            net.wait(name, lambda s: s["peers"] == len(net.names) - 1)
-        secret = folder / "passphrase"
-        secret.write_text(PASSPHRASE)
-        secret.chmod(0o600)
-        for operator, duties in OPERATORS.items():
-            command("operator", "new", operator, "--home", home.path, "--passphrase-file", secret)
-            given = [part for duty in duties for part in ("--duty", duty)]
-            command("operator", "grant", home.operators / f"{operator}.json", *given,
-                    "--trained-until", "2030-06-30", "--confidential-until", "2030-06-30",
-                    "--home", home.path)  # fmt: skip
-        text = home.settings.read_text()
-        before, after = text.split("[console]\n")
-        after = after.replace("serve = false", "serve = true").replace(":8480", ":0", 1)
-        home.settings.write_text(f"{before}[console]\n{after.replace(':8481', ':0', 1)}")
         process, address, portal = start_web(home.path)
         desk = start_desk(home.path)
         yield Console(net, member, address, portal)
@@ -113,7 +110,29 @@ def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
         for each in filter(None, (process, desk)):
             each.terminate()
             each.wait(10)
+
+
+@pytest.fixture(scope="session")
+def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    folder = tmp_path_factory.mktemp("web")
+    net = Devnet.create(folder / "net", 4)
+    net.start(*net.names)
+    try:
+        for name in net.names:
+            net.wait(name, lambda s: s["peers"] == len(net.names) - 1)
+        # A supervisor, so that its console has everything.
+        with serve_console(net, "tax", folder, OPERATORS) as made:
+            yield made
+    finally:
         net.down()
+
+
+@pytest.fixture(scope="session")
+def second_console(console: Console, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    """The console of health, a province below the first one's member, with an operator chen."""
+    folder = tmp_path_factory.mktemp("second")
+    with serve_console(console.net, "health", folder, {"chen": OPERATORS["li"]}) as made:
+        yield made
 
 
 @dataclass

@@ -147,7 +147,7 @@ def test_an_alert_says_why_in_words_and_draws_what_made_it(watch: Watch) -> None
         assert "5.2 usual spreads above what is usual" in page
         assert "2.1 usual spreads below what is usual" in page
         assert "requests in a day on each of the last 30 days; at the alert 9, usual is 1.5" in page
-        assert page.count('<svg class="pair"') == 2
+        assert page.count('<svg class="against"') == 2
         assert 'class="usual"' in page
         # what the neighbour has asked for today is drawn
         drawn = page.partition('<svg class="plot')[2].partition("</svg>")[0]

@@ -61,6 +61,7 @@ def _offer(ctx: Context, args: Args) -> None:
 
 
 def _accept(ctx: Context, args: Args) -> None:
+    """The member that was asked keeps the data from now on."""
     agreement = require_agreement(ctx, args["agreement"], OFFERED)
     if ctx.sender != agreement["custodian"]:
         fail(Code.NOT_OWNER, f"agreement {agreement['id']}")
@@ -126,6 +127,7 @@ def _put(ctx: Context, agreement: dict[str, Any]) -> None:
 
 
 def _query_agreement(state: StateReader, args: Args) -> Value:
+    """An agreement, or null."""
     found: Value = get_agreement(state, args["agreement"])
     return found
 

@@ -217,6 +217,7 @@ def _query_placements(state: StateReader, args: Args) -> Value:
 
 
 def _query_challenge(state: StateReader, args: Args) -> Value:
+    """A challenge and what was answered, or null."""
     found: Value = get_challenge(state, args["challenge"])
     return found
 

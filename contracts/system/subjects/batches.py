@@ -204,6 +204,7 @@ def withdrawal_of(batch: dict[str, Any], reference: bytes) -> str:
 
 
 def _query_batch(state: StateReader, args: Args) -> Value:
+    """A batch of authorisations, or null."""
     found: Value = get_batch(state, args["batch"])
     return found
 
@@ -219,11 +220,13 @@ def _query_batches(state: StateReader, args: Args) -> Value:
 
 
 def _query_text(state: StateReader, args: Args) -> Value:
+    """What a subject of the batch has to sign, or null."""
     batch = get_batch(state, args["batch"])
     return None if batch is None else text_of(batch, args["reference"])
 
 
 def _query_withdrawal(state: StateReader, args: Args) -> Value:
+    """What a subject of the batch has to sign to withdraw, or null."""
     batch = get_batch(state, args["batch"])
     return None if batch is None else withdrawal_of(batch, args["reference"])
 

@@ -116,6 +116,7 @@ def get_outstanding(state: StateReader, member: str, after: int = 0) -> list[Any
 
 
 def _query_obligation(state: StateReader, args: Args) -> Value:
+    """What is owed to subjects, by whom, until when, or null."""
     found: Value = get_obligation(state, args["obligation"])
     return found
 

@@ -138,6 +138,7 @@ def find_use(state: StateReader, dataset: str, recipient: str, purpose: str, tim
 
 
 def _query_use(state: StateReader, args: Args) -> Value:
+    """A use of data without consent, on which statute, or null."""
     found: Value = get_use(state, args["use"])
     return found
 

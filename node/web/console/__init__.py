@@ -14,11 +14,16 @@ from node.web.console import (
     asking,
     cases,
     data,
+    dispatch,
     entry,
     evidence,
     exchange,
     grants,
+    groups,
+    ordering,
     permits,
+    plans,
+    reviewing,
     sanctions,
     seconds,
     situation,
@@ -28,12 +33,13 @@ from node.web.console import (
 from node.web.guard import Guard, Rates
 from node.web.site import Site, application
 
-AREAS = (*situation.AREAS, *data.AREAS, *exchange.AREAS, *supervision.AREAS,
+AREAS = (*situation.AREAS, *data.AREAS, *exchange.AREAS, *supervision.AREAS, *dispatch.AREAS,
          *evidence.AREAS)  # fmt: skip
 _PARTS: tuple[Callable[[Site], list[BaseRoute]], ...] = (
     preferences.routes, entry.routes, situation.routes, exchange.routes, asking.routes,
-    grants.routes, data.routes, evidence.routes, signing.routes, alerts.routes, cases.routes,
-    sanctions.routes, permits.routes, trace.routes, seconds.routes,
+    reviewing.routes, grants.routes, data.routes, alerts.routes, cases.routes, sanctions.routes,
+    permits.routes, trace.routes, seconds.routes, dispatch.routes, ordering.routes,
+    plans.routes, groups.routes, evidence.routes, signing.routes,
 )  # fmt: skip
 PER_S, BURST = 20.0, 200.0
 

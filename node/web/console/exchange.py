@@ -10,9 +10,12 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from contracts.api import ACTING
-from node.exchange.asking import fields_of
+from contracts.masks import SPECS
+from node.errors import MunimentError
+from node.exchange.asking import fields_of, show_hours
 from node.exchange.due import find_due
 from node.exchange.reasons import change_text, rule_text
+from node.web.console.terms import condition_texts, kind_name
 from node.web.signing import propose
 from node.web.site import Area, Site, Visit, page
 
@@ -28,7 +31,6 @@ def routes(site: Site) -> list[BaseRoute]:
         page(site, "/exchange", _inbox),
         page(site, "/exchange/requests", _list),
         page(site, request, _show),
-        page(site, request + "/review", _review, methods=("POST",), duties=("approver",)),
         page(site, request + "/withdraw", _withdraw, methods=("POST",), duties=ACTING),
     ]
 
@@ -82,59 +84,76 @@ def _list(visit: Visit) -> Response:
     return visit.page("requests.html", rows=rows, more=len(rows) == PAGE)
 
 
-def _find(visit: Visit) -> Any:
+def find_request(visit: Visit) -> Any:
     """The request that the path names, or None."""
     return visit.query("access", "request", {"request": int(visit.param("number"))})
 
 
-def _none(visit: Visit) -> Response:
+def no_request(visit: Visit) -> Response:
     return visit.problem(visit.say("There is no such request."), 404)
 
 
-def _show(visit: Visit) -> Response:
-    if _find(visit) is None:
-        return _none(visit)
+def opened_of(visit: Visit, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What travels sealed with a request: its text, values of its filter, reasons of reviews.
+
+    `problem` says why something cannot be opened; who has no duty to act is not shown it.
+    """
+    empty: dict[str, Any] = {"text": None, "values": None, "reasons": {}, "problem": ""}
+    has_any = asked["args"]["envelope"] or any(row[4] for row in asked["reviews"].values())
+    if not has_any or visit.duties.isdisjoint(ACTING):
+        return empty
+    try:
+        return {**empty, **visit.desk("request.opened", request=asked["id"])}
+    except MunimentError as error:
+        return {**empty, "problem": str(error)}
+
+
+def show_request(visit: Visit, status: int = 200, **more: Any) -> Response:
+    """A request's page; `more` is what a reviewer has tried on it."""
+    if find_request(visit) is None:
+        return no_request(visit)
     args = {"request": int(visit.param("number")), "time": now_ms()}
     explained = visit.query("access", "explain", args)
     asked, now = explained["request"], explained["now"]
     fields = fields_of(visit.query, asked["standard"])
     names = [field["name"] for field in fields]
+    opened, own = opened_of(visit, asked), asked["recipient"] == visit.site.member
+    may_act = own and not visit.duties.isdisjoint(ACTING)
+    shown: dict[str, Any] = {"sample": None, "given": {}, "problem": "", **more}
     return visit.page(
-        "request.html", asked=asked, fields=[fields[index] for index in asked["args"]["fields"]],
+        "request.html", status, asked=asked, names=names, opened=opened,
+        fields=[fields[index] for index in asked["args"]["fields"]],
+        conditions=condition_texts(asked["args"]["filter"], names, opened["values"]),
+        kind=kind_name(visit, asked["args"]["kind"]),
+        hours=show_hours(asked["args"]["hours"]) if asked["args"]["hours"] else "",
         reasons=reasons_of(visit, asked["reasons"], names),
         now=now, later=reasons_of(visit, now["reasons"], names) if now else [],
-        masks=masks_of(now["fields"], names) if now else [],
-        is_reviewer=any(row["id"] == asked["id"] for row in _waiting(visit)),
-        may_withdraw=asked["recipient"] == visit.site.member and not visit.duties.isdisjoint(ACTING)
-        and asked["status"] in ("waiting", "granted"),
+        masks=masks_of(now["fields"], names) if now else [], specs=SPECS,
+        is_reviewer="approver" in visit.duties and is_reviewer(visit, asked["id"]),
+        may_act=may_act, **shown,
     )  # fmt: skip
 
 
-def _review(visit: Visit) -> Response:
-    """The revision that was on the page is the one that is reviewed: a later one is refused."""
-    found, revision = _find(visit), visit.form.get("revision", "")
-    if found is None:
-        return _none(visit)
-    outcome = visit.form.get("outcome", "")
-    if outcome not in ("approve", "deny") or not revision.isdecimal() or len(revision) > 9:
-        return visit.problem(visit.say("This form is not complete."))
-    args = {"request": found["id"], "revision": int(revision), "outcome": outcome}
-    is_approval = outcome == "approve"
-    title = visit.say("Approve request %s") if is_approval else visit.say("Deny request %s")
-    return propose(visit, title % found["id"], _words(visit, found),
-                   [("access", "review", args)], f"/exchange/requests/{found['id']}")  # fmt: skip
+def is_reviewer(visit: Visit, number: int) -> bool:
+    """Whether a request waits for a review that this member may give."""
+    return any(row["id"] == number for row in _waiting(visit))
+
+
+def _show(visit: Visit) -> Response:
+    return show_request(visit)
 
 
 def _withdraw(visit: Visit) -> Response:
-    found = _find(visit)
+    found = find_request(visit)
     if found is None:
-        return _none(visit)
-    return propose(visit, visit.say("Withdraw request %s") % found["id"], _words(visit, found),
+        return no_request(visit)
+    return propose(visit, visit.say("Withdraw request %s") % found["id"],
+                   request_words(visit, found),
                    [("access", "withdraw", {"request": found["id"]})],
                    f"/exchange/requests/{found['id']}")  # fmt: skip
 
 
-def _words(visit: Visit, found: Mapping[str, Any]) -> list[tuple[str, str]]:
+def request_words(visit: Visit, found: Mapping[str, Any]) -> list[tuple[str, str]]:
     args = found["args"]
     return [
         (visit.say("Recipient"), found["recipient"]),

@@ -59,3 +59,21 @@ if (source) {
 for (const control of document.querySelectorAll("[data-submits]")) {
   control.addEventListener("change", () => control.form.requestSubmit());
 }
+
+// A form that says beforehand what would come of it: asked again with every change.
+for (const form of document.querySelectorAll("[data-previews]")) {
+  // By attributes: a field may be called what a form's property is.
+  const to = form.getAttribute("action"), part = form.getAttribute("data-previews");
+  let number = 0;
+  form.addEventListener("change", async (event) => {
+    const place = document.getElementById(part);
+    if (place.contains(event.target) || !form.checkValidity()) return;
+    const mine = ++number;
+    const body = new URLSearchParams(new FormData(form));
+    body.set("decision", "preview");
+    const answer = await fetch(to, { method: "POST", body }).catch(() => null);
+    const text = answer ? await answer.text() : "";
+    const fresh = new DOMParser().parseFromString(text, "text/html").getElementById(part);
+    if (fresh && mine === number) place.replaceChildren(...fresh.childNodes);
+  });
+}
