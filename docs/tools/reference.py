@@ -21,7 +21,7 @@ from contracts.system import VERSIONS
 from node import contract_docs
 from node.cli import _COMMANDS, _SECTIONS, cli
 from node.errors import MunimentError
-from node.render import _SENTENCES
+from node.render import SENTENCES
 from node.service import TOPICS, Service
 
 OTHERS = "Others"
@@ -202,7 +202,7 @@ def _contract(name: str) -> str:
 def codes_page() -> str:
     """Result codes of transactions, then the codes of errors that people and machines get."""
     results = [
-        (str(int(code)), f"`{NAMES[code]}`", _escape(_SENTENCES.get(code, "").replace("{}", "…")))
+        (str(int(code)), f"`{NAMES[code]}`", _escape(SENTENCES.get(code, "").replace("{}", "…")))
         for code in Code
     ]
     errors = [(f"`{code}`", _escape(doc)) for code, doc in sorted(_errors().items())]
