@@ -26,6 +26,10 @@ WORDS: tuple[str, ...] = (
     # what waits
     "review", "second", "vote", "withdrawal", "use", "notice", "custody", "challenge", "dispute",
     "intersection", "sum",
+    # jobs of the desk, and what they are at
+    "running", "done", "failed", "stopped", "opening", "receiving", "writing",
+    # what audits found
+    "passed", "silent",
     # rules of access and what would change what they say
     *reasons.RULES.values(), reasons.POLICY, reasons.NEWER,
     *reasons.CHANGES.values(), reasons.OTHER_FIELDS, reasons.OTHER_BASIS,

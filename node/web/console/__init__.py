@@ -12,6 +12,7 @@ from node.web import preferences, signing
 from node.web.console import (
     asking,
     data,
+    deliveries,
     dispatch,
     entry,
     evidence,
@@ -29,8 +30,8 @@ from node.web.site import Site, application
 AREAS = (*situation.AREAS, *data.AREAS, *exchange.AREAS, *dispatch.AREAS, *evidence.AREAS)
 _PARTS: tuple[Callable[[Site], list[BaseRoute]], ...] = (
     preferences.routes, entry.routes, situation.routes, exchange.routes, asking.routes,
-    reviewing.routes, grants.routes, data.routes, dispatch.routes, ordering.routes,
-    plans.routes, groups.routes, evidence.routes, signing.routes,
+    reviewing.routes, grants.routes, deliveries.routes, data.routes, dispatch.routes,
+    ordering.routes, plans.routes, groups.routes, evidence.routes, signing.routes,
 )  # fmt: skip
 PER_S, BURST = 20.0, 200.0
 
