@@ -143,6 +143,11 @@ class Home:
         return self.path / "passphrase"
 
     @property
+    def open(self) -> Path:
+        """Open data as files for everybody, and what the public says of it, sealed."""
+        return self.path / "open"
+
+    @property
     def keys(self) -> Path:
         return self.path / "keys"
 

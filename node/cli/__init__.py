@@ -66,6 +66,7 @@ _COMMANDS = {
     "export": ("node.cli.exchange", "Write fetched data as CSV, JSON lines or Parquet."),
     "web": ("node.cli.web", "Serve the console to operators, and open data to everybody."),
     "desk": ("node.cli.desk", "Do for the console what needs the department's keys."),
+    "portal": ("node.cli.portal", "Publish open data, and moderate what the public says."),
     "receipt": ("node.cli.proofs", "Save the proof that a transaction is final."),
     "receipts": ("node.cli.proofs", "Save the receipts of many blocks, before they are pruned."),
     "verify": ("node.cli.proofs", "Check a receipt offline."),
@@ -90,7 +91,7 @@ _SECTIONS = {
     ),
     "Exchange": (
         "inbox", "request", "grant", "policy", "permit", "fetch", "lookup", "export", "exchange",
-        "dispute", "authorise", "registrar", "subject", "compute", "feedback",
+        "dispute", "authorise", "registrar", "subject", "compute", "feedback", "portal",
     ),
     "Supervision": (
         "trace", "alert", "supervise", "leak", "case", "sanction", "dispatch", "evidence",

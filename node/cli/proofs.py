@@ -178,20 +178,30 @@ def verify_state(file: Path, genesis: Path, as_json: bool) -> None:
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option("--data", "data_file", type=click.Path(path_type=Path),
+              help="Of open data: the file to check, else the one beside.")  # fmt: skip
 @genesis_option
 @json_option
-def verify(file: Path, genesis: Path, as_json: bool) -> None:
-    """Check a receipt, evidence of a delivery, or a case, offline: no node, no trust but GENESIS.
+def verify(file: Path, data_file: Path | None, genesis: Path, as_json: bool) -> None:
+    """Check a receipt, evidence of a delivery, a case, or open data, with GENESIS alone.
 
     \b
-    Example: muniment verify permit.receipt --genesis genesis.json
+    muniment verify permit.receipt --genesis genesis.json
+    muniment verify tax.permits-1.csv.proof --genesis genesis.json   # checks tax.permits-1.csv
     """
     from node import receipt as receipts
     from node.exchange import evidence
     from node.network import load_genesis
+    from node.publish import proof
     from node.trace import case_file
 
-    data, trusted = _read(file), load_genesis(genesis).genesis
+    trusted = load_genesis(genesis).genesis
+    if proof.is_one(file):
+        place = data_file or proof.data_file_of(file)
+        checked = proof.verify(file, place, trusted)
+        show(proof.explain(checked), as_json, lambda d: _render_open(place, d))
+        return
+    data = _read(file)
     if case_file.is_one(data):
         show(case_file.explain(case_file.verify(data, trusted)), as_json, _render_case)
         return
@@ -200,6 +210,19 @@ def verify(file: Path, genesis: Path, as_json: bool) -> None:
         show(found, as_json, lambda d: pairs(list(d.items())))
         return
     show(_report(receipts.verify(data, trusted)), as_json, _render_report)
+
+
+def _render_open(place: Path, d: dict[str, Any]) -> None:
+    gone = f", {d['erased']} more were erased" if d["erased"] else ""
+    pairs(
+        [
+            ("proved", f"{place} holds the {d['records']} records of {d['dataset']}{gone}"),
+            ("version", f"{d['version']}, {d['title']}"),
+            ("registered by", d["owner"]),
+            ("as of", f"block {d['height']} at {moment(d['timestamp'])}"),
+            *_finality_rows(d),
+        ]
+    )
 
 
 def _render_case(d: dict[str, Any]) -> None:

@@ -20,6 +20,7 @@ from node.data.keyring import Keyring
 from node.data.making import index_folder
 from node.errors import MunimentError
 from node.home import Home
+from node.publish.shelf import Shelf
 
 MAX_ROWS = 256
 """Records that one call on chain names."""
@@ -45,6 +46,7 @@ class Custody:
 
     def __init__(self, home: Home, chain: Chain, master: bytes) -> None:
         self._vault, self._chain = home.vault, chain
+        self._shelf = Shelf(home.open)
         self.keyring = Keyring(home.vault, master)
         self.backups = KeyBackups(home.vault, master)
         self.log = AccessLog(home.vault, master)
@@ -89,6 +91,9 @@ class Custody:
             self.open(dataset, version).erase(rows, self.keyring)
         else:
             return False
+        published = self._shelf.find(dataset, version)
+        if published is not None and (whole or not set(rows) <= set(published.erased)):
+            self._shelf.withdraw(dataset, version)
         # The index holds keyed digests of what is erased; it is made anew when it is needed.
         shutil.rmtree(index_folder(folder), ignore_errors=True)
         gone = before.keys() - self.keyring.all().keys()

@@ -40,6 +40,21 @@ def line(values: Sequence[float | None], label: str, low: str, high: str, top: s
     return _plot("line", f'<path d="{"".join(path)}"/>', label, low, high, top)
 
 
+def ranks(rows: Sequence[tuple[str, int, str]], label: str) -> Markup:
+    """Bars with names, the longest first; each is (name, count, the count in words)."""
+    most = max(count for _, count, _ in rows)
+    parts = [
+        f'<text x="0" y="{24 * at + 11}">{escape(name)}</text>'
+        f'<text class="count" x="{WIDTH // 2}" y="{24 * at + 11}">{escape(words)}</text>'
+        f'<rect x="0" y="{24 * at + 15}" width="{WIDTH / 2 * count / most:.1f}" height="4"/>'
+        for at, (name, count, words) in enumerate(rows)
+    ]
+    return Markup(
+        f'<svg class="ranks" viewBox="0 0 {WIDTH // 2} {24 * len(rows)}" role="img" '
+        f'aria-label="{escape(label)}">{"".join(parts)}</svg>'
+    )
+
+
 def _plot(kind: str, shapes: str, label: str, low: str, high: str, top: str) -> Markup:
     return Markup(
         f'<svg class="plot {kind}" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '

@@ -10,13 +10,15 @@ import secrets
 import threading
 import time
 import traceback
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from node.web.problems import plain
 
 MAX_BODY_BYTES = 256 * 1024
 MAX_CLIENTS = 10_000
@@ -72,12 +74,17 @@ class _TooLong(Exception):
 
 
 class Guard:
-    """ASGI middleware. `hosts` are the names that a browser may ask for (against DNS rebinding)."""
+    """ASGI middleware. `hosts` are the names that a browser may ask for (against DNS rebinding).
+
+    `roomy` are beginnings of paths below which larger bodies are taken, with their bytes.
+    """
 
     def __init__(
-        self, app: ASGIApp, hosts: Collection[str], rates: Rates, *, private: bool, tls: bool
-    ) -> None:
+        self, app: ASGIApp, hosts: Collection[str], rates: Rates, *, private: bool, tls: bool,
+        roomy: Mapping[str, int] | None = None,
+    ) -> None:  # fmt: skip
         self._app = app
+        self._roomy = roomy or {}
         self._hosts = hosts
         self._rates = rates
         self._private = private
@@ -105,13 +112,13 @@ class Guard:
         if refusal is not None:
             await refusal(scope, receive, send_guarded)
             return
-        got, began = 0, False
+        got, began, most = 0, False, self._most(scope["path"])
 
         async def receive_bounded() -> Message:
             nonlocal got
             message = await receive()
             got += len(message.get("body", b""))
-            if got > MAX_BODY_BYTES:
+            if got > most:
                 raise _TooLong
             return message
 
@@ -124,41 +131,45 @@ class Guard:
             await self._app(scope, receive_bounded, send_noted)
         except _TooLong:
             if not began:
-                await _too_long()(scope, receive, send_guarded)
+                await _too_long(scope["path"], most)(scope, receive, send_guarded)
         except Exception:
             incident = secrets.token_hex(4)
             # As text: a renderer may show local variables, among them passphrases and cookies.
             trace = traceback.format_exc()
             log.error("incident", incident=incident, path=scope["path"][:200], trace=trace)
             if not began:
-                await _incident(incident)(scope, receive, send_guarded)
+                await _incident(scope["path"], incident)(scope, receive, send_guarded)
 
-    def _refusal(self, scope: Scope, headers: Headers) -> PlainTextResponse | None:
-        host = headers.get("host", "").lower()
+    def _most(self, path: str) -> int:
+        found = [most for start, most in self._roomy.items() if path.startswith(start)]
+        return max(found, default=MAX_BODY_BYTES)
+
+    def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
+        path, host = scope["path"], headers.get("host", "").lower()
         if _name_of(host) not in self._hosts:
-            return PlainTextResponse("this name is not served here\n", 421)
+            return plain(path, 421, "this name is not served here")
         client = scope["client"][0] if scope.get("client") else ""
         if not self._rates.allows(client):
-            text = "too many requests; wait a moment\n"
-            return PlainTextResponse(text, 429, {"retry-after": "2"})
-        if not headers.get("content-length", "0").isdecimal():
-            return PlainTextResponse("content-length is no number\n", 400)
-        if int(headers.get("content-length", "0")) > MAX_BODY_BYTES:
-            return _too_long()
+            return plain(path, 429, "too many requests; wait a moment", {"retry-after": "2"})
+        length = headers.get("content-length", "0")
+        if not (length.isascii() and length.isdecimal() and len(length) < 20):
+            return plain(path, 400, "content-length is no number")
+        if int(length) > self._most(path):
+            return _too_long(path, self._most(path))
         return None
 
 
-def _too_long() -> PlainTextResponse:
-    return PlainTextResponse(f"more than {MAX_BODY_BYTES} bytes are not taken\n", 413)
+def _too_long(path: str, most: int) -> Response:
+    return plain(path, 413, f"more than {most} bytes are not taken")
 
 
-def _incident(number: str) -> PlainTextResponse:
+def _incident(path: str, number: str) -> Response:
     """Starlette answers outside of this middleware, without its headers; hence here."""
     text = (
         f"Something went wrong here. The log of this console says what, as incident {number}.\n"
-        f"此处出错，详情见本控制台日志，事件编号 {number}。\n"
+        f"此处出错，详情见本控制台日志，事件编号 {number}。"
     )
-    return PlainTextResponse(text, 500)
+    return plain(path, 500, text)
 
 
 def _name_of(host: str) -> str:

@@ -53,6 +53,12 @@ class Language:
     def percent(self, share: float) -> str:
         return format_percent(share, locale=self.locale)
 
+    def size(self, count: int) -> str:
+        """Bytes in the unit that reads best (IEC 80000-13)."""
+        power = min(max(count.bit_length() - 1, 0) // 10, 4)
+        value = round(count / (1 << 10 * power), 1 if power else 0)
+        return f"{self.number(value)} {('B', 'KiB', 'MiB', 'GiB', 'TiB')[power]}"
+
     def span(self, ms: int) -> str:
         """How long, in its two largest units."""
         left = ms // 1_000

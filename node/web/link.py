@@ -12,6 +12,8 @@ from typing import Any
 from node.network import bytes_as_text
 from node.rpc.client import LOST, Client, NodeError
 
+BUSY = "busy"
+"""Code of a refusal because too much is asked at once."""
 IDLE = 8
 """Connections kept open."""
 MOST = 24
@@ -61,7 +63,7 @@ class Link:
     def client(self) -> Iterator[Client]:
         """Lend a connection for questions that belong together. Raises NodeError."""
         if not self._places.acquire(timeout=WAIT_S):
-            raise NodeError("the pages ask this node too much at once; try again", "busy")
+            raise NodeError("the pages ask this node too much at once; try again", BUSY)
         try:
             with self._lent() as client:
                 yield client

@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import Any
 from urllib.parse import quote
 
+import anyio
 import anyio.to_thread
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
@@ -26,15 +27,17 @@ from node.errors import MunimentError
 from node.home import Home
 from node.rpc.client import UNREACHABLE, NodeError
 from node.web import language
+from node.web.forms import FILES_AT_ONCE, GivenFile, read_form
 from node.web.language import Language
-from node.web.link import Link
+from node.web.link import BUSY, Link
 from node.web.live import Live
+from node.web.problems import API, plain, problem
+from node.web.sentences import of_error
 from node.web.sessions import Session, Sessions, same
 
 COOKIE = "muniment"
 LANGUAGE_COOKIE, THEME_COOKIE, ZONE_COOKIE = "language", "theme", "zone"
 THEMES = ("light", "dark")
-MAX_FIELDS = 200
 BY_ITSELF = "x-by-itself"
 """A header of what a page asks without its reader, which must not keep a session alive."""
 
@@ -68,17 +71,25 @@ class Site:
     sessions: Sessions | None = None
     secure: bool = False
     templates: Environment = field(default_factory=lambda: _templates())
+    places: anyio.CapacityLimiter = field(
+        default_factory=lambda: anyio.CapacityLimiter(FILES_AT_ONCE)
+    )
 
 
 @dataclass
 class Visit:
-    """One request: who asks, in which language, with which form; what a handler works with."""
+    """One request: who asks, in which language, with which form; what a handler works with.
+
+    `files` are those of a form, where the page takes any; `body` is what was sent as JSON.
+    """
 
     site: Site
     request: Request
     language: Language
     session: Session | None = None
     form: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, GivenFile] = field(default_factory=dict)
+    body: bytes = b""
 
     @property
     def duties(self) -> frozenset[str]:
@@ -115,6 +126,10 @@ class Visit:
     def say(self, text: str) -> str:
         return self.language.say(text)
 
+    def told(self, error: MunimentError) -> str:
+        """An error's sentence in the visitor's language."""
+        return of_error(self.language, error.code, error.message)
+
     # Answers
 
     def page(self, template: str, status: int = 200, **values: Any) -> Response:
@@ -136,6 +151,7 @@ class Visit:
             "gettext": self.language.say,
             "ngettext": self.language.words.ngettext,
             "moment": self._moment,
+            "size_of": self.language.size,
         }
         return self.site.templates.get_template(template).render(shared | values)
 
@@ -144,6 +160,8 @@ class Visit:
         return RedirectResponse(path, 303)
 
     def problem(self, sentence: str, status: int = 400) -> Response:
+        if self.request.url.path.startswith(API):
+            return problem(status, sentence)
         return self.page("problem.html", status, sentence=sentence, missing=status == 404)
 
     def _moment(self, ms: int | None) -> Markup:
@@ -161,21 +179,22 @@ Handler = Callable[[Visit], Response]
 
 def page(
     site: Site, path: str, handler: Handler, *, methods: Iterable[str] = ("GET",),
-    duties: Iterable[str] = (), public: bool = False,
+    duties: Iterable[str] = (), public: bool = False, files: int = 0,
 ) -> Route:  # fmt: skip
     """Make a route of a handler, which runs in a thread and may ask the node and wait.
 
     Where the site has sessions, a page that is not `public` needs one, with one of `duties` if any
-    are named; a form needs its session's token.
+    are named; a form needs its session's token. `files` is how many a form may hold.
     """
     needed = frozenset(duties)
 
     async def endpoint(request: Request) -> Response:
-        form: dict[str, str] = {}
+        visit = Visit(site, request, language_of(request))
         if request.method == "POST":
-            async with request.form(max_files=0, max_fields=MAX_FIELDS) as given:
-                form = {name: value for name, value in given.items() if isinstance(value, str)}
-        visit = Visit(site, request, language_of(request), form=form)
+            if request.headers.get("content-type", "").startswith("application/json"):
+                visit.body = await request.body()
+            else:
+                visit.form, visit.files = await read_form(request, files, site.places)
         return await anyio.to_thread.run_sync(_answer, visit, handler, needed, public)
 
     return Route(path, endpoint, methods=list(methods))
@@ -201,10 +220,10 @@ def _answer(visit: Visit, handler: Handler, duties: frozenset[str], public: bool
             return visit.problem(visit.say("This form is too old or not from this site."), 403)
         return handler(visit)
     except NodeError as error:
-        status = 503 if error.code in UNREACHABLE else 400
-        return visit.problem(str(error), status)
+        status = 503 if error.code in (*UNREACHABLE, BUSY) else 400
+        return visit.problem(visit.told(error), status)
     except MunimentError as error:
-        return visit.problem(str(error))
+        return visit.problem(visit.told(error))
 
 
 def _recognise(visit: Visit) -> None:
@@ -230,7 +249,7 @@ def application(site: Site, routes: list[BaseRoute], guard: Middleware) -> ASGIA
 
     async def on_error(request: Request, error: Exception) -> Response:
         if isinstance(error, HTTPException) and error.status_code != 404:
-            return Response(f"{error.detail}\n", error.status_code, media_type="text/plain")
+            return plain(request.url.path, error.status_code, error.detail, error.headers)
         return await _everywhere(request)  # type: ignore[no-any-return]
 
     _everywhere = page(site, "/{path:path}", not_found, public=True).endpoint

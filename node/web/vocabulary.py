@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from node.exchange import reasons
+from node import render
+from node.exchange import due, reasons
+from node.web import sentences
 
 WORDS: tuple[str, ...] = (
     # states of a node
@@ -25,11 +27,13 @@ WORDS: tuple[str, ...] = (
     "seconds", "minutes", "hours", "days",
     # what waits
     "review", "second", "vote", "withdrawal", "use", "notice", "custody", "challenge", "dispute",
-    "intersection", "sum",
+    "intersection", "sum", *due.SENTENCES.values(),
     # jobs of the desk, and what they are at
     "running", "done", "failed", "stopped", "opening", "receiving", "writing",
     # what audits found
     "passed", "silent",
+    # results of transactions, errors, and what is wrong with arguments
+    *render.SENTENCES.values(), render.NEWER, *sentences.CODES.values(), *sentences.ARGUMENTS,
     # rules of access and what would change what they say
     *reasons.RULES.values(), reasons.POLICY, reasons.NEWER,
     *reasons.CHANGES.values(), reasons.OTHER_FIELDS, reasons.OTHER_BASIS,

@@ -1,29 +1,33 @@
-"""The portal: open data for everybody, and nothing else."""
+"""The portal: open data for everybody, with records and proofs, and nothing else."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
-from openapi_spec_validator import validate
 
+from node.network import load_genesis
+from node.publish import proof
+from node.publish.shelf import TYPES
 from tests.node.alliance import command
 from tests.web.conftest import SHOTS, Console, needs_browser
-
-CSV = "number,place\nA-1,north\nA-2,south\n"
+from tests.web.open_data import TREES, publish_trees, register
+from tests.web.test_browser import AXE, FOUND, RULES
 
 
 @pytest.fixture(scope="module")
 def portal(console: Console) -> Iterator[httpx.Client]:
-    """A client of the portal, where one dataset is open and one is not."""
-    home = console.home.path
-    file = home / "benches.csv"
-    file.write_text(CSV)
-    for name, level in (("benches", 1), ("staff", 3)):
-        command("dataset", "register", file, "--home", home, "--dataset", name, "--level", level,
-                "--title", f"All {name} <b>here</b>")  # fmt: skip
+    """A client of the portal, where one dataset is open and published, one open, and one closed."""
+    home = console.home
+    register(home, "benches", 1)
+    register(home, "staff", 3)
+    publish_trees(home)
     # A proof waits for the next block, which an idle network makes now and then.
     with httpx.Client(base_url=console.portal, timeout=60) as client:
         yield client
@@ -42,11 +46,13 @@ def test_only_open_data_is_shown(portal: httpx.Client, console: Console) -> None
         text = portal.get(feed).text
         assert "benches" in text
         assert "staff" not in text
+    assert portal.get(f"/api/v1{hidden}/versions/1/records").status_code == 404
+    assert portal.get(f"{hidden}/1/records.csv").status_code == 404
 
 
 def test_search_and_facets(portal: httpx.Client, console: Console) -> None:
-    for query, count in (("?q=benches", 1), ("?q=nothing", 0), (f"?owner={console.member}", 1),
-                         ("?owner=nobody", 0), ("?page=99", 1), ("?page=x&q=%00", 0)):  # fmt: skip
+    for query, count in (("?q=benches", 1), ("?q=nothing", 0), (f"?owner={console.member}", 2),
+                         ("?owner=nobody", 0), ("?page=99", 2), ("?page=x&q=%00", 0)):  # fmt: skip
         page = portal.get("/" + query)
         assert page.status_code == 200
         assert page.text.count('class="card entry"') == count, query
@@ -61,30 +67,100 @@ def test_the_proof_is_verified_offline(portal: httpx.Client, console: Console) -
     assert "All benches" in json.dumps(said)
 
 
-def test_the_description_is_openapi_and_true(portal: httpx.Client, console: Console) -> None:
-    described = portal.get("/api/v1/openapi.json").json()
-    validate(described)
-    for path in described["paths"]:
-        path = path.replace("{owner}", console.member).replace("{name}", "benches")
-        answer = portal.get(path)
-        assert answer.status_code == 200, path
-        again = portal.get(path, headers={"if-none-match": answer.headers["etag"]})
-        assert again.status_code in (200, 304), path  # the head moves on
-    found = portal.get("/api/v1/datasets", params={"size": 1}).json()
-    assert found["total"] == 1
-    assert found["datasets"][0]["dataset"] == f"{console.member}/benches"
-    same = portal.get("/api/v1/datasets")
-    again = portal.get("/api/v1/datasets", headers={"if-none-match": same.headers["etag"]})
-    assert again.status_code == 304
+def test_a_file_and_its_proof_are_verified_offline(
+    portal: httpx.Client, console: Console, tmp_path: Path
+) -> None:
+    shown = portal.get(f"/datasets/{console.member}/trees").text
+    trusted = load_genesis(console.home.genesis).genesis
+    for name in TYPES:
+        place = f"/datasets/{console.member}/trees/1/records.{name}"
+        assert f'href="{place}"' in shown
+        assert f'href="{place}.proof"' in shown
+        answer = portal.get(place)
+        assert answer.headers["content-disposition"].startswith("attachment")
+        data = tmp_path / f"trees.{name}"
+        data.write_bytes(answer.content)
+        sealed = tmp_path / f"trees.{name}.proof"
+        sealed.write_bytes(portal.get(f"{place}.proof").content)
+        assert proof.verify(sealed, data, trusted).records == len(TREES)
+    [row] = [row for row in csv.DictReader(io.StringIO((tmp_path / "trees.csv").read_text()))
+             if row["place"].startswith("'")]  # fmt: skip
+    assert row["place"] == "'=1+1"
 
 
-def test_wrong_parameters_are_told(portal: httpx.Client) -> None:
-    for query in ("size=0", "size=101", "page=-1", "page=1e3", "page=" + "9" * 5_000):
-        answer = portal.get(f"/api/v1/datasets?{query}")
-        assert answer.status_code == 400, query
-        assert answer.json()["status"] == 400
-    assert portal.get("/api/v1/datasets/x/y").status_code == 404
-    assert portal.post("/api/v1/datasets").status_code == 405
+def test_records_are_paged_sorted_and_drawn(portal: httpx.Client, console: Console) -> None:
+    place = f"/datasets/{console.member}/trees"
+    page = portal.get(place).text
+    assert page.count('class="plot bars"') == 2  # heights and dates
+    assert page.count('class="ranks"') == 1
+    assert "&lt;script&gt;alert(1)" in page
+    assert "<script>alert" not in page
+    first = portal.get(f"{place}/1/records").text
+    assert first.count("<tr><td>T-") == 50
+    down = portal.get(f"{place}/1/records?sort=2&order=down&page=1").text
+    assert 'aria-sort="descending"' in down
+    heights = [part.partition("</td>")[0] for part in down.split("<td>")[3::4]]
+    assert [float(each) for each in heights[:50]] == sorted(map(float, heights[:50]), reverse=True)
+    for query in ("sort=9", "sort=x", "page=0", "page=99999999999", "order=%00"):
+        assert portal.get(f"{place}/1/records?{query}").status_code == 200, query
+    for path in ("/2/records", "/0/records", "/1/records.exe", "/1/manifest", "/99999999999/proof"):
+        assert portal.get(place + path).status_code == 404, path
+
+
+def test_what_people_say_waits_for_a_steward(portal: httpx.Client, console: Console) -> None:
+    home, place = console.home, f"/datasets/{console.member}/trees"
+    said = "Very <b>useful</b>\x1b[2J"
+    sent = portal.post(f"{place}/remarks", data={"text": said, "name": "Ann <i>"})
+    assert "Thank you" in sent.text
+    assert "useful" not in portal.get(place).text
+    elsewhere = {"sec-fetch-site": "cross-site"}
+    refused = portal.post(f"{place}/remarks", data={"text": "x"}, headers=elsewhere)
+    assert refused.status_code == 403
+    for text in ("", " \n ", "x" * 2_001):
+        assert portal.post(f"{place}/remarks", data={"text": text}).status_code == 400
+
+    def steward(*args: str) -> str:
+        return str(command("portal", *args, "--home", home.path))
+
+    [waiting] = json.loads(steward("remarks", "--json"))
+    assert waiting["text"] == "Very <b>useful</b>[2J"
+    sealed = next((home.open / "remarks").glob("*.sealed")).read_bytes()
+    assert b"useful" not in sealed
+    steward("accept", waiting["id"], "--answer", "Thanks <u>a lot</u>")
+    assert json.loads(steward("remarks", "--json")) == []
+    page = portal.get(place).text
+    assert "Very &lt;b&gt;useful&lt;/b&gt;" in page
+    assert "Thanks &lt;u&gt;a lot" in page
+
+
+def test_files_of_outsiders_come_in_sealed(portal: httpx.Client, console: Console) -> None:
+    home = console.home
+    (home.path / "outside.json").write_text("{}")
+    command("source", "add", "permits", "kind=inbox", "standard=x/y", "title=Permits",
+            "key=number", "--home", home.path)  # fmt: skip
+    token = command("inbox", "invite", "acme", "permits", "--home", home.path).strip()
+    file = {"file": ("permits.csv", b"number\n1\n")}
+    done = portal.post("/hand-in", data={"token": token}, files=file)
+    assert done.status_code == 200
+    assert "The file has arrived" in done.text
+    for data, given, status in (
+        ({"token": "wrong"}, file, 401),
+        ({"token": token}, {"file": ("../../x.csv", b"1")}, 400),
+        ({"token": token}, {"file": ("x.exe", b"1")}, 415),
+        ({"token": token}, {"other": ("x.csv", b"1")}, 400),
+        ({"token": token}, {"file": ("x.csv", bytes((8 << 20) + 1))}, 413),
+    ):
+        assert portal.post("/hand-in", data=data, files=given).status_code == status, given
+    sent = portal.put("/api/v1/uploads/more.csv", content=b"number\n2\n",
+                      headers={"authorization": f"Bearer {token}"})  # fmt: skip
+    assert sent.status_code == 201
+    assert sent.json()["bytes"] == 9
+    no = portal.put("/api/v1/uploads/more.csv", content=b"x")
+    assert (no.status_code, no.headers["www-authenticate"]) == (401, "Bearer")
+    waiting = json.loads(command("inbox", "list", "--home", home.path, "--json"))
+    assert [each["name"] for each in waiting] == ["permits.csv", "more.csv"]
+    stored = b"".join(p.read_bytes() for p in (home.path / "inbox" / "waiting").iterdir())
+    assert b"number" not in stored
 
 
 def test_nothing_of_the_console_is_there(portal: httpx.Client) -> None:
@@ -94,14 +170,17 @@ def test_nothing_of_the_console_is_there(portal: httpx.Client) -> None:
 
 @needs_browser
 @pytest.mark.parametrize("language", ["en-GB", "zh-CN"])
-def test_pages_fit_every_width(
-    browser: object, portal: httpx.Client, console: Console, language: str
+def test_pages_fit_every_width_and_a_checker_finds_nothing(
+    browser: Any, portal: httpx.Client, console: Console, language: str
 ) -> None:
-    context = browser.new_context(locale=language)  # type: ignore[attr-defined]
+    context = browser.new_context(locale=language, bypass_csp=True)
     page = context.new_page()
     SHOTS.mkdir(parents=True, exist_ok=True)
-    places = {"catalogue": "/", "dataset": f"/datasets/{console.member}/benches",
-              "check": "/check", "developers": "/developers"}  # fmt: skip
+    trees = f"/datasets/{console.member}/trees"
+    places = {"catalogue": "/", "dataset": trees, "records": f"{trees}/1/records?sort=2",
+              "check": "/check", "developers": "/developers", "hand-in": "/hand-in",
+              "nothing": "/nothing"}  # fmt: skip
+    found = {}
     for name, path in places.items():
         for width in (360, 1280, 1920):
             page.set_viewport_size({"width": width, "height": 900})
@@ -110,4 +189,9 @@ def test_pages_fit_every_width(
             assert wide <= width, f"{name} at {width}: {wide}"
             shot = SHOTS / f"portal-{name}-{language[:2]}-{width}.png"
             page.screenshot(path=shot, full_page=True)
+            if width < 1920:
+                page.add_script_tag(path=AXE)
+                if wrong := page.evaluate(FOUND, RULES):
+                    found[f"{name} at {width}"] = wrong
+    assert found == {}
     context.close()

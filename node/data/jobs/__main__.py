@@ -29,6 +29,7 @@ _JOBS = {
     "total": "node.data.jobs.total",
     "intersect": "node.data.jobs.intersect",
     "stamp": "node.data.jobs.stamp",
+    "rows": "node.data.jobs.rows",
 }
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
 Send = Callable[..., None]

@@ -95,7 +95,7 @@ def _copy_of(visit: Visit, delivery: Mapping[str, Any]) -> tuple[Any, str]:
     try:
         found = visit.desk("delivery.copies", grant=delivery["grant"])
     except MunimentError as error:
-        return None, str(error)
+        return None, visit.told(error)
     return next((row for row in found["copies"] if row["delivery"] == delivery["id"]), None), ""
 
 
@@ -149,7 +149,7 @@ def _look_up(visit: Visit) -> Response:
     try:
         answer = visit.desk("delivery.look_up", grant=found["id"], key=key)
     except MunimentError as error:
-        return show_grant(visit, 400, key=key, problem=str(error))
+        return show_grant(visit, 400, key=key, problem=visit.told(error))
     return show_grant(visit, key=key, answer=answer if key else None)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from node.web.preferences import own_path
+from node.web.sentences import of_error, of_result
 from node.web.site import Area, Site, Visit, page
 
 AREAS = (Area("/evidence", "Evidence"),)
@@ -52,7 +54,16 @@ def _transaction(visit: Visit) -> Response:
     if not _TXID.fullmatch(txid):
         return visit.problem(visit.say("This is no transaction's id."), 404)
     to = own_path(visit.option("to")) if visit.option("to") else ""
-    return visit.page("transaction.html", tx=visit.call("tx.get", txid=txid), to=to)
+    tx = visit.call("tx.get", txid=txid)
+    return visit.page("transaction.html", tx=tx, to=to, sentence=_became(visit, tx))
+
+
+def _became(visit: Visit, tx: dict[str, Any]) -> str:
+    """Why a transaction failed, or is not on the chain."""
+    state = tx["state"]
+    if state == "final":
+        return of_result(visit.say, tx["code"], tx["details"]) if "code" in tx else ""
+    return of_error(visit.language, state, tx.get("reason") or visit.say(state))
 
 
 def _receipt(visit: Visit) -> Response:

@@ -98,7 +98,7 @@ def _jobs(visit: Visit, grant: Mapping[str, Any]) -> tuple[list[Any], str]:
     try:
         return jobs_of(visit, grant["id"])[:JOBS_SHOWN], ""
     except MunimentError as error:
-        return [], str(error)
+        return [], visit.told(error)
 
 
 def jobs_of(visit: Visit, grant: int) -> list[dict[str, Any]]:

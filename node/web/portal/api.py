@@ -8,63 +8,76 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
-from importlib.resources import files
+from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlencode
 
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from node.web.catalogue import OPEN_FACETS, Catalogue, Record
+from node.publish import remarks
+from node.publish.box import BoxError
+from node.publish.proof import SUFFIX
+from node.publish.remarks import RemarkError
+from node.publish.shelf import PROOF, TYPES, Publication, file_name
+from node.web.catalogue import OPEN_FACETS, Record
+from node.web.portal.context import Portal, whole
+from node.web.portal.download import download, is_known
+from node.web.portal.openapi import (
+    MAX_PAGE,
+    MAX_VERSION,
+    MAX_WORDS,
+    MOST,
+    USUAL,
+    describe,
+)
+from node.web.problems import problem
 from node.web.site import Site, Visit, page
 
-MOST = 100
-USUAL = 20
-MAX_PAGE = 1_000_000
+PROOF_TYPE = "application/octet-stream"
 _SHOWN = ("dataset", "version", "title", "owner", "level", "class", "rows", "bytes", "theme",
           "keywords", "licence", "frequency", "spatial", "temporal", "media_type", "commitment",
           "height", "time", "derived_from")  # fmt: skip
+_BRIEF = ("version", "rows", "level", "commitment", "height", "time")
+_DATASET = "/api/v1/datasets/{owner}/{name}"
+_VERSION = f"{_DATASET}/versions/{{version}}"
 
 
-def routes(site: Site, catalogue: Catalogue) -> list[BaseRoute]:
-    def bound(handler: Callable[[Visit, Catalogue], Response]) -> Callable[[Visit], Response]:
-        return lambda visit: handler(visit, catalogue)
+def routes(site: Site, portal: Portal) -> list[BaseRoute]:
+    made = {
+        "/api/v1/datasets": portal.bound(_list),
+        _DATASET: portal.bound(_get),
+        f"{_DATASET}/versions": portal.bound(_versions),
+        _VERSION: portal.bound(_version),
+        f"{_VERSION}/records": portal.bound(_records),
+        f"{_VERSION}/registration": portal.bound(_registration),
+        f"{_VERSION}/files/{{file}}": portal.bound(_file),
+        "/api/v1/head": _head,
+        "/api/v1/openapi.json": _describe,
+    }
+    talk = page(site, f"{_DATASET}/feedback", portal.bound(_feedback), methods=("GET", "POST"),
+                public=True)  # fmt: skip
+    return [talk, *(page(site, path, handler, public=True) for path, handler in made.items())]
 
-    return [
-        page(site, "/api/v1/datasets", bound(_list), public=True),
-        page(site, "/api/v1/datasets/{owner}/{name}", bound(_get), public=True),
-        page(site, "/api/v1/datasets/{owner}/{name}/versions", bound(_versions), public=True),
-        page(site, "/api/v1/head", _head, public=True),
-        page(site, "/api/v1/openapi.json", _describe, public=True),
-    ]
 
-
-def _list(visit: Visit, catalogue: Catalogue) -> Response:
+def _list(visit: Visit, portal: Portal) -> Response:
     size, number = _integer(visit, "size", USUAL, MOST), _integer(visit, "page", 1, MAX_PAGE)
     if size is None or number is None:
-        return _problem(400, f"page is 1 to {MAX_PAGE}, size 1 to {MOST}")
+        return problem(400, f"page is 1 to {MAX_PAGE}, size 1 to {MOST}")
+    asked = visit.request.query_params
+    if any(len(asked.get(name, "")) > MAX_WORDS for name in ("q", *OPEN_FACETS)):
+        return problem(400, f"a parameter has at most {MAX_WORDS} characters")
     facets = {name: visit.option(name) for name in OPEN_FACETS}
-    found = catalogue.find(visit.option("q"), facets)
+    found = portal.catalogue.find(visit.option("q"), facets)
     part = found[(number - 1) * size : number * size]
-    body = {
-        "total": len(found),
-        "page": number,
-        "size": size,
-        "datasets": [_brief(r) for r in part],
-    }
-    links = []
-    if number > 1:
-        links.append(f'<{_here(visit, number - 1, size)}>; rel="prev"')
-    if number * size < len(found):
-        links.append(f'<{_here(visit, number + 1, size)}>; rel="next"')
-    return _answer(visit, body, {"link": ", ".join(links)} if links else {})
+    body = {"datasets": [_brief(row) for row in part]}
+    return _page(visit, body, len(found), number, size)
 
 
-def _get(visit: Visit, catalogue: Catalogue) -> Response:
-    row = catalogue.get(f"{visit.param('owner')}/{visit.param('name')}"[:200])
+def _get(visit: Visit, portal: Portal) -> Response:
+    row = portal.dataset(visit)
     if row is None:
-        return _problem(404, "there is no open dataset of this name")
+        return _missing()
     identity, number, _ = row["standard"]
     standard = visit.query("standards", "get", {"id": identity, "version": number})
     fields = standard["standard"]["fields"] if standard else []
@@ -75,19 +88,135 @@ def _get(visit: Visit, catalogue: Catalogue) -> Response:
     })  # fmt: skip
 
 
-def _versions(visit: Visit, catalogue: Catalogue) -> Response:
-    row = catalogue.get(f"{visit.param('owner')}/{visit.param('name')}"[:200])
-    after = _integer(visit, "after", 0, (1 << 32) - 1, least=0)
-    if row is None:
-        return _problem(404, "there is no open dataset of this name")
+def _versions(visit: Visit, portal: Portal) -> Response:
+    row = portal.dataset(visit)
+    after = _integer(visit, "after", 0, MAX_VERSION, least=0)
     if after is None:
-        return _problem(400, "after is a version's number")
+        return problem(400, "after is a version's number")
+    if row is None:
+        return _missing()
     rows = visit.query("catalogue", "versions", {"dataset": row["dataset"], "after": after})
-    names = ("version", "rows", "level", "commitment", "height", "time")
     return _answer(visit, {
         "dataset": row["dataset"],
-        "versions": [{name: each[name] for name in names} for each in rows if each["level"] == 1],
+        "versions": [{name: each[name] for name in _BRIEF} for each in rows if each["level"] == 1],
     })  # fmt: skip
+
+
+def _version(visit: Visit, portal: Portal) -> Response:
+    found = portal.version(visit)
+    if found is None:
+        return _missing()
+    made = portal.published.find(found[0], found[1]["version"])
+    return _answer(visit, _brief(found[1]) | {"published": made and _published(visit, made)})
+
+
+def _published(visit: Visit, made: Publication) -> dict[str, Any]:
+    place = f"{visit.request.url.path.rstrip('/')}/files/records"
+    proof = made.files[PROOF]
+    return {
+        "time": made.time, "records": made.records, "erased": len(made.erased),
+        "columns": [dict(column) for column in made.columns],
+        "files": [
+            {"format": name, "media_type": TYPES[name].partition(";")[0], "url": f"{place}.{name}",
+             "bytes": made.files[name].bytes, "sha256": made.files[name].sha256,
+             "proof": f"{place}.{name}{SUFFIX}", "proof_bytes": proof.bytes}
+            for name in TYPES
+        ],
+    }  # fmt: skip
+
+
+def _records(visit: Visit, portal: Portal) -> Response:
+    size, number = _integer(visit, "size", USUAL, MOST), _integer(visit, "page", 1, MAX_PAGE)
+    if size is None or number is None:
+        return problem(400, f"page is 1 to {MAX_PAGE}, size 1 to {MOST}")
+    made = portal.publication(visit)
+    if made is None:
+        return _unpublished()
+    rows = portal.published.records(made, (number - 1) * size, size)
+    body = {"records": [dict(zip(made.names, row, strict=True)) for row in rows]}
+    return _page(visit, body, made.records, number, size)
+
+
+def _registration(visit: Visit, portal: Portal) -> Response:
+    found = portal.version(visit)
+    if found is None:
+        return _missing()
+    return registration_of(visit, portal, found[1])
+
+
+def registration_of(visit: Visit, portal: Portal, row: Record) -> Response:
+    """The proof that a version is registered as a download."""
+    data = portal.published.proof(row["dataset"], row["version"])
+    tag = f'"{row["commitment"][:32]}"'
+    name = file_name(row["dataset"], row["version"], ("state",))
+    headers = {**_headers(tag), "content-disposition": f'attachment; filename="{name}"'}
+    if is_known(visit.request, tag):
+        return Response(status_code=304, headers=headers)
+    return Response(data, media_type=PROOF_TYPE, headers=headers)
+
+
+def _file(visit: Visit, portal: Portal) -> Response:
+    made = portal.publication(visit)
+    if made is None:
+        return _unpublished()
+    start, _, name = visit.param("file").partition(".")
+    name, is_proof = name.removesuffix(SUFFIX), name.endswith(SUFFIX)
+    if start != "records" or name not in TYPES:
+        known = ", ".join(f"records.{each}" for each in TYPES)
+        return problem(404, f"the files are {known}, each with {SUFFIX} for its proof")
+    return file_of(visit, portal, made, name, is_proof=is_proof)
+
+
+def file_of(
+    visit: Visit, portal: Portal, made: Publication, name: str, *, is_proof: bool
+) -> Response:
+    """A published file, or its proof, as a download."""
+    part = PROOF if is_proof else name
+    ending = (name, SUFFIX[1:]) if is_proof else (name,)
+    file, known = portal.published.open(made, part), made.files[part]
+    called = file_name(made.dataset, made.version, ending)
+    kind = PROOF_TYPE if is_proof else TYPES[name]
+    return download(visit.request, file, known.bytes, known.sha256, kind, called)
+
+
+def _feedback(visit: Visit, portal: Portal) -> Response:
+    row = portal.dataset(visit)
+    if visit.request.method == "POST":
+        return _take_feedback(visit, portal, row)
+    size, number = _integer(visit, "size", USUAL, MOST), _integer(visit, "page", 1, MAX_PAGE)
+    if size is None or number is None:
+        return problem(400, f"page is 1 to {MAX_PAGE}, size 1 to {MOST}")
+    if row is None:
+        return _missing()
+    found = [asdict(each) for each in remarks.shown(visit.site.home.open, row["dataset"])]
+    for each in found:
+        del each["dataset"]
+    part = found[(number - 1) * size : number * size]
+    return _page(visit, {"feedback": part}, len(found), number, size)
+
+
+def _take_feedback(visit: Visit, portal: Portal, row: Record | None) -> Response:
+    """What is said in JSON waits for a steward; other sites' forms cannot send JSON."""
+    kind = visit.request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        return problem(415, 'send JSON: {"text": ..., "name": ...}')
+    if row is None:
+        return _missing()
+    try:
+        given = json.loads(visit.body)
+        is_known = isinstance(given, dict) and given.keys() <= {"text", "name"} and "text" in given
+        if not is_known or not all(isinstance(value, str) for value in given.values()):
+            raise ValueError
+    except (ValueError, RecursionError):
+        return problem(400, "the body is a JSON object of text and, if you like, name")
+    try:
+        made = portal.take_remark(visit, row, given)
+    except (RemarkError, BoxError) as error:
+        return problem(getattr(error, "status", 400), error.message)
+    if made is None:
+        return problem(429, "that is much at once; wait some minutes", {"retry-after": "120"})
+    body = {"id": made, "detail": "it is shown once the department has read it"}
+    return Response(json.dumps(body), 202, media_type="application/json")
 
 
 def _head(visit: Visit) -> Response:
@@ -97,11 +226,21 @@ def _head(visit: Visit) -> Response:
 
 
 def _describe(visit: Visit) -> Response:
-    return _answer(visit, json.loads((files("node.web.portal") / "openapi.json").read_bytes()))
+    return _answer(visit, describe())
 
 
 def _brief(row: Record) -> dict[str, Any]:
     return {name: row.get(name) for name in _SHOWN}
+
+
+def _page(visit: Visit, body: dict[str, Any], total: int, number: int, size: int) -> Response:
+    links = []
+    if number > 1:
+        links.append(f'<{_here(visit, number - 1, size)}>; rel="prev"')
+    if number * size < total:
+        links.append(f'<{_here(visit, number + 1, size)}>; rel="next"')
+    body = {"total": total, "page": number, "size": size, **body}
+    return _answer(visit, body, {"link": ", ".join(links)} if links else {})
 
 
 def _here(visit: Visit, number: int, size: int) -> str:
@@ -114,24 +253,27 @@ def _here(visit: Visit, number: int, size: int) -> str:
 def _integer(visit: Visit, name: str, usual: int, most: int, *, least: int = 1) -> int | None:
     """A whole number of the query string; None where it is none or out of bounds."""
     text = visit.request.query_params.get(name)
-    if text is None:
-        return usual
-    if not (text.isascii() and text.isdigit() and len(text) <= 10):
-        return None
-    return int(text) if least <= int(text) <= most else None
+    found = usual if text is None else whole(text, most)
+    return found if found is not None and found >= least else None
+
+
+def _missing() -> Response:
+    return problem(404, "there is no open dataset or version of this name")
+
+
+def _unpublished() -> Response:
+    return problem(404, "the records of this version are not published here")
+
+
+def _headers(tag: str) -> dict[str, str]:
+    return {"etag": tag, "cache-control": "public, max-age=5", "access-control-allow-origin": "*",
+            "cross-origin-resource-policy": "cross-origin"}  # fmt: skip
 
 
 def _answer(visit: Visit, body: Any, headers: dict[str, str] | None = None) -> Response:
     data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
     tag = f'"{hashlib.sha256(data).hexdigest()[:32]}"'
-    more = {"etag": tag, "cache-control": "public, max-age=5", "access-control-allow-origin": "*",
-            "cross-origin-resource-policy": "cross-origin", **(headers or {})}  # fmt: skip
-    given = visit.request.headers.get("if-none-match", "")
-    if tag in (part.strip().removeprefix("W/") for part in given.split(",")) or given == "*":
+    more = {**_headers(tag), **(headers or {})}
+    if is_known(visit.request, tag):
         return Response(status_code=304, headers=more)
     return Response(data, media_type="application/json", headers=more)
-
-
-def _problem(status: int, detail: str) -> Response:
-    body = json.dumps({"type": "about:blank", "status": status, "detail": detail})
-    return Response(body, status, media_type="application/problem+json")

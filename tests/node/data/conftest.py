@@ -35,13 +35,14 @@ def net(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Devnet]:
 def command(net: Devnet) -> Command:
     """Run `muniment ... --home tax --json`; returns what it printed, or its error if `fails`.
 
-    With `plain` it is run without --json, and its text returned.
+    With `plain` it is run without --json, and its text returned; unless `at_home`, without --home.
     """
     home = str(net.home(net.names[0]).path)
 
-    def run(*args: str, fails: bool = False, plain: bool = False) -> Any:
+    def run(*args: str, fails: bool = False, plain: bool = False, at_home: bool = True) -> Any:
+        more = [*(["--home", home] if at_home else []), *([] if plain else ["--json"])]
         done = subprocess.run(
-            [sys.executable, "-m", "node", *args, "--home", home, *([] if plain else ["--json"])],
+            [sys.executable, "-m", "node", *args, *more],
             capture_output=True,
             text=True,
             check=False,

@@ -1,0 +1,175 @@
+"""Commands for what the portal shows: open data as files, and what the public says of it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from node.cli.common import (
+    Refused,
+    ask,
+    connect,
+    home_option,
+    json_option,
+    moment,
+    pairs,
+    passphrase_option,
+    query,
+    show,
+    table,
+)
+from node.cli.person import person, person_options
+from node.home import Home
+
+if TYPE_CHECKING:
+    from node.publish.remarks import Moderator
+    from node.publish.shelf import Publication
+
+_DATASET = click.argument("name", metavar="DATASET")
+
+
+@click.group()
+def portal() -> None:
+    """Publish open data as files that everybody can load down and check (docs/portal.md).
+
+    \b
+    muniment portal publish tax/permits --home tax
+    muniment portal list --home tax
+    muniment portal withdraw tax/permits --version 1 --home tax
+    muniment portal remarks --home tax
+    """
+
+
+@portal.command()
+@_DATASET
+@click.option("--version", type=click.IntRange(1), help="By default the latest.")
+@home_option
+@passphrase_option
+@person_options
+@json_option
+def publish(
+    name: str, version: int | None, home: Path, passphrase_file: Path | None,
+    operator: str | None, operator_file: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Write the records of one of your DATASETs of level L1 as CSV, JSON and Parquet, with proof.
+
+    Level and registration are those of the chain. The files need no key: they stand in HOME/open,
+    from where the portal serves them. That they were read enters the access log.
+    """
+    from node.cli.vault import custody_of
+    from node.publish.shelf import Shelf
+    from node.publish.write import publish
+
+    found = custody_of(home, passphrase_file)
+    number = version or query(home, "catalogue", {"dataset": name})["latest"]
+    opened = found.open(name, number)
+    who = person(home, operator, operator_file)
+
+    def prove(key: bytes) -> bytes:
+        """Wait for the proof; the anchor of the access log makes the block that it waits for."""
+        with connect(home) as client, ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(client.call, "state.prove", key=key.hex())
+            found.log.note(who, name, number, (1, max(1, opened.head.rows)), "open data")
+            found.anchor()
+            return bytes.fromhex(waiting.result()["proof"])
+
+    shelf = Shelf(Home(home).open)
+    _moderator(home, passphrase_file).open()
+    made = publish(shelf, opened, lambda *question: ask(home, *question), prove)
+    show(_told(made), as_json, lambda d: pairs(list(d.items())))
+
+
+@portal.command("list")
+@home_option
+@json_option
+def list_published(home: Path, as_json: bool) -> None:
+    """List what is published, after removing what the chain does not call open any more."""
+    from node.publish.shelf import Shelf, sweep
+
+    shelf = Shelf(Home(home).open)
+    gone = sweep(shelf, lambda *question: ask(home, *question))
+    rows = [_told(each) for each in shelf.all()]
+    removed = [{"dataset": dataset, "version": number, "why": why} for dataset, number, why in gone]
+
+    def render(_: object) -> None:
+        for each in removed:
+            click.echo(f"removed {each['dataset']} version {each['version']}: {each['why']}")
+        cells = [[moment(v)[:16] if k == "time" else v for k, v in row.items()] for row in rows]
+        table(("dataset", "version", "records", "bytes", "time"), cells)
+
+    show({"published": rows, "removed": removed}, as_json, render)
+
+
+def _told(made: Publication) -> dict[str, Any]:
+    size = sum(each.bytes for each in made.files.values())
+    return {"dataset": made.dataset, "version": made.version, "records": made.records,
+            "bytes": size, "time": made.time}  # fmt: skip
+
+
+@portal.command()
+@_DATASET
+@click.option("--version", type=click.IntRange(1), required=True)
+@home_option
+@json_option
+def withdraw(name: str, version: int, home: Path, as_json: bool) -> None:
+    """Take the files of a version away; what the chain says of it stays."""
+    from node.publish.shelf import Shelf
+
+    if not Shelf(Home(home).open).withdraw(name, version):
+        raise Refused(f"{name} version {version} is not published; see: muniment portal list")
+    data = {"dataset": name, "version": version}
+    show(data, as_json, lambda _: click.echo(f"{name} version {version} is withdrawn"))
+
+
+# What the public says
+
+
+def _moderator(home: Path, passphrase_file: Path | None) -> Moderator:
+    from node.cli.collect import chain_of
+    from node.publish.remarks import Moderator
+
+    _, master = chain_of(home, passphrase_file)
+    return Moderator(Home(home).open, master)
+
+
+@portal.command()
+@home_option
+@passphrase_option
+@json_option
+def remarks(home: Path, passphrase_file: Path | None, as_json: bool) -> None:
+    """Read what the public has said of your open data; nobody else sees it yet."""
+    rows = [
+        {"id": name, **asdict(each)} for name, each in _moderator(home, passphrase_file).waiting()
+    ]
+
+    def render(_: object) -> None:
+        for row in rows:
+            click.echo(f"{row['id']}  {moment(row['time'])[:16]}  {row['dataset']}  {row['name']}")
+            click.echo(f"{row['text']}\n")
+
+    show(rows, as_json, render)
+
+
+@portal.command()
+@click.argument("remark", metavar="ID")
+@click.option("--answer", default="", help="What the department says to it, for everybody.")
+@home_option
+@passphrase_option
+def accept(remark: str, answer: str, home: Path, passphrase_file: Path | None) -> None:
+    """Show a remark on the portal, with an answer if there is one."""
+    found = _moderator(home, passphrase_file).accept(remark, answer)
+    click.echo(f"shown with {found.dataset}")
+
+
+@portal.command()
+@click.argument("remark", metavar="ID")
+@home_option
+@passphrase_option
+def reject(remark: str, home: Path, passphrase_file: Path | None) -> None:
+    """Destroy a remark that is not to be shown."""
+    _moderator(home, passphrase_file).reject(remark)
+    click.echo(f"{remark} is destroyed")

@@ -1,0 +1,68 @@
+"""What the portal's pages share: the open catalogue, the shelf, and how often people may write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from starlette.responses import Response
+
+from node.publish import remarks
+from node.publish.shelf import Publication
+from node.web.catalogue import Catalogue, Record
+from node.web.guard import Rates
+from node.web.portal.published import Published
+from node.web.site import Visit
+
+WRITES_PER_S, WRITES_BURST = 1 / 120, 5.0
+"""What one address may hand in: five at once, then one in two minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Portal:
+    """Shared by all requests. `writes` counts what each address hands in."""
+
+    catalogue: Catalogue
+    published: Published
+    writes: Rates = field(default_factory=lambda: Rates(WRITES_PER_S, WRITES_BURST))
+
+    def bound(self, handler: Callable[[Visit, Portal], Response]) -> Callable[[Visit], Response]:
+        """Make a page's handler of one that needs the portal too."""
+        return lambda visit: handler(visit, self)
+
+    def dataset(self, visit: Visit) -> Record | None:
+        """The open dataset that the path names."""
+        return self.catalogue.get(f"{visit.param('owner')}/{visit.param('name')}"[:200])
+
+    def version(self, visit: Visit) -> tuple[Record, Record] | None:
+        """The open dataset that the path names, and its open version."""
+        row = self.dataset(visit)
+        number = whole(visit.param("version"), 1 << 32)
+        if row is None or not number or number > row["latest"]:
+            return None
+        args = {"dataset": row["dataset"], "version": number}
+        found = visit.query("catalogue", "get", args)
+        return (row, found) if found is not None and found["level"] == 1 else None
+
+    def publication(self, visit: Visit) -> Publication | None:
+        """The published version that the path names."""
+        found = self.version(visit)
+        return None if found is None else self.published.find(found[0], found[1]["version"])
+
+    def take_remark(self, visit: Visit, row: Record, given: Mapping[str, str]) -> str | None:
+        """Take what somebody says of a dataset; None where an address says too much.
+
+        Raises RemarkError, BoxError.
+        """
+        client = visit.request.client
+        if not self.writes.allows(client.host if client else ""):
+            return None
+        place = visit.site.home.open
+        return remarks.hand_in(place, row["dataset"], given["text"], given.get("name", ""))
+
+
+def whole(text: str, most: int) -> int | None:
+    """A whole number from 0 to `most`, as it is usually written."""
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(most))):
+        return None
+    return int(text) if int(text) <= most else None
