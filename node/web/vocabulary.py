@@ -34,8 +34,11 @@ WORDS: tuple[str, ...] = (
     "intersection", "sum", *due.SENTENCES.values(),
     # jobs of the desk, and what they are at
     "running", "done", "failed", "stopped", "opening", "receiving", "writing",
-    # what audits found
-    "passed", "silent",
+    "counting",
+    # what audits and supervisors found
+    "passed", "silent", "for-owner", "for-recipient", "void",
+    # states of batches and of uses by law
+    "posted", "asked", "allowed", "notified",
     # results of transactions, errors, and what is wrong with arguments
     *render.SENTENCES.values(), render.NEWER, *sentences.CODES.values(), *sentences.ARGUMENTS,
     # rules of access and what would change what they say

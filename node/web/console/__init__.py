@@ -12,10 +12,12 @@ from node.web import preferences, signing
 from node.web.console import (
     alerts,
     asking,
+    authorisations,
     cases,
     data,
     deliveries,
     dispatch,
+    disputes,
     entry,
     evidence,
     exchange,
@@ -24,6 +26,7 @@ from node.web.console import (
     ordering,
     permits,
     plans,
+    prepared,
     reviewing,
     sanctions,
     seconds,
@@ -38,7 +41,8 @@ AREAS = (*situation.AREAS, *data.AREAS, *exchange.AREAS, *supervision.AREAS, *di
          *evidence.AREAS)  # fmt: skip
 _PARTS: tuple[Callable[[Site], list[BaseRoute]], ...] = (
     preferences.routes, entry.routes, situation.routes, exchange.routes, asking.routes,
-    reviewing.routes, grants.routes, deliveries.routes, data.routes, alerts.routes, cases.routes,
+    reviewing.routes, grants.routes, deliveries.routes, disputes.routes,
+    authorisations.routes, prepared.routes, data.routes, alerts.routes, cases.routes,
     sanctions.routes, permits.routes, trace.routes, seconds.routes, dispatch.routes,
     ordering.routes, plans.routes, groups.routes, evidence.routes, signing.routes,
 )  # fmt: skip
