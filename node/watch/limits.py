@@ -1,7 +1,7 @@
 """From where on something is unusual enough for an alert.
 
-Frozen figures: found on the months of seeds 1 to 20 of `simnet/activity`, measured on others
-(`python -m bench.anomalies`).
+Figures frozen for the fourth time: found on the months of seeds 1 to 20 of `simnet/activity`,
+measured on others (`python -m bench.anomalies`).
 """
 
 from __future__ import annotations
