@@ -44,4 +44,6 @@ WORDS: tuple[str, ...] = (
     sanctions.GRANTED, sanctions.REJECTED, *feedback.TOPICS, *KINDS,
     *watched.MEANINGS.values(), watched.SELDOM, *watched.FIGURES.values(), watched.ROWS_THROUGH,
     *told.EVENTS.values(),
+    # what became of asking for a log
+    "verified", "wrong", "refused", "silent",
 )  # fmt: skip

@@ -23,6 +23,7 @@ from node.web.console import (
     ordering,
     permits,
     plans,
+    readers,
     reviewing,
     sanctions,
     seconds,
@@ -38,7 +39,7 @@ AREAS = (*situation.AREAS, *data.AREAS, *exchange.AREAS, *supervision.AREAS, *di
 _PARTS: tuple[Callable[[Site], list[BaseRoute]], ...] = (
     preferences.routes, entry.routes, situation.routes, exchange.routes, asking.routes,
     reviewing.routes, grants.routes, data.routes, alerts.routes, cases.routes, sanctions.routes,
-    permits.routes, trace.routes, seconds.routes, dispatch.routes, ordering.routes,
+    permits.routes, readers.routes, trace.routes, seconds.routes, dispatch.routes, ordering.routes,
     plans.routes, groups.routes, evidence.routes, signing.routes,
 )  # fmt: skip
 PER_S, BURST = 20.0, 200.0
