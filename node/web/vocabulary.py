@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from contracts.system import cases, feedback, sanctions
 from node import render
 from node.exchange import due, reasons
+from node.trace import words as told
+from node.trace.entities import KINDS
+from node.watch import words as watched
 from node.web import sentences
 
 WORDS: tuple[str, ...] = (
@@ -33,4 +37,11 @@ WORDS: tuple[str, ...] = (
     # rules of access and what would change what they say
     *reasons.RULES.values(), reasons.POLICY, reasons.NEWER,
     *reasons.CHANGES.values(), reasons.OTHER_FIELDS, reasons.OTHER_BASIS,
+    # supervision
+    *cases.KINDS, *cases.DISPOSITIONS, "reported", "assigned", "disposed", "closed",
+    "opened", "commented", "attached", "reopened", "transaction", "file", "all", "record",
+    *sanctions.MEASURES, "found", "imposed", "dismissed", "appealed", "overturned", "lifted",
+    sanctions.GRANTED, sanctions.REJECTED, *feedback.TOPICS, *KINDS,
+    *watched.MEANINGS.values(), watched.SELDOM, *watched.FIGURES.values(), watched.ROWS_THROUGH,
+    *told.EVENTS.values(),
 )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from node.web.console import places
 from node.web.preferences import own_path
 from node.web.sentences import of_error, of_result
 from node.web.site import Area, Site, Visit, page
@@ -55,7 +56,12 @@ def _transaction(visit: Visit) -> Response:
         return visit.problem(visit.say("This is no transaction's id."), 404)
     to = own_path(visit.option("to")) if visit.option("to") else ""
     tx = visit.call("tx.get", txid=txid)
-    return visit.page("transaction.html", tx=tx, to=to, sentence=_became(visit, tx))
+    about = []
+    if tx.get("events"):
+        members = [row["name"] for row in visit.query("members", "list")]
+        about = places.links_of(tx["events"], members)
+    sentence = _became(visit, tx)
+    return visit.page("transaction.html", tx=tx, to=to, sentence=sentence, about=about)
 
 
 def _became(visit: Visit, tx: dict[str, Any]) -> str:
