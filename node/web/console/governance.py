@@ -48,7 +48,7 @@ def _list(visit: Visit) -> Response:
         more=len(rows) == PAGE and rows[-1]["id"] > 1, rules=visit.query("governance", "rules"),
         voted={each["id"] for each in waiting if _voted(each, visit.site.member)},
         is_voter=visit.site.member in voters_of(visit.query("members", "list")),
-        kinds=KINDS, now=now_ms(),
+        kind_of=kind_of, now=now_ms(),
     )  # fmt: skip
 
 
@@ -86,7 +86,7 @@ def _show(visit: Visit) -> Response:
         may_vote=may and member in voters and not _voted(found, member),
         may_withdraw=may and found["proposer"] == member,
         result=of_result(visit.say, result[0], result[1]) if result else "",
-        kinds=KINDS, now=now_ms(), shown=shown,
+        kind_of=kind_of, now=now_ms(), shown=shown,
     )  # fmt: skip
 
 
@@ -145,7 +145,7 @@ def _words(visit: Visit, found: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def kind_of(visit: Visit, kind: str) -> str:
     """What a kind of proposal does, and its name."""
-    return f"{visit.say(KINDS.get(kind, 'a kind of a newer release'))} ({kind})"
+    return f"{visit.say(KINDS.get(kind, OTHER_KIND))} ({kind})"
 
 
 KINDS = {
@@ -168,6 +168,7 @@ KINDS = {
     "rule": "change how many must agree",
 }
 """What each kind of proposal does."""
+OTHER_KIND = "a kind of a newer release"
 
 
 def shown(value: Any) -> str:
