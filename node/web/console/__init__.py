@@ -22,6 +22,7 @@ from node.web.console import (
     plans,
     reviewing,
     situation,
+    sources,
 )
 from node.web.guard import Guard, Rates
 from node.web.site import Site, application
@@ -29,7 +30,7 @@ from node.web.site import Site, application
 AREAS = (*situation.AREAS, *data.AREAS, *exchange.AREAS, *dispatch.AREAS, *evidence.AREAS)
 _PARTS: tuple[Callable[[Site], list[BaseRoute]], ...] = (
     preferences.routes, entry.routes, situation.routes, exchange.routes, asking.routes,
-    reviewing.routes, grants.routes, data.routes, dispatch.routes, ordering.routes,
+    reviewing.routes, grants.routes, sources.routes, data.routes, dispatch.routes, ordering.routes,
     plans.routes, groups.routes, evidence.routes, signing.routes,
 )  # fmt: skip
 PER_S, BURST = 20.0, 200.0
