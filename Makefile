@@ -7,7 +7,7 @@ STAMP := $(VENV)/.ready
 # Test processes; each test file runs within one of them.
 WORKERS ?= 2
 
-.PHONY: demo test check bench campaign clean setup
+.PHONY: demo test check bench campaign docs clean setup
 .DEFAULT_GOAL := demo
 
 setup: $(STAMP)
@@ -35,6 +35,10 @@ check: $(STAMP)
 
 bench: $(STAMP)
 	cd $(ROOT) && $(BIN)/python -m bench $(ARGS)
+
+docs: $(STAMP)
+	cd $(ROOT) && $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	cd $(ROOT) && $(BIN)/python docs/tools/manual.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) $(ROOT).mypy_cache $(ROOT).ruff_cache $(ROOT).pytest_cache $(ROOT).hypothesis $(ROOT).import_linter_cache

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from consensus.codec import Value
 from contracts.codes import NAMES, Code
 
-_SENTENCES: dict[Code, str] = {
+SENTENCES: dict[Code, str] = {
     Code.OK: "done",
     Code.UNKNOWN_SENDER: "the sender is not a member of this network",
     Code.SENDER_NOT_ACTIVE: "the sender's membership is suspended or ended",
@@ -97,17 +99,19 @@ _SENTENCES: dict[Code, str] = {
     Code.APPEAL_OVER: "the time to appeal is over, or it was appealed already: {}",
     Code.TOO_MANY_PLANS: "a member may have {} emergency plans at most",
 }
+NEWER = "failed with code {} of a newer protocol version"
+BY_NAME = {name: code for code, name in NAMES.items()}
 
 
-def render(code: int, details: Value) -> str:
-    """Return the sentence for a result code and its details."""
+def render(code: int, details: Value, say: Callable[[str], str] = str) -> str:
+    """Return the sentence for a result code and its details, in the language of `say`."""
     try:
         known = Code(code)
     except ValueError:
-        return f"failed with code {code} of a newer protocol version"
+        return say(NEWER).format(code)
     if type(details) is list:
         details = ": ".join(str(part) for part in details if part is not None)
-    return _SENTENCES[known].format(details)
+    return say(SENTENCES[known]).format(details)
 
 
 def name_of(code: int) -> str:

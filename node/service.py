@@ -156,6 +156,7 @@ class Service:
     # The node
 
     async def _status(self, params: dict[str, Any], session: Session) -> Any:
+        """How the node is: height, leader, peers, what waits and is kept, why it stands still."""
         core, now = self._core, self._clock()
         tip = core.ledger.tip.header
         validators = core.ledger.validators
@@ -251,6 +252,7 @@ class Service:
             await trio.sleep(WATCH_S)
 
     async def _peers(self, params: dict[str, Any], session: Session) -> Any:
+        """The other members' nodes: whether connected, their height, bytes sent and received."""
         statistics = self._transport.statistics()
         rows = []
         for peer in sorted(self._core.peers.by_key.values(), key=lambda peer: peer.name):
@@ -272,6 +274,7 @@ class Service:
         return rows
 
     async def _validators_get(self, params: dict[str, Any], session: Session) -> Any:
+        """Validators and parameters of `epoch`, the present one unless given."""
         epoch = _integer(params, "epoch", self._core.machine.epoch)
         found = self._core.ledger.store.validator_set(epoch)
         if found is None:
@@ -286,6 +289,7 @@ class Service:
     # The chain
 
     async def _block_get(self, params: dict[str, Any], session: Session) -> Any:
+        """The final block at `height` (a number, or `latest`) with its transactions."""
         ledger = self._core.ledger
         height = params.get("height", "latest")
         if height == "latest":
@@ -327,12 +331,14 @@ class Service:
     # Transactions
 
     async def _tx_submit(self, params: dict[str, Any], session: Session) -> Any:
+        """Take a signed transaction, `tx` in hexadecimal; returns its `txid`, or says why not."""
         found = await self._submit(_bytes(params, "tx"))
         if isinstance(found, Refusal):
             raise RpcError(-32000, found.reason, found.code)
         return {"txid": found.txid.hex()}
 
     async def _tx_submit_many(self, params: dict[str, Any], session: Session) -> Any:
+        """Take several, `txs`; returns for each its `txid` or its refusal."""
         texts = params.get("txs")
         if not isinstance(texts, list) or len(texts) > MAX_SUBMIT_MANY:
             message = f"txs must be a list of at most {MAX_SUBMIT_MANY} transactions"
@@ -371,6 +377,7 @@ class Service:
         return answer[0]
 
     async def _tx_get(self, params: dict[str, Any], session: Session) -> Any:
+        """What became of the transaction `txid`: unknown, pending, refused, expired, or final."""
         return self._find(_bytes(params, "txid", 32))
 
     async def _tx_place(self, params: dict[str, Any], session: Session) -> Any:
@@ -381,6 +388,7 @@ class Service:
         return {"final": True, "height": place.height, "index": place.index}
 
     async def _tx_wait(self, params: dict[str, Any], session: Session) -> Any:
+        """As `tx.get`, once it is not pending or after `timeout_ms` (10 minutes at most)."""
         txid = _bytes(params, "txid", 32)
         timeout_ms = min(_integer(params, "timeout_ms", 30_000), MAX_WAIT_MS)
         with trio.move_on_after(timeout_ms / 1_000):
@@ -488,6 +496,7 @@ class Service:
         return {"from": lowest, "to": height, "height": top, "blocks": blocks}
 
     async def _receipt_get(self, params: dict[str, Any], session: Session) -> Any:
+        """The proof that the transaction `txid` is final, as `muniment verify` reads it."""
         data = receipt.build(self._core.ledger.store, _bytes(params, "txid", 32))
         return {"receipt": data.hex()}
 
@@ -504,6 +513,7 @@ class Service:
         return {"proof": data.hex(), "height": height, "exists": value is not None}
 
     async def _evidence_list(self, params: dict[str, Any], session: Session) -> Any:
+        """Validators that contradicted themselves, with both signed votes."""
         store, chain_id = self._core.ledger.store, self._genesis.chain_id
         return [
             {
@@ -526,6 +536,7 @@ class Service:
         ]
 
     async def _state_query(self, params: dict[str, Any], session: Session) -> Any:
+        """Ask `contract` its query `method` with the map `args`; byte strings are hexadecimal."""
         contract, method, args = (params.get(k) for k in ("contract", "method", "args"))
         if not isinstance(contract, str) or not isinstance(method, str):
             raise RpcError(INVALID_PARAMS, "contract and method must be text", "params")
@@ -557,10 +568,12 @@ class Service:
         return {"id": envelope.hex(), "state": courier.state_of(envelope)}
 
     async def _subscribe(self, params: dict[str, Any], session: Session) -> Any:
+        """Have notifications of `topics` sent from now on; returns all that are."""
         session.topics |= _topics(params)
         return sorted(session.topics)
 
     async def _unsubscribe(self, params: dict[str, Any], session: Session) -> Any:
+        """Have no more of `topics`; returns what is left."""
         session.topics -= _topics(params)
         return sorted(session.topics)
 

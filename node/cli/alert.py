@@ -29,40 +29,9 @@ from node.cli.common import (
     where,
 )
 from node.home import Home
+from node.watch.words import MEANINGS, SELDOM
 
 _NUMBER = click.argument("number", metavar="ALERT", type=click.IntRange(1))
-MEANINGS = {
-    "asked-lately": "many more requests in three days than usual",
-    "bulk": "one delivery of many more rows than is usual for who takes what",
-    "circle": "about the same rows went round these members",
-    "deliveries": "many more deliveries in a day than usual",
-    "denied": "many requests were denied",
-    "downs": "the node's connections were lost again and again",
-    "drift": "the node's clock has moved",
-    "enumeration": "so many look-ups of one session found nothing that the contract noticed",
-    "equivocation": "the validator signed votes that contradict each other",
-    "failures": "many calls of various sorts failed",
-    "forbidden": "calls that the sender may not make",
-    "invalid-messages": "the node sent what this network does not understand",
-    "lag": "the node has fallen behind",
-    "late-votes": "certificates are made without the validator's vote more often than usual",
-    "lookups": "many more look-ups in a day than usual",
-    "lowered": "labels of the member's own datasets were lowered again and again",
-    "mismatched-roots": "the node calls another block final",
-    "misses": "many look-ups found nothing, as when keys are tried",
-    "missed-turns": "the validator led its turns without a block",
-    "new-hands": "an operator takes datasets under standing grants that it never took before",
-    "new-owners": "data of owners that the member never dealt with, the more sensitive the graver",
-    "off-hours": "acts at hours at which the operator, the member and offices seldom act",
-    "overdue-erasure": "copies were to be erased by now, and nobody has said that they are",
-    "pieces": "one dataset was asked for in pieces that need no review",
-    "requests": "many more requests in a day than usual",
-    "rows": "many more rows in a day than usual",
-    "sensitive": "many more deliveries of sensitive data in a day than usual",
-    "together": "several figures of one day are each somewhat unusual",
-    "trickle": "a lasting rise of one operator's deliveries of a sensitive dataset",
-    "unfinished": "many deliveries were opened and not brought to their end",
-}
 
 
 @click.group()
@@ -142,7 +111,7 @@ def explain(number: int, home: Path, as_json: bool) -> None:
 
     def render(found: dict[str, Any]) -> None:
         subject = f" ({found['subject']})" if found["subject"] else ""
-        meaning = MEANINGS.get(found["detector"], "events that the member seldom causes")
+        meaning = MEANINGS.get(found["detector"], SELDOM)
         click.echo(f"{found['member']}{subject}: {meaning}.")
         rows = [[name, *(f"{n / 100:,.2f}" for n in rest)] for name, *rest in found["reasons"]]
         table(("figure", "value", "usual", "spreads away"), rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +28,9 @@ from node.cli.common import (
 )
 from node.cli.sealing import open_text, read_text, submit_worded, text_options
 from node.home import Home, atomic_write
+from node.trace.similar import similar
 
 _NUMBER = click.argument("number", metavar="CASE", type=click.IntRange(1))
-MAX_SIMILAR = 10
 
 
 @click.group()
@@ -269,7 +269,7 @@ def show_case(number: int, home: Path, passphrase_file: Path | None, as_json: bo
         words = open_text(place, passphrase_file, [envelope]) if envelope else None
         step = {"what": what, "member": member, "operator": operator, "time": time}
         steps.append({**step, "height": height, "data": data, "text": words})
-    data = {**found, "history": steps, "similar": similar(home, found)}
+    data = {**found, "history": steps, "similar": similar(partial(ask, home), found)}
     show(data, as_json, _render)
 
 
@@ -293,26 +293,3 @@ def _render(data: dict[str, Any]) -> None:
     if data["similar"]:
         click.echo("Similar cases:")
         table(_TITLES, _rows(data["similar"]))
-
-
-def similar(home: Path, found: dict[str, Any]) -> list[dict[str, Any]]:
-    """Earlier cases that share most with `found`: kind, member, dataset, severity, in that order.
-
-    A case counts 4, 3, 2, 1 for these; ties go to the later one.
-    """
-    known: dict[int, dict[str, Any]] = {}
-    for each in ask(home, "cases", "of_kind", {"kind": found["kind"]}):
-        known[each["id"]] = each
-    if found["member"] is not None:
-        for each in ask(home, "cases", "about", {"member": found["member"]}):
-            known[each["id"]] = each
-    weights = {"kind": 4, "member": 3, "dataset": 2, "severity": 1}
-    scores = Counter(
-        {
-            number: sum(w for name, w in weights.items() if each[name] == found[name] is not None)
-            for number, each in known.items()
-            if number < found["id"]
-        }
-    )
-    order = sorted(scores, key=lambda number: (-scores[number], -number))
-    return [known[number] for number in order[:MAX_SIMILAR]]

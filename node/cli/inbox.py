@@ -65,14 +65,14 @@ def _show_due(home: Path, as_json: bool) -> None:
     with connect(home) as client:
         still = sentence(client.call("status"))
     if still is not None:
-        found.insert(0, Due("node", 0, still, None, "muniment status", overdue=True))
+        found.insert(0, Due("node", 0, "still", (still,), None, "muniment status", True))
     titles = ("what", "by", "command")
     cells = [
-        (due.what, ("" if due.by is None else moment(due.by)[:16]) + " overdue" * due.overdue,
+        (due.what(), ("" if due.by is None else moment(due.by)[:16]) + " overdue" * due.overdue,
          due.command)
         for due in found
     ]  # fmt: skip
-    show([asdict(due) for due in found], as_json, lambda _: table(titles, cells))
+    show([due.to_value() for due in found], as_json, lambda _: table(titles, cells))
 
 
 @inbox.command()

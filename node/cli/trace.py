@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 
-from node.cli.common import Refused, connect, home_option, json_option, show
+from node.cli.common import Refused, ask, connect, home_option, json_option, show
 from node.cli.trace_logs import ask_logs, asker_of, asking_options, logs_option, show_whole
 from node.cli.trace_subject import record, subject
 from node.cli.traced import Progress, lives, open_updated, render_entries, span_options, to_data
 from node.home import Home, atomic_write
-from node.rpc.client import Client
 from node.trace import index as index_file
 from node.trace.entities import KINDS
 from node.trace.record import Span, deliveries_of, holders_of
@@ -134,16 +132,15 @@ def lineage(
     from node.trace.openlineage import to_events
     from node.trace.prov import to_prov
 
+    query = partial(ask, home)
+    newest = lines.registration(query, dataset, None)
+    if newest is None:
+        raise Refused(f"{dataset} is not registered; list what is with: muniment dataset list")
+    wanted = version or newest["version"]
+    if lines.registration(query, dataset, wanted) is None:
+        raise Refused(f"{dataset} has no version {wanted}; the latest is {newest['version']}")
+    graph = lines.of(query, dataset, wanted)
     with connect(home) as client:
-        newest = _registration(client, dataset, None)
-        if newest is None:
-            raise Refused(f"{dataset} is not registered; list what is with: muniment dataset list")
-        wanted = version or newest["version"]
-        if _registration(client, dataset, wanted) is None:
-            raise Refused(f"{dataset} has no version {wanted}; the latest is {newest['version']}")
-        graph = lines.find(
-            (dataset, wanted), lambda *at: _registration(client, *at), _derived(client)
-        )
         base = f"urn:muniment:{client.call('status')['chain_id'][:16]}:"
     events = "".join(json.dumps(event) + "\n" for event in to_events(graph, base))
     for path, text in (
@@ -161,28 +158,6 @@ def lineage(
         "is_cut": graph.is_cut,
     }
     show(data, as_json, lambda _: click.echo("\n".join(lines.tree(graph))))
-
-
-def _registration(client: Client, dataset: str, version: int | None) -> dict[str, Any] | None:
-    args: dict[str, Any] = {"dataset": dataset} | ({} if version is None else {"version": version})
-    found: dict[str, Any] | None = client.call(
-        "state.query", contract="catalogue", method="get", args=args
-    )
-    return found
-
-
-def _derived(client: Client) -> Iterator[dict[str, Any]]:
-    """Yield every registration, of all members, that was made from another."""
-
-    def pages(method: str, args: dict[str, Any], cursor: Any) -> Iterator[Any]:
-        while rows := client.call("state.query", contract="catalogue", method=method, args=args):
-            yield from rows
-            args = {**args, "after": cursor(rows[-1])}
-
-    for name, *_ in pages("list", {}, lambda row: row[0]):
-        for row in pages("versions", {"dataset": name}, lambda row: row["version"]):
-            if row["derived_from"]:
-                yield row
 
 
 for _each in (record, subject):

@@ -10,16 +10,49 @@ Query = Callable[[str, str, dict[str, Any]], Any]
 """`query(contract, method, args)` of a node; byte strings in hexadecimal."""
 
 
+SENTENCES = {
+    "review": "{} asks for {}",
+    "second": "confirm {}, prepared by {}",
+    "vote": "vote on {}, proposed by {}",
+    "tell": "tell {} what is withdrawn of {}",
+    "erase": "erase what is withdrawn of {}",
+    "use": "review {}'s use of {} under {}",
+    "notice": "notify subjects of {}'s use of {} under {}",
+    "offered": "{} of {} is offered",
+    "ended": "erase what you hold of {}",
+    "placed": "take version {} of {}",
+    "challenge": "show that you hold {} version {}, by height {}",
+    "dispute": "settle what {} disputes of {}",
+    "intersection": "finish counting what {} and {} have in common",
+    "sum": "{} asks for your number of the sum {}",
+    "still": "{}",
+}
+"""What there is to do, with places for who and what."""
+
+
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Something to do: its kind and number, a sentence, by when (ms UTC, None: no term), how."""
+    """Something to do: its kind and number, by when (ms UTC, None: no term), and how.
+
+    What it is stands in `SENTENCES` under `sentence`; `parts` are who and what it is about.
+    """
 
     kind: str
     number: int
-    what: str
+    sentence: str
+    parts: tuple[object, ...]
     by: int | None
     command: str
     overdue: bool = False
+
+    def what(self, say: Callable[[str], str] = str) -> str:
+        """The sentence, in the language that `say` speaks."""
+        return say(SENTENCES[self.sentence]).format(*self.parts)
+
+    def to_value(self) -> dict[str, Any]:
+        """As JSON tells it."""
+        return {"kind": self.kind, "number": self.number, "what": self.what(), "by": self.by,
+                "command": self.command, "overdue": self.overdue}  # fmt: skip
 
 
 def find_due(query: Query, member: str, now_ms: int) -> list[Due]:
@@ -51,14 +84,15 @@ def _pages(query: Query, contract: str, method: str, args: dict[str, Any]) -> It
 
 def _reviews(query: Query, member: str, now_ms: int) -> Iterator[Due]:
     for row in query("access", "waiting", {"member": member, "time": now_ms}):
-        yield Due("review", row["id"], f"{row['recipient']} asks for {row['dataset']}",
+        yield Due("review", row["id"], "review", (row["recipient"], row["dataset"]),
                   row["deadline"], f"muniment request show {row['id']}")  # fmt: skip
 
 
 def _seconds(query: Query, member: str) -> Iterator[Due]:
     for row in query("operators", "requests", {"member": member}):
-        what = f"confirm {row['contract']}.{row['method']}, prepared by {row['by'] or member}"
-        yield Due("second", row["id"], what, row["until"], f"muniment operator confirm {row['id']}")
+        parts = (f"{row['contract']}.{row['method']}", row["by"] or member)
+        yield Due("second", row["id"], "second", parts, row["until"],
+                  f"muniment operator confirm {row['id']}")  # fmt: skip
 
 
 def _votes(query: Query, member: str) -> Iterator[Due]:
@@ -68,29 +102,28 @@ def _votes(query: Query, member: str) -> Iterator[Due]:
             continue
         votes = query("governance", "get", {"proposal": row["id"]})["votes"]
         if member not in [name for name, *_ in votes]:
-            yield Due("vote", row["id"], f"vote on {row['kind']}, proposed by {row['proposer']}",
+            yield Due("vote", row["id"], "vote", (row["kind"], row["proposer"]),
                       row["until"], f"muniment gov show {row['id']}")  # fmt: skip
 
 
 def _obligations(query: Query, member: str) -> Iterator[Due]:
     for row in _pages(query, "subjects", "obligations", {"member": member}):
+        sentence, command, parts = "erase", "rows", [row["dataset"]]
         if row["status"] == "telling":
-            what, command = f"tell {row['recipient']} what is withdrawn of", "tell"
-        else:
-            what, command = "erase what is withdrawn of", "rows"
-        yield Due("withdrawal", row["id"], f"{what} {row['dataset']}", row["due"],
+            sentence, command, parts = "tell", "tell", [row["recipient"], row["dataset"]]
+        yield Due("withdrawal", row["id"], sentence, tuple(parts), row["due"],
                   f"muniment authorise {command} {row['id']}", row["overdue"])  # fmt: skip
 
 
 def _uses(query: Query, member: str, is_supervisor: bool, now_ms: int) -> Iterator[Due]:
     for row in _pages(query, "subjects", "uses", {}):
-        what = f"{row['recipient']}'s use of {row['dataset']} under {row['statute']}"
+        parts = (row["recipient"], row["dataset"], row["statute"])
         concerned = (row["recipient"], row["dataset"].partition("/")[0])
         if row["status"] == "asked" and is_supervisor and member not in concerned:
-            yield Due("use", row["id"], f"review {what}", None,
+            yield Due("use", row["id"], "use", parts, None,
                       f"muniment authorise law allow {row['id']}")  # fmt: skip
         elif row["status"] == "allowed" and row["registrar"] == member:
-            yield Due("notice", row["id"], f"notify subjects of {what}", row["notice"],
+            yield Due("notice", row["id"], "notice", parts, row["notice"],
                       f"muniment registrar notified {row['id']}",
                       row["notice"] < now_ms)  # fmt: skip
 
@@ -100,12 +133,12 @@ def _agreements(query: Query, member: str, now_ms: int) -> Iterator[Due]:
         if row["custodian"] != member:
             continue
         if row["status"] == "offered":
-            yield Due("custody", row["id"], f"{row['mode']} of {row['dataset']} is offered", None,
+            yield Due("custody", row["id"], "offered", (row["mode"], row["dataset"]), None,
                       f"muniment custody accept {row['id']}")  # fmt: skip
         elif row["status"] == "active":
             yield from _placed(query, row)
         elif row["status"] == "ended" and row["due"] is not None:
-            yield Due("custody", row["id"], f"erase what you hold of {row['dataset']}", row["due"],
+            yield Due("custody", row["id"], "ended", (row["dataset"],), row["due"],
                       f"muniment custody erase {row['id']}", row["due"] < now_ms)  # fmt: skip
 
 
@@ -116,7 +149,7 @@ def _placed(query: Query, agreement: dict[str, Any]) -> Iterator[Due]:
         for row in rows:
             if row["status"] == "placed":
                 version = row["version"]
-                yield Due("custody", number, f"take version {version} of {row['dataset']}", None,
+                yield Due("custody", number, "placed", (version, row["dataset"]), None,
                           f"muniment custody take {number} --version {version}")  # fmt: skip
         args = {**args, "after": rows[-1]["version"]}
 
@@ -125,28 +158,27 @@ def _disputes(query: Query, member: str) -> Iterator[Due]:
     for row in _pages(query, "deliveries", "disputes", {}):
         concerned = (row["recipient"], row["server"], row["owner"])
         if row["status"] == "disputed" and member not in concerned:
-            what = f"settle what {row['dispute']['by']} disputes of {row['dataset']}"
-            yield Due("dispute", row["id"], what, None, f"muniment dispute show {row['id']}")
+            yield Due("dispute", row["id"], "dispute", (row["dispute"]["by"], row["dataset"]),
+                      None, f"muniment dispute show {row['id']}")  # fmt: skip
 
 
 def _intersections(query: Query, member: str) -> Iterator[Due]:
     for row in _pages(query, "intersections", "open", {"member": member}):
-        what = f"finish counting what {row['own']} and {row['dataset']} have in common"
         command = f"muniment compute intersect {row['grant']} COLUMN --own {row['own']} ..."
-        yield Due("intersection", row["id"], what, None, command)
+        yield Due("intersection", row["id"], "intersection", (row["own"], row["dataset"]), None,
+                  command)  # fmt: skip
 
 
 def _sums(query: Query, member: str) -> Iterator[Due]:
     """Sums that a member is called to, and has not joined; the rest its process does."""
     for row in _pages(query, "sums", "open", {"member": member}):
         if row["status"] == "joining" and member not in row["joined"]:
-            what = f"{row['by']} asks for your number of the sum {row['label']}"
             command = f"muniment compute sum join {row['id']} --dataset ..."
-            yield Due("sum", row["id"], what, row["due"], command)
+            yield Due("sum", row["id"], "sum", (row["by"], row["label"]), row["due"], command)
 
 
 def _challenges(query: Query, member: str) -> Iterator[Due]:
     for row in query("custody", "waiting", {"custodian": member}):
-        yield Due("challenge", row["id"], f"show that you hold {row['dataset']} version "
-                  f"{row['version']}, by height {row['deadline']}", None,
+        yield Due("challenge", row["id"], "challenge",
+                  (row["dataset"], row["version"], row["deadline"]), None,
                   "muniment custody answer")  # fmt: skip

@@ -63,7 +63,7 @@ class Entry:
 
 
 class Index:
-    """The index of one home. Not for several processes at a time that write: SQLite locks."""
+    """The index of one home; several processes may read it and bring it up to date."""
 
     def __init__(self, path: Path, chain_id: str) -> None:
         self._path = path
@@ -106,9 +106,12 @@ class Index:
         while True:
             answer = client.call("events.range", after=self.height)
             with self._db:
+                self._db.execute("BEGIN IMMEDIATE")
+                here = self.height  # another process may have taken in the same meanwhile
                 for block in answer["blocks"]:
-                    self.add(block, members)
-                self._set("height", answer["to"])
+                    if block["height"] > here:
+                        self.add(block, members)
+                self._set("height", max(here, answer["to"]))
             if tell is not None:
                 tell(answer["to"], answer["height"])
             if answer["to"] >= answer["height"]:
@@ -148,9 +151,11 @@ class Index:
 
     def trace(
         self, entity: str, since: int = 0, until: int = 1 << 62, actor: str = "",
-        limit: int = PAGE, also: Sequence[str] = (),
+        limit: int = PAGE, also: Sequence[str] = (), latest: bool = False,
     ) -> list[Entry]:  # fmt: skip
         """Return the life of an entity and of what came of it, in order, `limit` entries at most.
+
+        With `latest` the last one comes first.
 
         `since` and `until` are in ms UTC, both included; `actor` is a member or MEMBER/OPERATOR.
         `also` are entities whose lives are told together with it.
@@ -159,7 +164,8 @@ class Index:
         low, high = self.first(since), self.first(until + 1)
         found: list[Entry] = []
         last = 0
-        for number in heapq.merge(*(self._numbers(mark, low, high) for mark in marks)):
+        numbers = (self._numbers(mark, low, high, "DESC" if latest else "ASC") for mark in marks)
+        for number in heapq.merge(*numbers, reverse=latest):
             if number == last:
                 continue
             last = number
@@ -184,9 +190,10 @@ class Index:
         for row in self._db.execute("SELECT * FROM entries WHERE id > ? ORDER BY id", (number,)):
             yield row[0], _entry(*row)
 
-    def _numbers(self, entity: str, low: int, high: int) -> Iterator[int]:
+    def _numbers(self, entity: str, low: int, high: int, order: str) -> Iterator[int]:
         question = (
-            "SELECT entry FROM about WHERE entity = ? AND entry >= ? AND entry < ? ORDER BY entry"
+            "SELECT entry FROM about WHERE entity = ? AND entry >= ? AND entry < ? "
+            f"ORDER BY entry {order}"
         )
         for (number,) in self._db.execute(question, (entity, low, high)):
             yield int(number)

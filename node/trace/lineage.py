@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 MAX_NODES = 2_000
+Query = Callable[[str, str, dict[str, Any]], Any]
+"""`query(contract, method, args)` of a node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,36 @@ class Graph:
 
 def name_of(dataset: str, version: int) -> str:
     return f"{dataset}@{version}"
+
+
+def of(query: Query, dataset: str, version: int) -> Graph:
+    """Return the lineage of a version, as all members have registered it."""
+
+    def get(name: str, number: int) -> dict[str, Any] | None:
+        return registration(query, name, number)
+
+    return find((dataset, version), get, _derived(query))
+
+
+def registration(query: Query, dataset: str, version: int | None) -> dict[str, Any] | None:
+    """A version of a dataset, the latest by default, or None."""
+    args: dict[str, Any] = {"dataset": dataset} | ({} if version is None else {"version": version})
+    found: dict[str, Any] | None = query("catalogue", "get", args)
+    return found
+
+
+def _derived(query: Query) -> Iterator[dict[str, Any]]:
+    """Yield every registration, of all members, that was made from another."""
+
+    def pages(method: str, args: dict[str, Any], cursor: Callable[[Any], Any]) -> Iterator[Any]:
+        while rows := query("catalogue", method, args):
+            yield from rows
+            args = {**args, "after": cursor(rows[-1])}
+
+    for name, *_ in pages("list", {}, lambda row: row[0]):
+        for row in pages("versions", {"dataset": name}, lambda row: row["version"]):
+            if row["derived_from"]:
+                yield row
 
 
 def find(

@@ -11,17 +11,38 @@ WIDTH, HEIGHT = 600, 120
 _BOTTOM = HEIGHT - 18
 
 
-def bars(values: Sequence[float], label: str, low: str, high: str, top: str) -> Markup:
-    """Bars, the oldest left. `label` is for screen readers; `low`, `high`, `top` name the axes."""
-    most = max([*values, 0.0]) or 1.0
+def bars(
+    values: Sequence[float], label: str, low: str, high: str, top: str, usual: float | None = None
+) -> Markup:
+    """Bars, the oldest left. `label` is for screen readers; `low`, `high`, `top` name the axes.
+
+    With `usual` a broken line says what is usual, and the bars above it stand out.
+    """
+    most = max([*values, usual or 0.0]) or 1.0
     step = WIDTH / max(len(values), 1)
     shapes = [
-        f'<rect x="{index * step:.1f}" y="{_BOTTOM - tall:.1f}" width="{max(step - 1, 1):.1f}" '
+        f'<rect class="{"within" if usual is None or value <= usual else "beyond"}" '
+        f'x="{index * step:.1f}" y="{_BOTTOM - tall:.1f}" width="{max(step - 1, 1):.1f}" '
         f'height="{tall:.1f}"/>'
         for index, value in enumerate(values)
         if (tall := (_BOTTOM - 16) * value / most) > 0
     ]
+    if usual is not None:
+        y = _BOTTOM - (_BOTTOM - 16) * max(usual, 0.0) / most
+        shapes.append(f'<line class="usual" x1="0" y1="{y:.1f}" x2="{WIDTH}" y2="{y:.1f}"/>')
     return _plot("bars", "".join(shapes), label, low, high, top)
+
+
+def pair(value: float, usual: float, label: str) -> Markup:
+    """A value as a bar above a thinner one that says what is usual."""
+    most = max(value, usual, 0.0) or 1.0
+    wide, normal = (WIDTH * max(each, 0.0) / most for each in (value, usual))
+    beyond = ' class="beyond"' if value > usual else ""
+    return Markup(
+        f'<svg class="against" viewBox="0 0 {WIDTH} 20" role="img" aria-label="{escape(label)}" '
+        f'preserveAspectRatio="none"><rect{beyond} width="{wide:.1f}" height="12"/>'
+        f'<rect class="usual" y="14" width="{max(normal, 2):.1f}" height="5"/></svg>'
+    )
 
 
 def line(values: Sequence[float | None], label: str, low: str, high: str, top: str) -> Markup:

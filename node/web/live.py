@@ -47,13 +47,18 @@ class Seen:
 
 @dataclass
 class Live:
-    """The last report; None while the node cannot be reached, with the reason beside it."""
+    """The last report; None while the node cannot be reached, with the reason beside it.
+
+    `changed` is the number of each contract's latest entry in the index: what a page was made from
+    is old once it is another.
+    """
 
     home: Home
     link: Link
     report: dict[str, Any] | None = None
     problem: str = ""
     number: int = 0
+    changed: dict[str, int] = field(default_factory=dict)
     blocks: deque[Seen] = field(default_factory=lambda: deque(maxlen=BLOCKS))
     _changed: trio.Event = field(default_factory=trio.Event)
 
@@ -144,7 +149,7 @@ class Live:
             index.update(client)
             for number, entry in index.above(last):
                 figures.add(entry)
-                last = number
+                last = self.changed[entry.contract] = number
             found = report(client, figures)
         trio.from_thread.run_sync(self._tell, found)
         return last

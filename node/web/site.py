@@ -32,6 +32,7 @@ from node.web.language import Language
 from node.web.link import BUSY, Link
 from node.web.live import Live
 from node.web.problems import API, plain, problem
+from node.web.sentences import of_error
 from node.web.sessions import Session, Sessions, same
 
 COOKIE = "muniment"
@@ -125,6 +126,10 @@ class Visit:
     def say(self, text: str) -> str:
         return self.language.say(text)
 
+    def told(self, error: MunimentError) -> str:
+        """An error's sentence in the visitor's language."""
+        return of_error(self.language, error.code, error.message)
+
     # Answers
 
     def page(self, template: str, status: int = 200, **values: Any) -> Response:
@@ -216,9 +221,9 @@ def _answer(visit: Visit, handler: Handler, duties: frozenset[str], public: bool
         return handler(visit)
     except NodeError as error:
         status = 503 if error.code in (*UNREACHABLE, BUSY) else 400
-        return visit.problem(str(error), status)
+        return visit.problem(visit.told(error), status)
     except MunimentError as error:
-        return visit.problem(str(error))
+        return visit.problem(visit.told(error))
 
 
 def _recognise(visit: Visit) -> None:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from node.exchange import reasons
+from contracts.system import cases, feedback, sanctions
+from node import render
+from node.exchange import due, reasons
+from node.trace import words as told
+from node.trace.entities import KINDS
+from node.watch import words as watched
+from node.web import sentences
 
 WORDS: tuple[str, ...] = (
     # states of a node
@@ -25,8 +31,21 @@ WORDS: tuple[str, ...] = (
     "seconds", "minutes", "hours", "days",
     # what waits
     "review", "second", "vote", "withdrawal", "use", "notice", "custody", "challenge", "dispute",
-    "intersection", "sum",
+    "intersection", "sum", *due.SENTENCES.values(),
+    # results of transactions, errors, and what is wrong with arguments
+    *render.SENTENCES.values(), render.NEWER, *sentences.CODES.values(), *sentences.ARGUMENTS,
     # rules of access and what would change what they say
     *reasons.RULES.values(), reasons.POLICY, reasons.NEWER,
     *reasons.CHANGES.values(), reasons.OTHER_FIELDS, reasons.OTHER_BASIS,
+    # supervision
+    *cases.KINDS, *cases.DISPOSITIONS, "reported", "assigned", "disposed", "closed",
+    "opened", "commented", "attached", "reopened", "transaction", "file", "all", "record",
+    *sanctions.MEASURES, "found", "imposed", "dismissed", "appealed", "overturned", "lifted",
+    sanctions.GRANTED, sanctions.REJECTED, *feedback.TOPICS, *KINDS,
+    *watched.MEANINGS.values(), watched.SELDOM, *watched.FIGURES.values(), watched.ROWS_THROUGH,
+    *told.EVENTS.values(),
+    # sources: kinds, how runs end, what is measured, what work of the desk does
+    "folder", "sql", "http", "inbox", "registered", "unchanged", "ready", "stopped", "failed",
+    "accepted", "running", "done", "reading", "checking",
+    "completeness", "validity", "uniqueness", "timeliness", "consistency",
 )  # fmt: skip

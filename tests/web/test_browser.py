@@ -14,7 +14,8 @@ from tests.web.conftest import SHOTS, Console, Town, needs_browser
 
 pytestmark = needs_browser
 PAGES = {"situation": "/", "evidence": "/evidence", "block": "/blocks/1", "nothing": "/nothing",
-         "data": "/data", "standards": "/data/standards"}  # fmt: skip
+         "data": "/data", "standards": "/data/standards", "sources": "/data/sources",
+         "handed-in": "/data/inbox"}  # fmt: skip
 WIDTHS = (360, 1280, 1920)
 AXE = Path(__file__).parent / "axe" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -41,16 +42,29 @@ def visitor(
     return context.new_page()
 
 
-def look_at(page: Any, console: Console, paths: dict[str, str], language: str) -> None:
-    """Take a picture of each page at each width; nothing may stand beyond the edge."""
+def look_at(
+    page: Any, console: Console, paths: dict[str, str], language: str, *, is_checked: bool = False
+) -> dict[str, list[str]]:
+    """Take a picture of each page at each width; nothing may stand beyond the edge.
+
+    Returns what axe finds, by page and width, where the pages are to be checked by it too.
+    """
     SHOTS.mkdir(parents=True, exist_ok=True)
+    found: dict[str, list[str]] = {}
     for name, path in paths.items():
+        page.goto(console.address + path)
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 900})
-            page.goto(console.address + path)
             wide = page.evaluate("document.documentElement.scrollWidth")
             assert wide <= width, f"{name} at {width}: {wide}"
             page.screenshot(path=SHOTS / f"{name}-{language[:2]}-{width}.png", full_page=True)
+        if is_checked:
+            page.add_script_tag(path=AXE)
+            for width in WIDTHS[:2]:
+                page.set_viewport_size({"width": width, "height": 900})
+                if wrong := page.evaluate(FOUND, RULES):
+                    found[f"{name} at {width}"] = wrong
+    return found
 
 
 @pytest.mark.parametrize("language", ["en-GB", "zh-CN"])

@@ -10,7 +10,9 @@ from starlette.types import ASGIApp
 
 from node.web import preferences, signing
 from node.web.console import (
+    alerts,
     asking,
+    cases,
     data,
     dispatch,
     entry,
@@ -19,19 +21,26 @@ from node.web.console import (
     grants,
     groups,
     ordering,
+    permits,
     plans,
     reviewing,
+    sanctions,
+    seconds,
     situation,
     sources,
+    supervision,
+    trace,
 )
 from node.web.guard import Guard, Rates
 from node.web.site import Site, application
 
-AREAS = (*situation.AREAS, *data.AREAS, *exchange.AREAS, *dispatch.AREAS, *evidence.AREAS)
+AREAS = (*situation.AREAS, *data.AREAS, *exchange.AREAS, *supervision.AREAS, *dispatch.AREAS,
+         *evidence.AREAS)  # fmt: skip
 _PARTS: tuple[Callable[[Site], list[BaseRoute]], ...] = (
     preferences.routes, entry.routes, situation.routes, exchange.routes, asking.routes,
-    reviewing.routes, grants.routes, sources.routes, data.routes, dispatch.routes, ordering.routes,
-    plans.routes, groups.routes, evidence.routes, signing.routes,
+    reviewing.routes, grants.routes, sources.routes, data.routes, alerts.routes, cases.routes,
+    sanctions.routes, permits.routes, trace.routes, seconds.routes, dispatch.routes,
+    ordering.routes, plans.routes, groups.routes, evidence.routes, signing.routes,
 )  # fmt: skip
 PER_S, BURST = 20.0, 200.0
 

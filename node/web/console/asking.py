@@ -172,7 +172,7 @@ def _decide(visit: Visit, asking: Asking) -> Response:
         preview = {"recipient": visit.site.member, "time": now_ms(), "trained": _is_trained(visit)}
         decision = visit.query("access", "preview", {**args, **preview})
     except MunimentError as error:
-        return _form(visit, asking, given, problem=str(error), status=400)
+        return _form(visit, asking, given, problem=visit.told(error), status=400)
     if given.get("decision") != "propose":
         return _form(visit, asking, given, decision)
     sealed, calls = [], list[CallArguments]()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from node.web.console import places
 from node.web.preferences import own_path
+from node.web.sentences import of_error, of_result
 from node.web.site import Area, Site, Visit, page
 
 AREAS = (Area("/evidence", "Evidence"),)
@@ -52,7 +55,21 @@ def _transaction(visit: Visit) -> Response:
     if not _TXID.fullmatch(txid):
         return visit.problem(visit.say("This is no transaction's id."), 404)
     to = own_path(visit.option("to")) if visit.option("to") else ""
-    return visit.page("transaction.html", tx=visit.call("tx.get", txid=txid), to=to)
+    tx = visit.call("tx.get", txid=txid)
+    about = []
+    if tx.get("events"):
+        members = [row["name"] for row in visit.query("members", "list")]
+        about = places.links_of(tx["events"], members)
+    sentence = _became(visit, tx)
+    return visit.page("transaction.html", tx=tx, to=to, sentence=sentence, about=about)
+
+
+def _became(visit: Visit, tx: dict[str, Any]) -> str:
+    """Why a transaction failed, or is not on the chain."""
+    state = tx["state"]
+    if state == "final":
+        return of_result(visit.say, tx["code"], tx["details"]) if "code" in tx else ""
+    return of_error(visit.language, state, tx.get("reason") or visit.say(state))
 
 
 def _receipt(visit: Visit) -> Response:

@@ -68,9 +68,7 @@ def masks_of(fields: Sequence[Any], names: Sequence[str]) -> list[tuple[str, str
 
 
 def _inbox(visit: Visit) -> Response:
-    due = find_due(visit.query, visit.site.member, now_ms())
-    reviews = {row["id"]: row for row in _waiting(visit)}
-    return visit.page("exchange.html", rows=due, reviews=reviews)
+    return visit.page("exchange.html", rows=find_due(visit.query, visit.site.member, now_ms()))
 
 
 def _waiting(visit: Visit) -> Any:
@@ -105,7 +103,7 @@ def opened_of(visit: Visit, asked: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return {**empty, **visit.desk("request.opened", request=asked["id"])}
     except MunimentError as error:
-        return {**empty, "problem": str(error)}
+        return {**empty, "problem": visit.told(error)}
 
 
 def show_request(visit: Visit, status: int = 200, **more: Any) -> Response:

@@ -46,7 +46,7 @@ def _set(visit: Visit) -> Response:
     try:
         return _propose(visit)
     except MunimentError as error:
-        return _page(visit, dict(visit.form), error.message)
+        return _page(visit, dict(visit.form), visit.told(error))
 
 
 def _propose(visit: Visit) -> Response:

@@ -63,6 +63,6 @@ def read(visit: Visit, envelopes: Sequence[str]) -> Letter | None:
             try:
                 fields = visit.desk("sealing.open", envelope=envelope)
             except MunimentError as error:
-                return Letter(problem=error.message)
+                return Letter(problem=visit.told(error))
             return Letter(str(fields.get("text", "")))
     return None

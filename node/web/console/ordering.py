@@ -99,7 +99,7 @@ def _issue(visit: Visit) -> Response:
     try:
         return _propose(visit)
     except MunimentError as error:
-        return _form(visit, visit.form, error.message)
+        return _form(visit, visit.form, visit.told(error))
 
 
 def _propose(visit: Visit) -> Response:

@@ -96,7 +96,7 @@ def _prepare(visit: Visit) -> Response:
     try:
         return _propose(visit)
     except MunimentError as error:
-        return _form(visit, visit.form, error.message)
+        return _form(visit, visit.form, visit.told(error))
 
 
 def _propose(visit: Visit) -> Response:

@@ -55,7 +55,7 @@ def _review(visit: Visit) -> Response:
             return _approve(visit, found, args, masks)
         return _deny(visit, found, args)
     except MunimentError as error:
-        return show_request(visit, 400, given=given, problem=str(error))
+        return show_request(visit, 400, given=given, problem=visit.told(error))
 
 
 def _approve(

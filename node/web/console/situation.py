@@ -68,10 +68,11 @@ class _Frames:
 
 
 def _frame(visit: Visit) -> str:
-    """{banner, situation}, as HTML."""
+    """{banner, situation}, as HTML, and what changed last of each contract."""
+    changed = dict(visit.site.live.changed)
     parts = {"banner": visit.text("banner.html"),
              "situation": visit.text("situation_live.html", **_values(visit))}  # fmt: skip
-    return f"data: {json.dumps(parts)}\n\n"
+    return f"data: {json.dumps({'parts': parts, 'changed': changed})}\n\n"
 
 
 class _Stream(StreamingResponse):

@@ -13,6 +13,7 @@ from contracts.system.catalogue import OPEN_LEVEL
 from contracts.system.standards import CLASSES
 from node.errors import MunimentError
 from node.network import bytes_from_text
+from node.web.console.seconds import prepare, waiting
 from node.web.signing import propose
 from node.web.site import Site, Visit, page
 
@@ -55,7 +56,7 @@ def _list(visit: Visit) -> Response:
 def _show(visit: Visit) -> Response:
     name = visit.param("name")
     found = visit.desk("source.show", source=name)
-    prepared = _prepared(visit, found["ready"]["args"]) if found["ready"] else None
+    prepared = _prepared(visit, found["ready"]["args"]) if found["ready"] else []
     return visit.page(
         "source.html", source=found, job=latest_job(visit, "collect", name), prepared=prepared,
         may_act=STEWARD in visit.duties,
@@ -87,7 +88,7 @@ def _register(visit: Visit) -> Response:
     if ready is None:
         return visit.problem(visit.say("No version of this source waits for a signature."))
     args = ready["args"]
-    if _prepared(visit, args) is not None:
+    if _prepared(visit, args):
         return visit.problem(visit.say("This version waits for a second person already."))
     added, removed, changed = (visit.language.number(count) for count in ready["changes"])
     words = [
@@ -103,9 +104,7 @@ def _register(visit: Visit) -> Response:
     title = visit.say("Register %s version %s") % (args["dataset"], args["version"])
     call = ("catalogue", "register", bytes_from_text(args))
     if _needs_second(visit, args):
-        words.append((visit.say("Then"), visit.say("another person of this member confirms it")))
-        prepared = {"contract": call[0], "method": call[1], "args": call[2]}
-        call = ("operators", "prepare", prepared)
+        return prepare(visit, title, words, call, _path(visit))
     return propose(visit, title, words, [call], _path(visit))
 
 
@@ -120,14 +119,10 @@ def _needs_second(visit: Visit, args: Mapping[str, Any]) -> bool:
     return lower or args["level"] < before["level"]
 
 
-def _prepared(visit: Visit, args: Mapping[str, Any]) -> Any:
-    """The request of a registration that waits for a second person, or None."""
-    for row in visit.query("operators", "requests", {"member": visit.site.member}):
-        wanted = (row["contract"], row["method"], row["args"].get("dataset"),
-                  row["args"].get("version"))  # fmt: skip
-        if wanted == ("catalogue", "register", args["dataset"], args["version"]):
-            return row
-    return None
+def _prepared(visit: Visit, args: Mapping[str, Any]) -> list[Any]:
+    """Requests of this registration that wait for a second person."""
+    found = waiting(visit, "catalogue", dataset=args["dataset"], version=args["version"])
+    return [row for row in found if row["method"] == "register"]
 
 
 # Refused records

@@ -5,11 +5,36 @@ const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 if (zone) document.cookie = `zone=${zone}; path=/; max-age=31536000; samesite=lax`;
 
 function take(event) {
-  for (const [name, html] of Object.entries(JSON.parse(event.data))) {
+  const { parts, changed } = JSON.parse(event.data);
+  for (const [name, html] of Object.entries(parts)) {
     for (const part of document.querySelectorAll(`[data-live="${name}"]`)) {
       if (part.innerHTML !== html && !part.contains(document.activeElement)) part.innerHTML = html;
     }
   }
+  const part = document.querySelector("[data-follows]");
+  if (part && String(changed[part.dataset.follows] ?? 0) !== part.dataset.seen) follow(part);
+}
+
+async function fetched(selector) {
+  const answer = await fetch(location.href, { headers: { "X-By-Itself": "1" } });
+  if (!answer.ok || answer.redirected) return null;
+  return new DOMParser().parseFromString(await answer.text(), "text/html").querySelector(selector);
+}
+
+// A part that follows a contract is asked for again when that has changed; the focus stays.
+let following = false;
+async function follow(part) {
+  if (following) return;
+  following = true;
+  try {
+    const fresh = await fetched("[data-follows]");
+    if (fresh) {
+      const focused = part.contains(document.activeElement) && document.activeElement.getAttribute("href");
+      part.replaceWith(fresh);
+      if (focused) fresh.querySelector(`[href="${CSS.escape(focused)}"]`)?.focus();
+    }
+  } catch { /* the node or the network is away: the next block tries again */ }
+  following = false;
 }
 
 // A page that waits for something to become final asks again, until it no longer waits.
@@ -17,10 +42,8 @@ async function again() {
   const main = document.querySelector("main");
   if (!main.querySelector("[data-waits]")) return;
   try {
-    const answer = await fetch(location.href, { headers: { "X-By-Itself": "1" } });
-    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
-    const is_same = fresh && fresh.innerHTML === main.innerHTML;
-    if (answer.ok && !answer.redirected && fresh && !is_same) main.replaceChildren(...fresh.childNodes);
+    const fresh = await fetched("main");
+    if (fresh && fresh.innerHTML !== main.innerHTML) main.replaceChildren(...fresh.childNodes);
   } catch { /* the node or the network is away: try again */ }
   setTimeout(again, 1000);
 }

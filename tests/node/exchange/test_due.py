@@ -36,7 +36,9 @@ def waits(chain: Chain, member: str) -> list[Due]:
     def query(contract: str, method: str, args: dict[str, Any]) -> Any:
         return to_json(chain.ask(contract, method, **args))
 
-    return find_due(query, member, NOW + chain.late_ms)
+    found = find_due(query, member, NOW + chain.late_ms)
+    assert all("{" not in due.what() for due in found)
+    return found
 
 
 def test_nothing_waits_at_first_nor_for_strangers(office: Chain) -> None:
@@ -114,6 +116,7 @@ def test_votes_and_second_persons_are_waited_for() -> None:
     assert sorted(found) == ["review", "second", "vote"]
     assert found["review"].by is not None
     assert found["second"].command == "muniment operator confirm 1"
+    assert found["vote"].what() == "vote on suspend, proposed by sea"
     assert found["vote"].command == "muniment gov show 1"
     vote = {"proposal": 1, "choice": "no"}
     assert net.run("tax", "governance", "vote", vote).code == Code.OK

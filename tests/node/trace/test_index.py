@@ -100,3 +100,34 @@ def test_a_file_of_another_chain_or_no_database_is_refused(index: Index, tmp_pat
     (tmp_path / "bad.db").write_bytes(b"no database" * 100)
     with pytest.raises(TraceError, match="rebuild"):
         Index(tmp_path / "bad.db", "chain")
+
+
+def test_the_latest_comes_first_where_that_is_asked_for(index: Index) -> None:
+    assert heights(index, "dataset:tax/permits", latest=True) == [6, 5, 3, 2, 1]
+    assert heights(index, "dataset:tax/permits", latest=True, limit=2) == [6, 5]
+
+
+class Node:
+    """What an index asks of a node, with all of LIFE."""
+
+    def __init__(self) -> None:
+        self.asked: Any = None
+
+    def call(self, method: str, /, **params: Any) -> Any:
+        if method != "events.range":
+            return [{"name": name} for name in sorted(MEMBERS)]
+        if self.asked:
+            self.asked()
+        rows = [each for each in LIFE if each["height"] > params["after"]]
+        return {"blocks": rows, "to": len(LIFE), "height": len(LIFE)}
+
+
+def test_two_processes_may_bring_it_up_to_date_at_once(tmp_path: Path) -> None:
+    first, second = (Index(tmp_path / "trace.db", "chain") for _ in range(2))
+    node: Any = Node()
+    node.asked = lambda: second.update(Node())  # type: ignore[arg-type]
+    first.update(node)
+    assert (first.height, first.count()) == (len(LIFE), second.count())
+    assert heights(first, "dataset:tax/permits") == [1, 2, 3, 5, 6]
+    first.close()
+    second.close()

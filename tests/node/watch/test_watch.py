@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from contracts.codes import Code
-from node.cli.alert import MEANINGS
 from node.watch import limits
 from node.watch.alert import Alert
 from node.watch.calendar import DAY_MS, Calendar
 from node.watch.item import FAILED, HEALTH, HEALTH_MS, LEDGER, NODE, Health, Item, Terms
 from node.watch.memory import Table
 from node.watch.watch import StateError, Watch
+from node.watch.words import MEANINGS
 from simnet.activity.month import Month, make
 
 MONDAY = 20_871 * DAY_MS

@@ -1,0 +1,124 @@
+"""Permits of third parties, and opinions on the own datasets that wait for an answer."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from contracts.api import ACTING, APPROVER
+from node.errors import MunimentError
+from node.exchange.asking import parse_moment
+from node.web.console.exchange import now_ms
+from node.web.console.supervision import (
+    LOOKING,
+    MOST,
+    ROOT,
+    members_of,
+    number_of,
+    propose_worded,
+    read_texts,
+    supervisors_of,
+)
+from node.web.signing import propose
+from node.web.site import Site, Visit, page
+
+_PERMITS, _FEEDBACK = ROOT + "/permits", ROOT + "/feedback"
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+_NAME = re.compile(r"[a-z0-9._-]{1,64}", re.ASCII)
+MAX_DATASETS = 200
+"""Own datasets whose opinions are gone through."""
+
+
+def routes(site: Site) -> list[BaseRoute]:
+    return [
+        page(site, _PERMITS, _list),
+        page(site, _PERMITS + "/issue", _issue, methods=("POST",), duties=(APPROVER,)),
+        page(site, _PERMITS + "/revoke", _revoke, methods=("POST",), duties=(APPROVER,)),
+        page(site, _FEEDBACK, _opinions),
+        page(site, _FEEDBACK + "/answer", _answer, methods=("POST",), duties=ACTING),
+    ]
+
+
+# Permits
+
+
+def _list(visit: Visit) -> Response:
+    rows: list[Any] = []
+    args: dict[str, Any] = {}
+    while len(rows) < MOST and (part := visit.query("permits", "list", args)):
+        rows += part
+        args = {"after": part[-1]["member"]}
+    members, own = members_of(visit), visit.site.member
+    return visit.page(
+        "permits.html", rows=rows, now=now_ms(),
+        members=[name for name in sorted(members) if name != own],
+        purposes=[row["name"] for row in visit.query("access", "rules")["purposes"]],
+        may_issue=own in supervisors_of(members) and APPROVER in visit.duties,
+    )  # fmt: skip
+
+
+def _issue(visit: Visit) -> Response:
+    member, until = (visit.form.get(name, "").strip() for name in ("member", "until"))
+    known = [row["name"] for row in visit.query("access", "rules")["purposes"]]
+    scenarios = [name for name in known if f"scenario-{name}" in visit.form]
+    if member not in members_of(visit) or not scenarios or not _DAY.fullmatch(until):
+        return visit.problem(
+            visit.say("Choose a member, one purpose at least, and a day such as 2027-12-31.")
+        )
+    moment = parse_moment(f"{until}T23:59:59")
+    words = [(visit.say("Member"), member), (visit.say("Purposes"), ", ".join(scenarios)),
+             (visit.say("Until"), visit.language.moment(moment))]  # fmt: skip
+    args = {"member": member, "scenarios": scenarios, "until": moment}
+    return propose(visit, visit.say("Give %s a permit") % member, words,
+                   [("permits", "issue", args)], _PERMITS)  # fmt: skip
+
+
+def _revoke(visit: Visit) -> Response:
+    member = visit.form.get("member", "").strip()
+    found = visit.query("permits", "get", {"member": member}) if _NAME.fullmatch(member) else None
+    if found is None:
+        return visit.problem(visit.say("There is no such permit."), 404)
+    words = [(visit.say("Member"), member), (visit.say("Purposes"), ", ".join(found["scenarios"]))]
+    return propose(visit, visit.say("End the permit of %s") % member, words,
+                   [("permits", "revoke", {"member": member})], _PERMITS)  # fmt: skip
+
+
+# Opinions
+
+
+def _opinions(visit: Visit) -> Response:
+    """Opinions on own datasets, those without an answer first."""
+    rows = []
+    for dataset in _own_datasets(visit):
+        for each in visit.query("feedback", "list", {"dataset": dataset}):
+            rows.append({**each, "dataset": dataset})
+    rows.sort(key=lambda row: (row["answer"] is not None, -row["time"]))
+    said = [row["envelope"] for row in rows]
+    answers = [row["answer"][2] for row in rows if row["answer"]]
+    return visit.page(
+        "feedback.html", rows=rows, texts=read_texts(visit, [*said, *answers]),
+        may_read=any(said) and not visit.duties.isdisjoint(LOOKING),
+        may_answer=not visit.duties.isdisjoint(ACTING),
+    )  # fmt: skip
+
+
+def _own_datasets(visit: Visit) -> list[str]:
+    args = {"prefix": f"{visit.site.member}/"}
+    return [name for name, *_ in visit.query("catalogue", "list", args)][:MAX_DATASETS]
+
+
+def _answer(visit: Visit) -> Response:
+    dataset, member = visit.form.get("dataset", "").strip(), visit.form.get("member", "").strip()
+    version = visit.form.get("version", "").strip()
+    if dataset not in _own_datasets(visit) or not _NAME.fullmatch(member) or (
+        version and number_of(version) is None
+    ):  # fmt: skip
+        raise MunimentError(visit.say("This form is not complete."))
+    args = {"dataset": dataset, "member": member, "version": number_of(version)}
+    words = [(visit.say("Dataset"), dataset), (visit.say("Member"), member),
+             (visit.say("Mended in version"), version or "–")]  # fmt: skip
+    return propose_worded(visit, visit.say("Answer an opinion on %s") % dataset, words,
+                          ("feedback", "answer", args), [member], _FEEDBACK)  # fmt: skip

@@ -1,0 +1,63 @@
+"""What takes two persons: one prepares, another confirms."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from contracts.api import APPROVER
+from node.network import bytes_as_text
+from node.web.preferences import own_path
+from node.web.signing import CallArguments, propose
+from node.web.site import Site, Visit, page
+
+
+def routes(site: Site) -> list[BaseRoute]:
+    path = "/seconds/{number:int}/confirm"
+    return [page(site, path, _confirm, methods=("POST",), duties=(APPROVER,))]
+
+
+def prepare(
+    visit: Visit, title: str, words: Sequence[tuple[str, str]], call: CallArguments, back: str,
+    before: Sequence[CallArguments] = (), sealed: Sequence[str] = (),
+    check: Callable[[Visit], None] | None = None,
+) -> Response:  # fmt: skip
+    """Propose to prepare a call; it takes effect once another person has confirmed it.
+
+    `before` are calls that take effect at once, such as anchors of `sealed`; for `check` see
+    `signing.Proposal`.
+    """
+    contract, method, args = call
+    told = [*words, (visit.say("Then"), visit.say("another approver of this member confirms it"))]
+    prepared = {"contract": contract, "method": method, "args": args}
+    calls = [*before, ("operators", "prepare", prepared)]
+    return propose(visit, title, told, calls, back, sealed, check=check)
+
+
+def waiting(visit: Visit, contract: str, **args: Any) -> list[Any]:
+    """Calls of a contract with these arguments that wait for a second person of this member."""
+    return [
+        row for row in visit.query("operators", "requests", {"member": visit.site.member})
+        if row["contract"] == contract
+        and all(row["args"].get(name) == value for name, value in args.items())
+    ]  # fmt: skip
+
+
+def _confirm(visit: Visit) -> Response:
+    number = int(visit.param("number"))
+    rows = visit.query("operators", "requests", {"member": visit.site.member})
+    found = next((row for row in rows if row["id"] == number), None)
+    if found is None:
+        return visit.problem(visit.say("Nothing of this number waits for a second person."), 404)
+    words = [
+        (visit.say("Prepared by"), found["by"] or visit.site.member),
+        (visit.say("Calls"), f"{found['contract']}.{found['method']}"),
+        (visit.say("Arguments"), json.dumps(bytes_as_text(found["args"]), ensure_ascii=False)),
+    ]
+    return propose(visit, visit.say("Confirm what %s has prepared") % words[0][1], words,
+                   [("operators", "confirm", {"request": number})],
+                   own_path(visit.form.get("back", "/")))  # fmt: skip

@@ -1,0 +1,165 @@
+"""What the pages of supervision share: who supervises, whole lists, the index of the chain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.responses import Response
+
+from contracts.api import APPROVER, AUDITOR
+from contracts.system.cases import SUPERVISOR
+from node.errors import MunimentError
+from node.trace.index import Entry, Index
+from node.web.console.seconds import prepare
+from node.web.signing import CallArguments, propose, seal
+from node.web.site import Area, Visit
+
+AREAS = (Area("/supervision", "Supervision"),)
+ROOT = "/supervision"
+LOOKING = (APPROVER, AUDITOR)
+"""Duties that look into alerts and cases; approvers alone decide."""
+MOST = 1_000
+"""Rows of a list that are gone through at most."""
+SHOWN = 50
+SOON = 100
+"""Blocks that a page takes into the index itself."""
+MAX_TEXT = 10_000
+MAX_READ = 50
+"""Letters of a text that is sealed, and texts that one page opens."""
+
+
+def all_rows(visit: Visit, contract: str, method: str, args: dict[str, Any]) -> list[Any]:
+    """Rows of a question that is asked by number, from the first on; MOST at most."""
+    rows: list[Any] = []
+    while len(rows) < MOST and (part := visit.query(contract, method, args)):
+        rows += part
+        args = {**args, "after": part[-1]["id"]}
+    return rows[:MOST]
+
+
+def latest_rows(visit: Visit, contract: str) -> list[Any]:
+    """The latest rows of a contract, the newest first; MOST at most."""
+    rows: list[Any] = []
+    args: dict[str, Any] = {}
+    while len(rows) < MOST and (part := visit.query(contract, "list", args)):
+        rows += part
+        args = {"before": part[-1]["id"]}
+    return rows[:MOST]
+
+
+def pages_of(rows: Sequence[Any], visit: Visit, **options: str) -> dict[str, Any]:
+    """What a list's template needs: the rows of the page asked for, and links to the others."""
+    last = max(1, -(-len(rows) // SHOWN))
+    number = min(number_of(visit.option("page")) or 1, last)
+
+    def link(page: int) -> str:
+        return "?" + urlencode({**options, "page": page})
+
+    return {"rows": rows[(number - 1) * SHOWN : number * SHOWN], "total": len(rows),
+            "number": number, "last": last, "link": link}  # fmt: skip
+
+
+def number_of(text: str) -> int | None:
+    """A whole number above 0, or None."""
+    text = text.strip()
+    is_number = text.isascii() and text.isdecimal() and len(text) <= 12
+    return int(text) or None if is_number else None
+
+
+def members_of(visit: Visit) -> dict[str, Any]:
+    """Active members by name."""
+    found = visit.query("members", "list")
+    return {row["name"]: row for row in found if row["status"] == "active"}
+
+
+def supervisors_of(members: dict[str, Any]) -> list[str]:
+    return [name for name, row in members.items() if SUPERVISOR in row["roles"]]
+
+
+@contextmanager
+def reading(visit: Visit) -> Iterator[Index]:
+    """The index of the chain that the site keeps, with what became final just now.
+
+    Where much is missing, after a first start, nobody waits for it: see `behind`.
+    """
+    site = visit.site
+    with closing(Index(site.home.trace, site.genesis.chain_id.hex())) as index:
+        if 0 < behind(visit, index) <= SOON:
+            with site.link.client() as client:
+                index.update(client)
+        yield index
+
+
+def behind(visit: Visit, index: Index) -> int:
+    """How many blocks the index has yet to take in."""
+    return max(0, int(visit.call("status")["height"]) - index.height)
+
+
+# Signing
+
+
+def unchanged(contract: str, args: dict[str, Any], status: str) -> Callable[[Visit], None]:
+    """A check, before something is signed, that nobody else was first."""
+
+    def check(visit: Visit) -> None:
+        found = visit.query(contract, "get", args)["status"]
+        if found != status:
+            raise MunimentError(
+                visit.say("Somebody else was first: it is %s by now.") % visit.say(found)
+            )
+
+    return check
+
+
+def propose_worded(
+    visit: Visit, title: str, words: Sequence[tuple[str, str]], call: CallArguments,
+    to: Collection[str | None], back: str, *, for_two: bool = False,
+    check: Callable[[Visit], None] | None = None,
+) -> Response:  # fmt: skip
+    """Propose a call whose argument `envelope` is the form's text, sealed to members, or null.
+
+    `for_two`: the call takes two persons.
+    """
+    contract, method, args = call
+    text = visit.form.get("text", "").strip()
+    if len(text) > MAX_TEXT:
+        return visit.problem(visit.say("A text has at most %s letters.") % MAX_TEXT)
+    anchors: list[CallArguments] = []
+    sealed: list[str] = []
+    envelope = None
+    if text:
+        names = sorted({name for name in to if name and name != visit.site.member})
+        found, anchor = seal(visit, method, text, names)
+        anchors, sealed, envelope = [anchor], [found], bytes.fromhex(found)
+        words = [*words, (visit.say("Text, sealed"), text)]
+    made = (contract, method, {**args, "envelope": envelope})
+    if for_two:
+        return prepare(visit, title, words, made, back, anchors, sealed, check)
+    return propose(visit, title, words, [*anchors, made], back, sealed, check=check)
+
+
+# Texts that travel sealed
+
+
+def read_texts(visit: Visit, envelopes: Sequence[str | None]) -> dict[str, str]:
+    """What stands in envelopes, or why it cannot be read; the latest MAX_READ of them.
+
+    Empty unless the page was asked to read, by somebody who looks into such things.
+    """
+    if visit.option("read") != "1" or visit.duties.isdisjoint(LOOKING):
+        return {}
+    found: dict[str, str] = {}
+    for envelope in [each for each in envelopes if each][-MAX_READ:]:
+        try:
+            found[envelope] = str(visit.desk("sealing.open", envelope=envelope).get("text", ""))
+        except MunimentError as error:
+            found[envelope] = f"({error})"
+    return found
+
+
+def proofs_of(entries: Sequence[Entry], contract: str) -> Mapping[tuple[int, str], str]:
+    """The transaction of each event of a contract, by height and name."""
+    return {(e.height, e.name): e.txid for e in entries if e.contract == contract and not e.code}

@@ -1,0 +1,150 @@
+"""What the node, its contracts and the desk say, in the visitor's language, by stable codes.
+
+A contract's sentence is translated whole. Of other errors the code is told in the visitor's
+language, and what was said exactly, in English, stands behind it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from node.render import BY_NAME, SENTENCES, render
+from node.web.language import Language
+
+Say = Callable[[str], str]
+CODES = {
+    "error": "something is wrong",
+    "not-running": "the node does not answer",
+    "lost": "the connection was lost",
+    "busy": "there is too much at once",
+    "too-long": "the question is too long",
+    "parse": "the question cannot be read",
+    "invalid-request": "the question is not as it has to be",
+    "method": "the node does not know this question",
+    "params": "a value is not as it has to be",
+    "internal": "the node has made a mistake of its own",
+    "store": "the node's database",
+    "malformed": "the transaction cannot be read",
+    "replayed": "the transaction is in the chain already",
+    "mempool-full": "the node can take no more transactions now",
+    "signature": "the signature is wrong",
+    "skipped": "the node skipped the blocks in which it would have been taken",
+    "refused": "it was refused",
+    "pending": "it is not final yet",
+    "failed": "it has failed",
+    "answer": "the owner does not answer this",
+    "asking": "the request cannot be put like this",
+    "authorise": "the authorisation does not hold",
+    "case-file": "the file does not prove what it claims",
+    "collect": "the run cannot go on",
+    "content": "the record cannot be sealed",
+    "contract": "the contract is at fault",
+    "copy": "the copy cannot be used",
+    "custody": "the data in custody",
+    "decision": "there is no such decision",
+    "decode": "it cannot be read",
+    "demo": "a step of the demonstration",
+    "devnet": "the trial network",
+    "disclosure": "the proof does not hold",
+    "dispute": "the dispute cannot be opened",
+    "envelope": "the envelope cannot be used",
+    "escrow": "the data is not what was agreed",
+    "evidence": "the file does not prove what it claims",
+    "group": "another member's numbers are wrong",
+    "home": "the home folder",
+    "inbox": "the upload cannot be used",
+    "job": "there is no such job, or there are too many",
+    "journal": "the journal of votes",
+    "journal-damaged": "the journal is damaged",
+    "key": "the key cannot be used",
+    "mask": "the mask cannot be used",
+    "model": "the model cannot be used",
+    "network-file": "the network's file cannot be used",
+    "not-held": "the proof cannot be made here, or not yet",
+    "notice": "the notice could not be sent",
+    "perturb": "the network cannot be perturbed like this",
+    "presentation": "what is shown does not prove what it claims",
+    "promise": "a promise does not hold",
+    "proof": "the proof does not hold",
+    "provision": "the home or network cannot be made like this",
+    "quarantine": "the record is not in quarantine, or the correction does not fit",
+    "box": "the upload cannot be taken",
+    "records": "the records cannot be shown",
+    "shelf": "what was published cannot be used",
+    "remark": "the remark cannot be taken",
+    "publication": "the data cannot be published",
+    "question": "the question cannot be asked like this",
+    "read": "the source cannot be read on",
+    "receipt": "the receipt",
+    "restart": "the restart cannot be done like this",
+    "rules": "the pack of rules cannot be used",
+    "scan": "the scan cannot be made",
+    "sealed": "the sealed file is damaged",
+    "settings": "the settings cannot be used",
+    "source": "the source's declaration cannot be used",
+    "standard": "the standard cannot be used",
+    "start": "the node cannot start",
+    "state-corrupt": "the node's state is damaged",
+    "state-proof": "the proof of state does not hold",
+    "stopped": "it was stopped",
+    "sum": "the sum cannot be had",
+    "supervise": "the watch cannot start",
+    "table": "the table cannot be read",
+    "terms": "a condition cannot be read",
+    "trace": "the index cannot be used",
+    "trial": "the cases cannot be tried",
+    "vault": "the vault",
+    "version": "the network has gone on to a newer protocol version",
+    "worker": "a process that does the work has failed",
+}
+"""What an error's code means. Those of contracts are in `node.render`."""
+ARGUMENTS = (
+    "missing", "unknown argument", "must be true or false", "must be text",
+    "must not hold control characters", "must be an integer from {} to {}", "must be {} bytes",
+    "must have {} to {} bytes", "must have at most {} bytes", "must be one of {}",
+    "must be an array of at most {} items", "must be a map of {}", "must be a map",
+    "must not name the sender", "must name at least one",
+    "must be of a-z, 0-9, '-', '.', '_'", "must be OWNER/NAME of a-z, 0-9, '-', '.', '_'",
+)  # fmt: skip
+"""What is wrong with an argument of a contract (`contracts.checks`)."""
+_PATTERNS = [
+    (text, re.compile(re.escape(text).replace(r"\{\}", "(.+)"), re.DOTALL)) for text in ARGUMENTS
+]
+
+
+def of_result(say: Say, code: int, details: Any) -> str:
+    """The sentence of a transaction's result; `details` as the RPC gives them."""
+    parts = details if isinstance(details, list) else [details]
+    told = [_detail(say, part) if isinstance(part, str) else part for part in parts]
+    return render(code, told if isinstance(details, list) else told[0], say)
+
+
+def of_error(language: Language, code: str, message: str) -> str:
+    """An error's sentence; one that the pages themselves made is in the language already."""
+    if language.code == "en" or message[:1] > "\u2e80":
+        return message
+    say = language.say
+    if code in BY_NAME:
+        before, _, after = SENTENCES[BY_NAME[code]].partition("{}")
+        if message.startswith(before) and message.endswith(after):
+            return of_result(say, BY_NAME[code], message[len(before) : len(message) - len(after)])
+    if code not in CODES:
+        return message
+    return say("%s (%s)") % (say(CODES[code]), message)
+
+
+def _detail(say: Say, text: str) -> str:
+    """What stands within a sentence: an argument and what is wrong with it, duties, a state."""
+    name, colon, fault = text.partition(": ")
+    if colon:
+        return f"{name}: {_fault(say, fault)}"
+    return say(" or ").join(say(word) if word else "" for word in text.split(" or "))
+
+
+def _fault(say: Say, text: str) -> str:
+    for template, pattern in _PATTERNS:
+        if found := pattern.fullmatch(text):
+            return say(template).format(*found.groups())
+    return text

@@ -1,0 +1,483 @@
+"""Supervision by pages: alerts, cases, violations, permits, opinions, the time line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+
+from consensus.crypto import Signer
+from contracts.system.sanctions import DAY_MS
+from node.keys import find_keys, load_key
+from node.network import load_genesis
+from node.rpc.client import Client
+from node.transactions import sign_calls
+from node.web.console.sanctions import allowed, rung_of
+from tests.web.conftest import Console, Town, needs_browser
+from tests.web.test_browser import look_at, visitor
+from tests.web.test_exchange import sign
+
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+SCRIPT = "<script>alert(1)</script>"
+Call = tuple[str, str, dict[str, Any]]
+WATCHED = "land"
+"""Whom alerts, cases and measures are about: no other test's requests may be refused."""
+
+
+@dataclass
+class Watch:
+    """A network whose members act by their own keys, without a command for each act."""
+
+    town: Town
+    signers: dict[tuple[str, str], Signer]
+
+    @property
+    def console(self) -> Console:
+        return self.town.console
+
+    @property
+    def home(self) -> str:
+        return self.console.member
+
+    def act(self, member: str, *calls: Call, purpose: str = "member") -> list[Any]:
+        """Sign calls with a member's key, wait until they are final; returns their events."""
+        home = self.console.net.home(member)
+        if (member, purpose) not in self.signers:
+            path = next(iter(find_keys(home.keys, purpose).values()))
+            secret = home.passphrase.read_text().strip()
+            self.signers[member, purpose] = Signer(load_key(path, purpose, secret))
+        sender = member if purpose == "member" else f"{member}/{purpose}"
+        chain_id = load_genesis(home.genesis).genesis.chain_id
+        with Client(self.console.home.socket) as client:
+            made = sign_calls(client, chain_id, self.signers[member, purpose], sender, calls)
+            client.call("tx.submit", tx=made.raw.hex())
+            state = client.call("tx.wait", txid=made.txid.hex(), timeout_ms=20_000)
+        assert state["code"] == 0, state
+        return list(state["events"])
+
+    def alert(
+        self, detector: str, severity: int = 3, subject: str | None = None, member: str = WATCHED
+    ) -> int:
+        """The console's own node notices something about a member."""
+        args = {"detector": detector, "member": member, "subject": subject,
+                "severity": severity, "height": 1,
+                "reasons": [["requests", 900, 150, 520], ["lag", 20, 310, -210]]}  # fmt: skip
+        events = self.act(self.home, ("alerts", "raise", args), purpose="node")
+        return int(events[0][2][0])
+
+    def case(self, by: str = "", **given: Any) -> int:
+        args = {"kind": "anomaly", "severity": 2, "member": WATCHED, "dataset": None,
+                "grant": None, "alerts": [], "envelope": None, **given}  # fmt: skip
+        return int(self.act(by or self.home, ("cases", "open", args))[0][2][0])
+
+    def violation(self, by: str = "") -> int:
+        """A violation that a supervisor, by default the console's member, has found."""
+        case, who = self.case(by), by or self.home
+        self.act(who, ("cases", "dispose", {"case": case, "disposition": "confirmed",
+                                            "envelope": None}))  # fmt: skip
+        args = {"member": WATCHED, "rule": "leak", "gravity": 1, "case": case,
+                "envelope": None}  # fmt: skip
+        return int(self.act(who, ("sanctions", "find", args))[0][2][0])
+
+
+@pytest.fixture(scope="session")
+def watch(town: Town) -> Watch:
+    return Watch(town, {})
+
+
+def path_of(page: str, kind: str) -> str:
+    """The path of a thing that a transaction's page names."""
+    found = re.search(rf'href="(/supervision/{kind}/[0-9]+)"', page)
+    assert found is not None, page
+    return found[1]
+
+
+def press(client: httpx.Client, path: str, csrf: str, **form: object) -> str:
+    """Send a form and sign what it leads to; returns the transaction's page."""
+    return sign(client, client.post(path, data={"csrf": csrf, **form}), csrf)
+
+
+@contextmanager
+def inside(watch: Watch, operator: str = "li", language: str = "en") -> Iterator[Any]:
+    """A client that is logged in, and its token."""
+    with watch.console.enter(operator, language) as client:
+        yield client, watch.console.csrf(client)
+
+
+# Alerts
+
+
+def test_alerts_are_listed_by_gravity_and_narrowed_down(watch: Watch) -> None:
+    mild, grave = watch.alert("rows", 2), watch.alert("bulk", 4, watch.town.theirs)
+    with inside(watch) as (client, csrf):
+        page = client.get("/supervision").text
+        assert page.index(f"/alerts/{grave}") < page.index(f"/alerts/{mild}")
+        assert "one delivery of many more rows" in page
+        page = client.get("/supervision", params={"detector": "rows"}).text
+        assert f"/alerts/{mild}" in page
+        assert f"/alerts/{grave}" not in page
+        page = client.get("/supervision", params={"state": "disposed", "member": "nobody"}).text
+        assert "There are none." in page
+        for hostile in (
+            {"detector": SCRIPT},
+            {"member": SCRIPT},
+            {"state": SCRIPT},
+            {"page": "-1"},
+        ):
+            answer = client.get("/supervision", params=hostile)
+            assert answer.status_code == 200
+            assert "<script>alert" not in answer.text
+        assert client.get("/supervision/alerts/999999").status_code == 404
+        assert 400 <= client.get(f"/supervision/alerts/{'9' * 40}").status_code < 500
+
+        path = f"/supervision/alerts/{mild}"
+        press(client, f"{path}/dispose", csrf, disposition="expected", case="")
+        assert f"/alerts/{mild}" not in client.get("/supervision").text
+        disposed = client.get("/supervision", params={"state": "disposed"}).text
+        assert f"/alerts/{mild}" in disposed
+
+
+def test_an_alert_says_why_in_words_and_draws_what_made_it(watch: Watch) -> None:
+    watch.town.ask_for_ours()
+    number = watch.alert("requests", member=watch.town.neighbour)
+    with inside(watch) as (client, _):
+        page = client.get(f"/supervision/alerts/{number}").text
+        assert "many more requests in a day than usual" in page
+        assert "5.2 usual spreads above what is usual" in page
+        assert "2.1 usual spreads below what is usual" in page
+        assert "requests in a day on each of the last 30 days; at the alert 9, usual is 1.5" in page
+        assert page.count('<svg class="against"') == 2
+        assert 'class="usual"' in page
+        # what the neighbour has asked for today is drawn
+        drawn = page.partition('<svg class="plot')[2].partition("</svg>")[0]
+        assert "<rect" in drawn
+    with inside(watch, language="zh-CN") as (client, _):
+        assert "一天内的申请远多于通常" in client.get(f"/supervision/alerts/{number}").text
+
+
+# Cases
+
+
+def test_a_case_goes_from_alert_to_measure_with_two_operators(watch: Watch) -> None:
+    alert = watch.alert("denied", 3, watch.town.theirs)
+    with inside(watch) as (li, csrf), inside(watch, "wang") as (wang, token):
+        form = li.get(f"/supervision/cases/new?alert={alert}").text
+        assert f'name="alerts" maxlength="200" value="{alert}"' in form
+        page = press(li, "/supervision/cases/new", csrf, kind="anomaly", severity=3,
+                     member=WATCHED, dataset=watch.town.theirs, alerts=alert,
+                     text=f"Look at it {SCRIPT}")  # fmt: skip
+        case = path_of(page, "cases")
+        assert "A text that travels sealed." in li.get(case).text
+        read = li.get(f"{case}?read=1").text
+        assert "Look at it &lt;script&gt;" in read
+        assert "<script>alert" not in read
+        press(li, f"{case}/assign", csrf, member=watch.home, operator="wang")
+        press(wang, f"{case}/comment", token, text="Whose copy is it?")
+        press(li, f"{case}/attach", csrf, kind="alert", what=alert)
+        press(li, f"{case}/attach", csrf, kind="file", what="ab" * 32, text="A list")
+        press(wang, f"{case}/dispose", token, disposition="confirmed", text="Theirs.")
+        shown = li.get(f"{case}?read=1").text
+        for words in ("Whose copy is it?", "A list", "Theirs.", f"to {watch.home}/wang",
+                      "ab" * 32, "disposed: confirmed"):  # fmt: skip
+            assert words in shown
+        raised = re.search(r'alert <a class="mono" href="/tx/([0-9a-f]{64})"', shown)
+        assert raised is not None
+        assert "alerts.raise" in li.get(f"/tx/{raised[1]}").text
+
+        page = press(li, f"{case}/find", csrf, rule="leak", gravity=2, text="Rows on a forum")
+        violation = path_of(page, "violations")
+        before = li.get(violation).text
+        assert "The ladder would impose" in before
+        assert "Rows on a forum" in li.get(f"{violation}?read=1").text
+        press(li, f"{violation}/impose", csrf)
+        waits = li.get(violation).text
+        assert "Waits for a second person" in waits
+        assert "Confirm</button>" not in waits  # not by who prepared it
+        second = re.search(r'action="(/seconds/[0-9]+/confirm)"', wang.get(violation).text)
+        assert second is not None
+        asked = wang.post(second[1], data={"csrf": token, "back": violation})
+        assert "sanctions.impose" in wang.get(asked.headers["location"]).text
+        sign(wang, asked, token)
+        after = wang.get(violation).text
+        assert "imposed by tax" in after
+        assert "Lift the measure" in after
+        press(wang, f"/supervision/alerts/{alert}/dispose", token, disposition="confirmed",
+              case=case.rpartition("/")[2])  # fmt: skip
+        assert f'href="{case}"' in wang.get(f"/supervision/alerts/{alert}").text
+        press(li, f"{case}/close", csrf)
+        press(li, f"{case}/reopen", csrf)
+        press(li, f"{violation}/lift", csrf)
+        [waiting] = [row for row in watch.town.query("operators", "requests", member=watch.home)
+                     if row["method"] == "lift"]  # fmt: skip
+        press(wang, f"/seconds/{waiting['id']}/confirm", token, back="//elsewhere")
+        assert "lifted" in wang.get(violation).text
+        assert violation in li.get("/supervision/violations?state=lifted").text
+        assert wang.post("/seconds/999999/confirm", data={"csrf": token}).status_code == 404
+
+
+def test_similar_cases_stand_beside_a_case(watch: Watch) -> None:
+    first = watch.case(kind="leak", dataset=watch.town.theirs)
+    second = watch.case(kind="leak", dataset=watch.town.theirs)
+    with inside(watch) as (client, _):
+        page = client.get(f"/supervision/cases/{second}").text
+        assert f"/supervision/cases/{first}" in page.partition("Similar cases before")[2]
+        listed = client.get("/supervision/cases", params={"kind": "leak"}).text
+        assert f"/supervision/cases/{second}" in listed
+
+
+def test_who_was_first_decides(watch: Watch) -> None:
+    case = f"/supervision/cases/{watch.case()}"
+    with inside(watch) as (li, csrf), inside(watch, "wang") as (wang, token):
+        decided = {"disposition": "unfounded"}
+        late = li.post(f"{case}/dispose", data={"csrf": csrf, **decided})
+        press(wang, f"{case}/dispose", token, **decided)
+        answer = li.post(late.headers["location"], data={"csrf": csrf, "decision": "sign"})
+        assert answer.status_code == 400
+        assert "Somebody else was first: it is disposed by now." in answer.text
+
+
+def test_bad_forms_are_refused_and_auditors_do_not_decide(watch: Watch) -> None:
+    number, violation = watch.case(), watch.violation()
+    case = f"/supervision/cases/{number}"
+    with inside(watch) as (client, csrf):
+        for path, form in (
+            ("/supervision/cases/new", {"kind": "x", "severity": "2"}),
+            ("/supervision/cases/new", {"kind": "leak", "severity": "2", "member": SCRIPT}),
+            ("/supervision/cases/new", {"kind": "leak", "severity": "2", "dataset": SCRIPT}),
+            ("/supervision/cases/new", {"kind": "leak", "severity": "2", "alerts": "1 x"}),
+            (f"{case}/comment", {"text": " "}),
+            (f"{case}/comment", {"text": "x" * 20_000}),
+            (f"{case}/assign", {"member": SCRIPT}),
+            (f"{case}/attach", {"kind": "alert", "what": "999999"}),
+            (f"{case}/attach", {"kind": "file", "what": SCRIPT}),
+            (f"{case}/dispose", {"disposition": SCRIPT}),
+            (f"{case}/find", {"rule": SCRIPT, "gravity": "1"}),
+            (f"/supervision/violations/{violation}/decide", {"outcome": SCRIPT}),
+            (f"/supervision/violations/{violation}/burn", {}),
+            ("/supervision/permits/issue", {"member": "health", "until": "soon"}),
+            ("/supervision/permits/revoke", {"member": SCRIPT}),
+            ("/supervision/feedback/answer", {"dataset": SCRIPT, "member": "health"}),
+        ):
+            answer = client.post(path, data={"csrf": csrf, **form})
+            assert answer.status_code in (400, 404), (path, form)
+            assert "<script>alert" not in answer.text
+    with inside(watch, "zhao") as (auditor, csrf):
+        page = auditor.get(case).text
+        assert "/comment" in page
+        assert "/dispose" not in page
+        for path in (f"{case}/dispose", f"{case}/close", f"{case}/find", "/seconds/1/confirm",
+                     f"/supervision/violations/{violation}/impose", "/supervision/permits/issue",
+                     "/supervision/feedback/answer"):  # fmt: skip
+            answer = auditor.post(path, data={"csrf": csrf, "disposition": "confirmed"})
+            assert answer.status_code == 403, path
+
+
+# Violations
+
+
+def test_who_imposed_a_measure_does_not_decide_the_appeal(watch: Watch) -> None:
+    number = watch.violation()
+    watch.act(watch.home, ("sanctions", "impose", {"violation": number}))
+    appeal = {"violation": number, "envelope": None}
+    watch.act(WATCHED, ("sanctions", "appeal", appeal))
+    path = f"/supervision/violations/{number}"
+    with inside(watch) as (li, csrf), inside(watch, "wang") as (wang, token):
+        page = li.get(path).text
+        assert "Lift the measure" in page
+        assert "Decide the appeal" not in page
+        # a form that the page does not offer gets as far as the chain, which refuses it
+        press(li, f"{path}/decide", csrf, outcome="granted", text="It was another copy.")
+        found = re.search(r'action="(/seconds/[0-9]+/confirm)"', wang.get(path).text)
+        assert found is not None
+        asked = wang.post(found[1], data={"csrf": token, "back": path})
+        done = wang.post(asked.headers["location"], data={"csrf": token, "decision": "sign"})
+        assert "Final, and failed" in wang.get(done.headers["location"]).text
+        request = re.search("[0-9]+", found[1])
+        assert request is not None
+        watch.act(watch.home, ("operators", "drop", {"request": int(request[0])}))
+    assert watch.town.query("sanctions", "get", violation=number)["status"] == "appealed"
+    watch.act(watch.home, ("sanctions", "lift", {"violation": number}))
+
+
+def test_the_rules_of_violations_say_who_may_do_what() -> None:
+    row = {"member": "city", "status": "found", "imposer": None, "appeal": None, "appeal_until": 9}
+    supervisor = {"roles": ["supervisor"], "tier": "local"}
+    plain, central = {"roles": [], "tier": "local"}, {"roles": [], "tier": "central"}
+    assert allowed(row, "tax", supervisor, 5) == {"impose", "dismiss"}
+    assert allowed(row, "city", supervisor, 5) == set()
+    imposed = {**row, "status": "imposed", "imposer": "tax"}
+    assert allowed(imposed, "tax", supervisor, 5) == {"lift"}
+    assert allowed(imposed, "city", plain, 9) == {"appeal"}
+    assert allowed(imposed, "city", plain, 10) == set()
+    assert allowed({**imposed, "appeal": [1, None]}, "city", plain, 5) == set()
+    appealed = {**imposed, "status": "appealed", "appeal": [1, None]}
+    assert allowed(appealed, "tax", supervisor, 5) == {"lift"}
+    assert allowed(appealed, "land", supervisor, 5) == {"lift", "decide"}
+    assert allowed(appealed, "land", central, 5) == {"decide"}
+    assert allowed(appealed, "land", plain, 5) == set()
+
+
+def test_the_ladder_rises_with_what_stands() -> None:
+    ladder = {"rungs": [["notice", DAY_MS], ["warning", 2 * DAY_MS]], "window_ms": 100}
+    row = {"gravity": 1}
+    stands = {"status": "imposed", "from": 950}
+    assert rung_of(ladder, row, [], 1_000) == ("notice", DAY_MS)
+    assert rung_of(ladder, row, [stands], 1_000) == ("warning", 2 * DAY_MS)
+    assert rung_of(ladder, row, [{**stands, "from": 900}], 1_000)[0] == "notice"
+    assert rung_of(ladder, row, [{**stands, "status": "overturned"}], 1_000)[0] == "notice"
+    assert rung_of(ladder, {"gravity": 4}, [stands], 1_000)[0] == "warning"
+
+
+# Permits, opinions
+
+
+def test_permits_are_given_and_ended(watch: Watch) -> None:
+    purpose = watch.town.query("access", "rules")["purposes"][0]["name"]
+    with inside(watch) as (client, csrf):
+        press(client, "/supervision/permits/issue", csrf, member="land", until="2031-12-31",
+              **{f"scenario-{purpose}": "on"})  # fmt: skip
+        page = client.get("/supervision/permits").text
+        assert "in force" in page
+        assert purpose in page
+        press(client, "/supervision/permits/revoke", csrf, member="land")
+        assert "revoked" in client.get("/supervision/permits").text
+    assert watch.town.query("permits", "get", member="land")["revoked"] is not None
+
+
+def test_opinions_are_answered_with_a_sealed_text(watch: Watch) -> None:
+    ours = watch.town.ours
+    give = {"dataset": ours, "version": 1, "stars": 2, "topics": ["timeliness"], "envelope": None}
+    watch.act("land", ("feedback", "give", give))
+    with inside(watch) as (client, csrf):
+        assert "Answer</summary>" in client.get("/supervision/feedback").text
+        press(client, "/supervision/feedback/answer", csrf, dataset=ours, member="land", version=1,
+              text=f"It is mended {SCRIPT}")  # fmt: skip
+        page = client.get("/supervision/feedback?read=1").text
+        assert "Answered" in page
+    answer = watch.town.query("feedback", "list", dataset=ours)[0]["answer"]
+    assert answer[1] == 1
+    parties = watch.town.query("envelopes", "get", id="hex:" + answer[2])["parties"]
+    assert "land" in parties
+
+
+# The time line
+
+
+def test_a_life_is_told_with_who_what_when_and_proof(watch: Watch) -> None:
+    number = watch.town.ask_for_ours()
+    with inside(watch) as (client, _):
+        page = _traced(client, kind="grant", id=number)
+        assert "data was asked for" in page
+        assert "Rule <code>" in page
+        assert re.search(r'href="/tx/[0-9a-f]{64}"', page)
+        assert 'href="/blocks/' in page
+        assert f"/data/{watch.town.ours}" in page
+        page = _traced(client, kind="record", id=watch.town.ours, row=1)
+        assert "a version was registered" in page
+        assert "/trace/export/prov?id=" in page
+        page = _traced(client, kind="dataset", id=watch.town.ours, by=watch.town.neighbour)
+        assert "a version was registered" not in page
+        first = _traced(client, kind="dataset", id=watch.town.ours)
+        last = _traced(client, kind="dataset", id=watch.town.ours, order="latest")
+        assert _heights(first) == _heights(last)[::-1]
+        page = _traced(client, kind="dataset", id=watch.town.ours, until="2020-01-01", status=400)
+        assert "The chain tells nothing of" in page
+        for wrong in ({"kind": SCRIPT}, {"id": SCRIPT}, {"since": SCRIPT}, {"page": "9999"},
+                      {"kind": "record", "row": "77"}, {"until": "9999-12-31"}):  # fmt: skip
+            asked = {"kind": "dataset", "id": watch.town.ours, **wrong}
+            answer = client.get("/trace", params=asked)
+            assert answer.status_code == 400, wrong
+            assert "<script>alert" not in answer.text
+
+
+def _traced(client: httpx.Client, status: int = 200, **asked: object) -> str:
+    answer = client.get("/trace", params={name: str(value) for name, value in asked.items()})
+    assert answer.status_code == status, answer.text
+    return answer.text
+
+
+def _heights(page: str) -> list[str]:
+    return re.findall(r'Proof: <a href="/blocks/([0-9]+)"', page)
+
+
+def test_lineage_is_exported_for_other_tools(watch: Watch) -> None:
+    with inside(watch) as (client, _):
+        asked = {"id": watch.town.ours}
+        document = client.get("/trace/export/prov", params=asked).json()
+        assert any(watch.town.ours in name for name in document["entity"])
+        events = client.get("/trace/export/openlineage", params=asked)
+        assert events.headers["content-type"] == "application/x-ndjson"
+        assert events.text.count("\n") >= 1
+        for path, name in (("prov", "x/y"), ("prov", SCRIPT), ("csv", watch.town.ours)):
+            answer = client.get(f"/trace/export/{path}", params={"id": name})
+            assert answer.status_code in (400, 404)
+            assert "<script>alert" not in answer.text
+
+
+# In a browser
+
+
+@needs_browser
+@pytest.mark.parametrize("language", ["en-GB", "zh-CN"])
+def test_supervision_fits_every_width(browser: Any, watch: Watch, language: str) -> None:
+    alert = watch.alert(f"misses-{language.lower()}", 4, watch.town.theirs)
+    case, violation = watch.case(alerts=[alert]), watch.violation()
+    page = visitor(browser, watch.console, language)
+    said: list[str] = []
+    page.on("pageerror", lambda error: said.append(str(error)))
+    paths = {"alerts": "/supervision", "alert": f"/supervision/alerts/{alert}",
+             "cases": "/supervision/cases", "case": f"/supervision/cases/{case}",
+             "case-new": f"/supervision/cases/new?alert={alert}",
+             "violations": "/supervision/violations",
+             "violation": f"/supervision/violations/{violation}",
+             "permits": "/supervision/permits", "feedback": "/supervision/feedback",
+             "trace": f"/trace?kind=dataset&id={watch.town.ours}"}  # fmt: skip
+    found = look_at(page, watch.console, paths, language, is_checked=language == "en-GB")
+    assert (found, said) == ({}, [])
+    page.context.close()
+
+
+@needs_browser
+def test_a_new_alert_becomes_a_measure_by_mouse_alone(browser: Any, watch: Watch) -> None:
+    """Two operators in two browsers; the alert comes in while the list stands open."""
+    li = visitor(browser, watch.console, "en-GB")
+    wang = browser.new_context(locale="zh-CN").new_page()
+    wang.goto(watch.console.address + "/login")
+    wang.fill('[name="operator"]', "wang")
+    wang.fill('[name="passphrase"]', "an operator's passphrase")
+    wang.click("main button")
+
+    def sign_it(page: Any) -> None:
+        page.click('button[value="sign"]')
+        page.wait_for_selector(".badge.good")
+
+    li.goto(watch.console.address + "/supervision")
+    alert = watch.alert("forbidden", 4)
+    li.click(f'a[href="/supervision/alerts/{alert}"]')  # it comes by itself
+    li.click('a[href^="/supervision/cases/new"]')
+    li.click("main form button")
+    sign_it(li)
+    li.click('a[href^="/supervision/cases/"]')
+    li.click('form[action$="/dispose"] button')
+    sign_it(li)
+    li.click("main a.button")  # on to the case
+    li.click('form[action$="/find"] button')
+    sign_it(li)
+    li.click('a[href^="/supervision/violations/"]')
+    where = li.url
+    li.click('form[action$="/impose"] button')
+    sign_it(li)
+    wang.goto(where)
+    wang.click('form[action$="/confirm"] button')
+    sign_it(wang)
+    wang.click("main a.button")
+    assert "已施加" in wang.inner_text("dl.facts")
+    number = int(where.rpartition("/")[2])
+    watch.act(watch.home, ("sanctions", "lift", {"violation": number}))
+    li.context.close()
+    wang.context.close()
