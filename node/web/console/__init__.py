@@ -13,21 +13,25 @@ from node.web.console import (
     alerts,
     asking,
     cases,
+    contracts,
     data,
     dispatch,
     entry,
     evidence,
     exchange,
+    governance,
     grants,
     groups,
+    members,
+    operators,
     ordering,
+    parameters,
     permits,
     plans,
     reviewing,
     sanctions,
     seconds,
     situation,
-    sources,
     supervision,
     trace,
 )
@@ -35,12 +39,13 @@ from node.web.guard import Guard, Rates
 from node.web.site import Site, application
 
 AREAS = (*situation.AREAS, *data.AREAS, *exchange.AREAS, *supervision.AREAS, *dispatch.AREAS,
-         *evidence.AREAS)  # fmt: skip
+         *governance.AREAS, *evidence.AREAS)  # fmt: skip
 _PARTS: tuple[Callable[[Site], list[BaseRoute]], ...] = (
     preferences.routes, entry.routes, situation.routes, exchange.routes, asking.routes,
-    reviewing.routes, grants.routes, sources.routes, data.routes, alerts.routes, cases.routes,
-    sanctions.routes, permits.routes, trace.routes, seconds.routes, dispatch.routes,
-    ordering.routes, plans.routes, groups.routes, evidence.routes, signing.routes,
+    reviewing.routes, grants.routes, data.routes, alerts.routes, cases.routes, sanctions.routes,
+    permits.routes, trace.routes, seconds.routes, dispatch.routes, ordering.routes,
+    plans.routes, groups.routes, governance.routes, members.routes, operators.routes,
+    parameters.routes, contracts.routes, evidence.routes, signing.routes,
 )  # fmt: skip
 PER_S, BURST = 20.0, 200.0
 

@@ -14,17 +14,23 @@ from node.web.guard import Rates
 from node.web.portal.published import Published
 from node.web.site import Visit
 
-WRITES_PER_S, WRITES_BURST = 1 / 120, 5.0
-"""What one address may hand in: five at once, then one in two minutes."""
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How often one address may ask, say something, and try a token that is wrong."""
+
+    asks: Rates = field(default_factory=lambda: Rates(10.0, 100.0))
+    writes: Rates = field(default_factory=lambda: Rates(1 / 120, 5.0))
+    tokens: Rates = field(default_factory=lambda: Rates(1 / 10, 10.0))
 
 
 @dataclass(frozen=True, slots=True)
 class Portal:
-    """Shared by all requests. `writes` counts what each address hands in."""
+    """Shared by all requests."""
 
     catalogue: Catalogue
     published: Published
-    writes: Rates = field(default_factory=lambda: Rates(WRITES_PER_S, WRITES_BURST))
+    limits: Limits
 
     def bound(self, handler: Callable[[Visit, Portal], Response]) -> Callable[[Visit], Response]:
         """Make a page's handler of one that needs the portal too."""
@@ -55,7 +61,7 @@ class Portal:
         Raises RemarkError, BoxError.
         """
         client = visit.request.client
-        if not self.writes.allows(client.host if client else ""):
+        if not self.limits.writes.allows(client.host if client else ""):
             return None
         place = visit.site.home.open
         return remarks.hand_in(place, row["dataset"], given["text"], given.get("name", ""))
