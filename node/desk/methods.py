@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from node.desk import authorisations, deliveries, disputes, jobs, requests, sealing
+from node.desk import (
+    authorisations,
+    deliveries,
+    disputes,
+    jobs,
+    requests,
+    sealing,
+    sources,
+    trace,
+)
 
 if TYPE_CHECKING:
     from node.desk import Method
 
 METHODS: dict[str, Method] = {
-    **authorisations.METHODS,
-    **deliveries.METHODS,
-    **disputes.METHODS,
-    **jobs.METHODS,
-    **requests.METHODS,
-    **sealing.METHODS,
-}
+    **authorisations.METHODS, **deliveries.METHODS, **disputes.METHODS, **jobs.METHODS,
+    **requests.METHODS, **sealing.METHODS, **sources.METHODS, **trace.METHODS,
+}  # fmt: skip

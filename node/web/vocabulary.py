@@ -5,10 +5,12 @@ from __future__ import annotations
 from contracts.system import cases, feedback, sanctions
 from node import render
 from node.exchange import due, reasons
+from node.parameter_docs import DOCS
 from node.trace import words as told
 from node.trace.entities import KINDS
 from node.watch import words as watched
 from node.web import sentences
+from node.web.console import governance
 
 WORDS: tuple[str, ...] = (
     # states of a node
@@ -29,6 +31,11 @@ WORDS: tuple[str, ...] = (
     "acknowledge", "complete", "confirm", "sent", "acknowledged", "reported", "completed",
     "confirmed", "cancelled", "central", "provincial", "local",
     "seconds", "minutes", "hours", "days",
+    # proposals and votes, members and their roles and keys, parameters
+    "accepted", "rejected", "executed", "yes", "no", "suspended", "expelled", "retired",
+    "archive", "data-centre", "observer", "registrar", "supervisor", "third-party", "validator",
+    "member", "node", "sealing", "voting", *governance.KINDS.values(), governance.OTHER_KIND,
+    *DOCS.values(),
     # what waits
     "review", "second", "vote", "withdrawal", "use", "notice", "custody", "challenge", "dispute",
     "intersection", "sum", *due.SENTENCES.values(),
@@ -51,4 +58,10 @@ WORDS: tuple[str, ...] = (
     sanctions.GRANTED, sanctions.REJECTED, *feedback.TOPICS, *KINDS,
     *watched.MEANINGS.values(), watched.SELDOM, *watched.FIGURES.values(), watched.ROWS_THROUGH,
     *told.EVENTS.values(),
+    # what became of asking for a log
+    "verified", "wrong", "refused", "silent",
+    # sources: kinds, how runs end, what is measured, what work of the desk does
+    "folder", "sql", "http", "inbox", "registered", "unchanged", "ready", "stopped", "failed",
+    "accepted", "running", "done", "reading", "checking",
+    "completeness", "validity", "uniqueness", "timeliness", "consistency",
 )  # fmt: skip

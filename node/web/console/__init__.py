@@ -14,6 +14,7 @@ from node.web.console import (
     asking,
     authorisations,
     cases,
+    contracts,
     data,
     deliveries,
     dispatch,
@@ -21,12 +22,17 @@ from node.web.console import (
     entry,
     evidence,
     exchange,
+    governance,
     grants,
     groups,
+    members,
+    operators,
     ordering,
+    parameters,
     permits,
     plans,
     prepared,
+    readers,
     reviewing,
     sanctions,
     seconds,
@@ -38,13 +44,14 @@ from node.web.guard import Guard, Rates
 from node.web.site import Site, application
 
 AREAS = (*situation.AREAS, *data.AREAS, *exchange.AREAS, *supervision.AREAS, *dispatch.AREAS,
-         *evidence.AREAS)  # fmt: skip
+         *governance.AREAS, *evidence.AREAS)  # fmt: skip
 _PARTS: tuple[Callable[[Site], list[BaseRoute]], ...] = (
     preferences.routes, entry.routes, situation.routes, exchange.routes, asking.routes,
     reviewing.routes, grants.routes, deliveries.routes, disputes.routes,
-    authorisations.routes, prepared.routes, data.routes, alerts.routes, cases.routes,
-    sanctions.routes, permits.routes, trace.routes, seconds.routes, dispatch.routes,
-    ordering.routes, plans.routes, groups.routes, evidence.routes, signing.routes,
+    authorisations.routes, prepared.routes, data.routes, alerts.routes, cases.routes, sanctions.routes,
+    permits.routes, readers.routes, trace.routes, seconds.routes, dispatch.routes,
+    ordering.routes, plans.routes, groups.routes, governance.routes, members.routes,
+    operators.routes, parameters.routes, contracts.routes, evidence.routes, signing.routes,
 )  # fmt: skip
 PER_S, BURST = 20.0, 200.0
 
