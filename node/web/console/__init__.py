@@ -48,7 +48,8 @@ AREAS = (*situation.AREAS, *data.AREAS, *exchange.AREAS, *supervision.AREAS, *di
 _PARTS: tuple[Callable[[Site], list[BaseRoute]], ...] = (
     preferences.routes, entry.routes, situation.routes, exchange.routes, asking.routes,
     reviewing.routes, grants.routes, deliveries.routes, disputes.routes,
-    authorisations.routes, prepared.routes, data.routes, alerts.routes, cases.routes, sanctions.routes,
+    authorisations.routes, prepared.routes,
+    data.routes, alerts.routes, cases.routes, sanctions.routes,
     permits.routes, readers.routes, trace.routes, seconds.routes, dispatch.routes,
     ordering.routes, plans.routes, groups.routes, governance.routes, members.routes,
     operators.routes, parameters.routes, contracts.routes, evidence.routes, signing.routes,
