@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute
 
 from contracts.system.cases import DISPOSITIONS
 from node.trace.index import Index
+from node.trace.words import EVENTS
 from node.watch.calendar import DAY_MS, Calendar
 from node.watch.history import by_day, can_count, grants_of
 from node.watch.item import Terms
@@ -93,7 +94,7 @@ def _show(visit: Visit, counted: Counted) -> Response:
     return visit.page(
         "alert.html", alert=alert, meaning=meaning_of(visit, alert["detector"]),
         figures=[_figure(visit, *row) for row in alert["reasons"]], plot=plot, cases=cases,
-        history=history, trace=places.trace_of("alert", str(alert["id"])),
+        history=history, events=EVENTS, trace=places.trace_of("alert", str(alert["id"])),
         dispositions=DISPOSITIONS, may_decide=_may_decide(visit, alert["member"]),
     )  # fmt: skip
 

@@ -12,6 +12,7 @@ from contracts.api import APPROVER
 from contracts.system import sanctions
 from contracts.system.cases import SUPERVISOR
 from node.trace.index import Entry, Index
+from node.trace.words import EVENTS
 from node.web.console.exchange import now_ms
 from node.web.console.seconds import prepare, waiting
 from node.web.console.supervision import (
@@ -132,7 +133,7 @@ def _show(visit: Visit) -> Response:
     envelopes = {"found": row["envelope"], "appeal": (row["appeal"] or [None, None])[1],
                  "decided": said}  # fmt: skip
     return visit.page(
-        "violation.html", row=row, history=history, measure=measure, days=span // sanctions.DAY_MS,
+        "violation.html", row=row, history=history, events=EVENTS, measure=measure, days=span // sanctions.DAY_MS,
         envelopes=envelopes, texts=read_texts(visit, list(envelopes.values())),
         may=allowed(row, member, members_of(visit).get(member, {"roles": [], "tier": ""}), now)
         if APPROVER in visit.duties else frozenset(),
