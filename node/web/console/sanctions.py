@@ -133,7 +133,8 @@ def _show(visit: Visit) -> Response:
     envelopes = {"found": row["envelope"], "appeal": (row["appeal"] or [None, None])[1],
                  "decided": said}  # fmt: skip
     return visit.page(
-        "violation.html", row=row, history=history, events=EVENTS, measure=measure, days=span // sanctions.DAY_MS,
+        "violation.html", row=row, history=history, events=EVENTS, measure=measure,
+        days=span // sanctions.DAY_MS,
         envelopes=envelopes, texts=read_texts(visit, list(envelopes.values())),
         may=allowed(row, member, members_of(visit).get(member, {"roles": [], "tier": ""}), now)
         if APPROVER in visit.duties else frozenset(),
