@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from node.desk import datasets, jobs, requests, sealing, sources
+from node.desk import datasets, jobs, requests, sealing, sources, trace
 
 if TYPE_CHECKING:
     from node.desk import Method
 
 METHODS: dict[str, Method] = {
-    **jobs.METHODS, **requests.METHODS, **sealing.METHODS, **sources.METHODS, **datasets.METHODS,
-}  # fmt: skip
+    **jobs.METHODS,
+    **requests.METHODS,
+    **sealing.METHODS,
+    **sources.METHODS,
+    **datasets.METHODS,
+    **trace.METHODS,
+}

@@ -51,6 +51,8 @@ WORDS: tuple[str, ...] = (
     sanctions.GRANTED, sanctions.REJECTED, *feedback.TOPICS, *KINDS,
     *watched.MEANINGS.values(), watched.SELDOM, *watched.FIGURES.values(), watched.ROWS_THROUGH,
     *told.EVENTS.values(),
+    # what became of asking for a log
+    "verified", "wrong", "refused", "silent",
     # sources: kinds, how runs end, what is measured, what work of the desk does
     "folder", "sql", "http", "inbox", "registered", "unchanged", "ready", "stopped", "failed",
     "accepted", "running", "done", "reading", "checking",

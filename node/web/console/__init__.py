@@ -28,6 +28,7 @@ from node.web.console import (
     parameters,
     permits,
     plans,
+    readers,
     reviewing,
     sanctions,
     seconds,
@@ -43,9 +44,9 @@ AREAS = (*situation.AREAS, *data.AREAS, *exchange.AREAS, *supervision.AREAS, *di
 _PARTS: tuple[Callable[[Site], list[BaseRoute]], ...] = (
     preferences.routes, entry.routes, situation.routes, exchange.routes, asking.routes,
     reviewing.routes, grants.routes, data.routes, alerts.routes, cases.routes, sanctions.routes,
-    permits.routes, trace.routes, seconds.routes, dispatch.routes, ordering.routes,
-    plans.routes, groups.routes, governance.routes, members.routes, operators.routes,
-    parameters.routes, contracts.routes, evidence.routes, signing.routes,
+    permits.routes, readers.routes, trace.routes, seconds.routes, dispatch.routes,
+    ordering.routes, plans.routes, groups.routes, governance.routes, members.routes,
+    operators.routes, parameters.routes, contracts.routes, evidence.routes, signing.routes,
 )  # fmt: skip
 PER_S, BURST = 20.0, 200.0
 
