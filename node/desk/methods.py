@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from node.desk import (
     authorisations,
+    datasets,
     deliveries,
     disputes,
     jobs,
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
     from node.desk import Method
 
 METHODS: dict[str, Method] = {
-    **authorisations.METHODS, **deliveries.METHODS, **disputes.METHODS, **jobs.METHODS,
-    **requests.METHODS, **sealing.METHODS, **sources.METHODS, **trace.METHODS,
-}  # fmt: skip
+    **authorisations.METHODS,
+    **datasets.METHODS,
+    **deliveries.METHODS,
+    **disputes.METHODS,
+    **jobs.METHODS,
+    **requests.METHODS,
+    **sealing.METHODS,
+    **sources.METHODS,
+    **trace.METHODS,
+}
