@@ -9,7 +9,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from contracts.api import STEWARD
+from contracts.api import APPROVER, STEWARD
 from node.errors import MunimentError
 from node.exchange.asking import fields_of, show_hours
 from node.render import name_of
@@ -79,11 +79,19 @@ def show_grant(visit: Visit, status: int = 200, **more: Any) -> Response:
         masks=masks_of(found["fields"], names), deliveries=deliveries[::-1], jobs=jobs, away=away,
         hours=[show_hours(window) for window in found["hours"]], names=names,
         key_name=names[asked["args"]["key"]] if asked["args"]["key"] is not None else "",
-        may_fetch=may_fetch and found["kind"] in ("table", "lookup"),
+        may_end=_may_end(visit, found), may_fetch=may_fetch and found["kind"] in ("table", "lookup"),
         delegates=_delegates(visit, found) if may_fetch else [],
         unserved=found["owner"] == visit.site.member and found["usable"] == "ok"
         and not is_serving(visit), **shown,
     )  # fmt: skip
+
+
+def _may_end(visit: Visit, grant: Mapping[str, Any]) -> bool:
+    """Owners end grants on their data, and supervisors any."""
+    if APPROVER not in visit.duties or grant["status"] not in ("active", "paused"):
+        return False
+    record = visit.query("members", "get", {"name": visit.site.member})
+    return grant["owner"] == visit.site.member or "supervisor" in record["roles"]
 
 
 def is_serving(visit: Visit) -> bool:
