@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from node.desk import jobs, requests, sealing
+from node.desk import jobs, requests, sealing, sources, trace
 
 if TYPE_CHECKING:
     from node.desk import Method
 
-METHODS: dict[str, Method] = {**jobs.METHODS, **requests.METHODS, **sealing.METHODS}
+METHODS: dict[str, Method] = {
+    **jobs.METHODS, **requests.METHODS, **sealing.METHODS, **sources.METHODS, **trace.METHODS,
+}  # fmt: skip

@@ -7,10 +7,12 @@ from node import render
 from node.exchange import due, reasons
 from node.exchange.declaration import ASK, AUTHORISE, WITHDRAW
 from node.exchange.registrar import DIED, KEY_LOST, OF_AGE, ON_REQUEST, SIGNED
+from node.parameter_docs import DOCS
 from node.trace import words as told
 from node.trace.entities import KINDS
 from node.watch import words as watched
 from node.web import sentences
+from node.web.console import governance
 
 WORDS: tuple[str, ...] = (
     # states of a node
@@ -31,6 +33,11 @@ WORDS: tuple[str, ...] = (
     "acknowledge", "complete", "confirm", "sent", "acknowledged", "reported", "completed",
     "confirmed", "cancelled", "central", "provincial", "local",
     "seconds", "minutes", "hours", "days",
+    # proposals and votes, members and their roles and keys, parameters
+    "accepted", "rejected", "executed", "yes", "no", "suspended", "expelled", "retired",
+    "archive", "data-centre", "observer", "registrar", "supervisor", "third-party", "validator",
+    "member", "node", "sealing", "voting", *governance.KINDS.values(), governance.OTHER_KIND,
+    *DOCS.values(),
     # what waits
     "review", "second", "vote", "withdrawal", "use", "notice", "custody", "challenge", "dispute",
     "intersection", "sum", *due.SENTENCES.values(),
@@ -48,4 +55,10 @@ WORDS: tuple[str, ...] = (
     *told.EVENTS.values(),
     # letters of subjects, and why what they authorised is withdrawn
     AUTHORISE, WITHDRAW, ASK, "complain", OF_AGE, DIED, KEY_LOST, ON_REQUEST, SIGNED,
+    # what became of asking for a log
+    "verified", "wrong", "refused", "silent",
+    # sources: kinds, how runs end, what is measured, what work of the desk does
+    "folder", "sql", "http", "inbox", "registered", "unchanged", "ready", "stopped", "failed",
+    "accepted", "running", "done", "reading", "checking",
+    "completeness", "validity", "uniqueness", "timeliness", "consistency",
 )  # fmt: skip

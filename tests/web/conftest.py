@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from consensus.validators import Parameters
 from node.devnet import Devnet
 from node.home import Home
 from node.rpc.client import Client
@@ -115,7 +116,7 @@ def serve_console(
 @pytest.fixture(scope="session")
 def console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
     folder = tmp_path_factory.mktemp("web")
-    net = Devnet.create(folder / "net", 4)
+    net = Devnet.create(folder / "net", 4, Parameters(epoch_length=8))
     net.start(*net.names)
     try:
         for name in net.names:

@@ -11,7 +11,7 @@ import pytest
 from node.rpc.client import Client
 from node.web.console.dispatch import below
 from tests.web.conftest import SHOTS, Console, needs_browser
-from tests.web.test_browser import AXE, FOUND, RULES, look_at, visitor
+from tests.web.test_browser import look_at, visitor
 from tests.web.test_exchange import sign
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
@@ -309,15 +309,7 @@ def test_dispatch_fits_every_width_and_reads_well(
     page = visitor(browser, console, language)
     said: list[str] = []
     page.on("pageerror", lambda error: said.append(str(error)))
-    look_at(page, console, paths, language)
-    found: dict[str, list[str]] = {}
-    for width in (360, 1280) if language == "en-GB" else ():
-        page.set_viewport_size({"width": width, "height": 900})
-        for name, path in paths.items():
-            page.goto(console.address + path)
-            page.add_script_tag(path=AXE)
-            if wrong := page.evaluate(FOUND, RULES):
-                found[f"{name} at {width}"] = wrong
+    found = look_at(page, console, paths, language, is_checked=language == "en-GB")
     assert (found, said) == ({}, [])
     page.context.close()
     with console.enter() as client:

@@ -104,6 +104,7 @@ def progress(part: Mapping[str, Any]) -> int | None:
 
 
 def _board(visit: Visit) -> Response:
+    seen = visit.site.live.changed.get("dispatch", 0)  # before anything is asked
     records = members_of(visit)
     active = [record for record in records if record["status"] == "active"]
     asked = [("dispatch", "due", {"member": record["name"]}) for record in active]
@@ -115,7 +116,7 @@ def _board(visit: Visit) -> Response:
     mine = [owed for rows in tiers.values() for owed in rows if owed.member == visit.site.member]
     raised = visit.query("dispatch", "raised", {"member": visit.site.member})
     return visit.page("dispatch.html", tiers=tiers, mine=mine, raised=raised, now=now_ms(),
-                      confirm=_to_confirm(visit), most=SHOWN_EACH)  # fmt: skip
+                      confirm=_to_confirm(visit), most=SHOWN_EACH, seen=seen)  # fmt: skip
 
 
 def _to_confirm(visit: Visit) -> list[Owed]:
