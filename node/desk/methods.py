@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from node.desk import jobs, requests, sealing
+from node.desk import jobs, polls, requests, sealing
 
 if TYPE_CHECKING:
     from node.desk import Method
 
-METHODS: dict[str, Method] = {**jobs.METHODS, **requests.METHODS, **sealing.METHODS}
+METHODS: dict[str, Method] = {
+    **jobs.METHODS,
+    **polls.METHODS,
+    **requests.METHODS,
+    **sealing.METHODS,
+}

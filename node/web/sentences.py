@@ -70,6 +70,7 @@ CODES = {
     "proof": "the proof does not hold",
     "provision": "the home or network cannot be made like this",
     "quarantine": "the record is not in quarantine, or the correction does not fit",
+    "ballot": "the ballot cannot be made or found",
     "box": "the upload cannot be taken",
     "records": "the records cannot be shown",
     "shelf": "what was published cannot be used",

@@ -28,6 +28,7 @@ from node.web.console import (
     parameters,
     permits,
     plans,
+    polls,
     reviewing,
     sanctions,
     seconds,
@@ -45,7 +46,7 @@ _PARTS: tuple[Callable[[Site], list[BaseRoute]], ...] = (
     reviewing.routes, grants.routes, data.routes, alerts.routes, cases.routes, sanctions.routes,
     permits.routes, trace.routes, seconds.routes, dispatch.routes, ordering.routes,
     plans.routes, groups.routes, governance.routes, members.routes, operators.routes,
-    parameters.routes, contracts.routes, evidence.routes, signing.routes,
+    parameters.routes, contracts.routes, polls.routes, evidence.routes, signing.routes,
 )  # fmt: skip
 PER_S, BURST = 20.0, 200.0
 
