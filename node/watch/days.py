@@ -42,7 +42,7 @@ class Found(NamedTuple):
     far: float
 
 
-LASTING_SLACK, LASTING_STEP, LASTING_MOST = 0.75, 3.0, 20.0
+LASTING_SLACK, LASTING_STEP, LASTING_MOST = 0.75, 3.0, 13.0
 """Spreads of a day that are ignored in what lasts, and the most that a day adds, and all do."""
 
 

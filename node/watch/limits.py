@@ -75,7 +75,7 @@ CIRCLE = 2.5
 RELAY = 6.0
 """How little chance explains what is passed on along one path, and how often at least."""
 RELAY_TIMES = 2
-LASTING = 9.5
+LASTING = 12.0
 """Sum of what single days of a feature were beyond the slack."""
 TOGETHER = 30.0
 """Sum of squares of a day's features beyond two spreads."""

@@ -51,4 +51,10 @@ WORDS: tuple[str, ...] = (
     sanctions.GRANTED, sanctions.REJECTED, *feedback.TOPICS, *KINDS,
     *watched.MEANINGS.values(), watched.SELDOM, *watched.FIGURES.values(), watched.ROWS_THROUGH,
     *told.EVENTS.values(),
+    # what became of asking for a log
+    "verified", "wrong", "refused", "silent",
+    # sources: kinds, how runs end, what is measured, what work of the desk does
+    "folder", "sql", "http", "inbox", "registered", "unchanged", "ready", "stopped", "failed",
+    "accepted", "running", "done", "reading", "checking",
+    "completeness", "validity", "uniqueness", "timeliness", "consistency",
 )  # fmt: skip

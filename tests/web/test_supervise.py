@@ -183,7 +183,7 @@ def test_a_case_goes_from_alert_to_measure_with_two_operators(watch: Watch) -> N
         press(wang, f"{case}/dispose", token, disposition="confirmed", text="Theirs.")
         shown = li.get(f"{case}?read=1").text
         for words in ("Whose copy is it?", "A list", "Theirs.", f"to {watch.home}/wang",
-                      "ab" * 32, "disposed: confirmed"):  # fmt: skip
+                      "ab" * 32, "disposed: found true"):  # fmt: skip
             assert words in shown
         raised = re.search(r'alert <a class="mono" href="/tx/([0-9a-f]{64})"', shown)
         assert raised is not None
@@ -417,6 +417,23 @@ def test_lineage_is_exported_for_other_tools(watch: Watch) -> None:
             answer = client.get(f"/trace/export/{path}", params={"id": name})
             assert answer.status_code in (400, 404)
             assert "<script>alert" not in answer.text
+
+
+def test_who_read_a_dataset_is_asked_by_the_desk(watch: Watch) -> None:
+    with inside(watch) as (client, csrf):
+        assert "Ask who read it" in _traced(client, kind="dataset", id=watch.town.ours)
+        asked = client.post("/trace/logs", data={"csrf": csrf, "dataset": watch.town.ours})
+        assert asked.status_code == 303
+        page = client.get(asked.headers["location"]).text
+        while "data-waits" in page:
+            page = client.get(asked.headers["location"]).text
+        assert "All logs are verified." in page
+        assert f"<td>{watch.home}</td>" in page
+        for dataset in (SCRIPT, ""):
+            answer = client.post("/trace/logs", data={"csrf": csrf, "dataset": dataset})
+            assert answer.status_code == 400
+        for job in ("x", "0" * 16):
+            assert client.get(f"/trace/logs/{job}").status_code in (400, 404)
 
 
 # In a browser

@@ -29,6 +29,7 @@ from node.web.console import (
     permits,
     plans,
     polls,
+    readers,
     reviewing,
     sanctions,
     seconds,
@@ -44,9 +45,10 @@ AREAS = (*situation.AREAS, *data.AREAS, *exchange.AREAS, *supervision.AREAS, *di
 _PARTS: tuple[Callable[[Site], list[BaseRoute]], ...] = (
     preferences.routes, entry.routes, situation.routes, exchange.routes, asking.routes,
     reviewing.routes, grants.routes, data.routes, alerts.routes, cases.routes, sanctions.routes,
-    permits.routes, trace.routes, seconds.routes, dispatch.routes, ordering.routes,
-    plans.routes, groups.routes, governance.routes, members.routes, operators.routes,
-    parameters.routes, contracts.routes, polls.routes, evidence.routes, signing.routes,
+    permits.routes, readers.routes, trace.routes, seconds.routes, dispatch.routes,
+    ordering.routes, plans.routes, groups.routes, governance.routes, members.routes,
+    operators.routes, parameters.routes, contracts.routes, polls.routes,
+    evidence.routes, signing.routes,
 )  # fmt: skip
 PER_S, BURST = 20.0, 200.0
 

@@ -15,6 +15,7 @@ from node.trace.similar import similar
 from node.web.console.supervision import (
     LOOKING,
     ROOT,
+    came_to,
     latest_rows,
     members_of,
     number_of,
@@ -246,7 +247,7 @@ def _dispose(visit: Visit) -> Response:
     disposition = visit.form.get("disposition", "")
     if disposition not in DISPOSITIONS:
         return _incomplete(visit)
-    words = [(visit.say("It came to"), visit.say(disposition))]
+    words = [(visit.say("It came to"), came_to(visit, disposition))]
     return _act(visit, visit.say("Dispose of case %s"), "dispose", {"disposition": disposition},
                 words, has_text=True)  # fmt: skip
 

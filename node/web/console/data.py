@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute
 
 from contracts.api import ACTING
 from node.web.catalogue import FACETS, Catalogue, search
+from node.web.console import sources
 from node.web.site import Area, Site, Visit, page
 
 AREAS = (Area("/data", "Data"),)
@@ -20,6 +21,7 @@ def routes(site: Site) -> list[BaseRoute]:
     catalogue = Catalogue(site.link, ALL_LEVELS)
 
     return [
+        *sources.routes(site),
         page(site, "/data", lambda visit: _search(visit, catalogue)),
         page(site, "/data/standards", _standards),
         page(site, "/data/standards/{owner}/{name}", _standard),

@@ -17,7 +17,7 @@ from node.web.console.seconds import prepare
 from node.web.signing import CallArguments, propose, seal
 from node.web.site import Area, Visit
 
-AREAS = (Area("/supervision", "Supervision"),)
+AREAS = (Area("/supervision", "Supervision", more=("/trace",)),)
 ROOT = "/supervision"
 LOOKING = (APPROVER, AUDITOR)
 """Duties that look into alerts and cases; approvers alone decide."""
@@ -96,6 +96,11 @@ def reading(visit: Visit) -> Iterator[Index]:
 def behind(visit: Visit, index: Index) -> int:
     """How many blocks the index has yet to take in."""
     return max(0, int(visit.call("status")["height"]) - index.height)
+
+
+def came_to(visit: Visit, disposition: str) -> str:
+    """What an alert or case came to, in words; orders are confirmed in another sense."""
+    return visit.say("found true") if disposition == "confirmed" else visit.say(disposition)
 
 
 # Signing

@@ -251,7 +251,7 @@ def test_streams_see_what_has_changed_for_good() -> None:
 def test_a_little_more_each_day_adds_up() -> None:
     life = Life()
     morning = life.live(28)
-    for number in range(60):
+    for number in range(100):
         if Calendar().is_working(Calendar().day(morning + number // 5 * DAY_MS)):
             life.deliver(1, 1_000, morning + number // 5 * DAY_MS + number % 5 * 2 * HOUR)
     found = [a for a in life.alerts if a.detector == "lasting"]
