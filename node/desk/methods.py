@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from node.desk import jobs, polls, requests, sealing, sources, trace
+from node.desk import datasets, jobs, polls, requests, sealing, sources, trace
 
 if TYPE_CHECKING:
     from node.desk import Method
 
 METHODS: dict[str, Method] = {
-    **jobs.METHODS, **polls.METHODS, **requests.METHODS, **sealing.METHODS, **sources.METHODS,
+    **jobs.METHODS,
+    **requests.METHODS,
+    **sealing.METHODS,
+    **sources.METHODS,
+    **datasets.METHODS,
+    **polls.METHODS,
     **trace.METHODS,
-}  # fmt: skip
+}

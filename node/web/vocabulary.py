@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contracts.system import cases, feedback, sanctions
+from contracts.system import cases, catalogue, custodians, feedback, sanctions
 from node import render
 from node.exchange import due, reasons
 from node.parameter_docs import DOCS
@@ -56,5 +56,9 @@ WORDS: tuple[str, ...] = (
     # sources: kinds, how runs end, what is measured, what work of the desk does
     "folder", "sql", "http", "inbox", "registered", "unchanged", "ready", "stopped", "failed",
     "accepted", "running", "done", "reading", "checking",
-    "completeness", "validity", "uniqueness", "timeliness", "consistency",
+    "completeness", "validity", "uniqueness", "timeliness", "consistency", "comparing",
+    # datasets: how often, who keeps them, what is compared
+    *catalogue.FREQUENCIES, *custodians.MODES, "offered", "erased",
+    "title", "rows", "level", "class", "standard", "licence", "frequency", "commitment",
+    "added", "removed", "changed", "alike",
 )  # fmt: skip
