@@ -78,6 +78,7 @@ CODES = {
     "publication": "the data cannot be published",
     "question": "the question cannot be asked like this",
     "read": "the source cannot be read on",
+    "ready": "the node is not ready",
     "receipt": "the receipt",
     "restart": "the restart cannot be done like this",
     "rules": "the pack of rules cannot be used",
