@@ -78,7 +78,7 @@ CODES = {
     "publication": "the data cannot be published",
     "question": "the question cannot be asked like this",
     "read": "the source cannot be read on",
-    "ready": "the node is not ready",
+    "ready": "the registration waits for a signature",
     "receipt": "the receipt",
     "restart": "the restart cannot be done like this",
     "rules": "the pack of rules cannot be used",
