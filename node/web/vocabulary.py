@@ -39,6 +39,13 @@ WORDS: tuple[str, ...] = (
     # what waits
     "review", "second", "vote", "withdrawal", "use", "notice", "custody", "challenge", "dispute",
     "intersection", "sum", *due.SENTENCES.values(),
+    # jobs of the desk, and what they are at
+    "running", "done", "failed", "stopped", "opening", "receiving", "writing",
+    "counting",
+    # what audits and supervisors found
+    "passed", "silent", "for-owner", "for-recipient", "void",
+    # states of batches and of uses by law
+    "posted", "asked", "allowed", "notified",
     # results of transactions, errors, and what is wrong with arguments
     *render.SENTENCES.values(), render.NEWER, *sentences.CODES.values(), *sentences.ARGUMENTS,
     # rules of access and what would change what they say

@@ -23,12 +23,12 @@ AREAS = (Area("/exchange", "Exchange"),)
 PAGE = 50
 """Requests that `access.list` gives at once."""
 _PLACES = {
-    "review": "/exchange/requests/%s",
-    "order": "/dispatch/orders/%s",
-    "vote": "/governance/proposals/%s",
-    "second": "/governance/operators#second-%s",
-}
-"""Where what waits is dealt with, by its kind; other kinds have a command."""
+    "review": "/exchange/requests/{}", "dispute": "/exchange/deliveries/{}/dispute",
+    "order": "/dispatch/orders/{}", "vote": "/governance/proposals/{}",
+    "second": "/exchange/prepared", "withdrawal": "/exchange/authorisations",
+    "use": "/exchange/authorisations", "notice": "/exchange/authorisations",
+}  # fmt: skip
+"""Where a page tells more of what waits."""
 _RANKS = ("DENY", "REVIEW", "APPROVE")
 
 
