@@ -118,6 +118,11 @@ class Home:
         return self.path / "copies"
 
     @property
+    def exported(self) -> Path:
+        """Files that were written for operators of what others have delivered; plain."""
+        return self.path / "exported"
+
+    @property
     def served(self) -> Path:
         """For each delivery served, the last header that its recipient has signed."""
         return self.path / "served"

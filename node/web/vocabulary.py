@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contracts.system import cases, feedback, sanctions
+from contracts.system import cases, catalogue, custodians, feedback, sanctions
 from node import render
 from node.exchange import due, reasons
 from node.exchange.declaration import ASK, AUTHORISE, WITHDRAW
@@ -41,6 +41,13 @@ WORDS: tuple[str, ...] = (
     # what waits
     "review", "second", "vote", "withdrawal", "use", "notice", "custody", "challenge", "dispute",
     "intersection", "sum", *due.SENTENCES.values(),
+    # jobs of the desk, and what they are at
+    "running", "done", "failed", "stopped", "opening", "receiving", "writing",
+    "counting",
+    # what audits and supervisors found
+    "passed", "silent", "for-owner", "for-recipient", "void",
+    # states of batches and of uses by law
+    "posted", "asked", "allowed", "notified",
     # results of transactions, errors, and what is wrong with arguments
     *render.SENTENCES.values(), render.NEWER, *sentences.CODES.values(), *sentences.ARGUMENTS,
     # rules of access and what would change what they say
@@ -60,5 +67,9 @@ WORDS: tuple[str, ...] = (
     # sources: kinds, how runs end, what is measured, what work of the desk does
     "folder", "sql", "http", "inbox", "registered", "unchanged", "ready", "stopped", "failed",
     "accepted", "running", "done", "reading", "checking",
-    "completeness", "validity", "uniqueness", "timeliness", "consistency",
+    "completeness", "validity", "uniqueness", "timeliness", "consistency", "comparing",
+    # datasets: how often, who keeps them, what is compared
+    *catalogue.FREQUENCIES, *custodians.MODES, "offered", "erased",
+    "title", "rows", "level", "class", "standard", "licence", "frequency", "commitment",
+    "added", "removed", "changed", "alike",
 )  # fmt: skip

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,8 +17,9 @@ from contracts.system.sanctions import DAY_MS
 from node.keys import find_keys, load_key
 from node.network import load_genesis
 from node.rpc.client import Client
+from node.trace.index import Index
 from node.transactions import sign_calls
-from node.web.console.sanctions import allowed, rung_of
+from node.web.console.sanctions import allowed, rung_of, said_with
 from tests.web.conftest import Console, Town, needs_browser
 from tests.web.test_browser import look_at, visitor
 from tests.web.test_exchange import sign
@@ -302,6 +304,32 @@ def test_who_imposed_a_measure_does_not_decide_the_appeal(watch: Watch) -> None:
         watch.act(watch.home, ("operators", "drop", {"request": int(request[0])}))
     assert watch.town.query("sanctions", "get", violation=number)["status"] == "appealed"
     watch.act(watch.home, ("sanctions", "lift", {"violation": number}))
+
+
+@pytest.mark.parametrize("for_two", [False, True])
+def test_what_was_said_with_a_decision_is_found(tmp_path: Path, for_two: bool) -> None:
+    said, other = "ab" * 32, "cd" * 32
+
+    def block(height: int, sender: str, *events: list[Any]) -> dict[str, Any]:
+        rows = [[f"{height:064x}", sender, 0, [], list(events)]]
+        return {"height": height, "digest": "", "time": height, "rows": rows}
+
+    anchor = ["envelopes", "anchored", [said, "tax", ["tax"]]]
+    decided = ["sanctions", "decided", [1, "city", "granted"]]
+    index = Index(tmp_path / "trace.db", "chain")
+    blocks = [block(1, "tax/li", ["envelopes", "anchored", [other, "tax", ["tax"]]],
+                    ["operators", "prepared", [6, "tax", "li", "sanctions", "lift"]])]  # fmt: skip
+    if for_two:
+        prepared = ["operators", "prepared", [7, "tax", "li", "sanctions", "decide"]]
+        confirmed = ["operators", "confirmed", [7, "tax", "li", "wang"]]
+        blocks += [block(2, "tax/li", anchor, prepared), block(3, "tax/wang", confirmed, decided)]
+    else:
+        blocks.append(block(3, "tax", anchor, decided))
+    for each in blocks:
+        index.add(each, {"tax", "city"})
+    [step] = index.trace("violation:1")
+    assert said_with(index, step) == said
+    index.close()
 
 
 def test_the_rules_of_violations_say_who_may_do_what() -> None:

@@ -11,12 +11,12 @@ from starlette.routing import BaseRoute
 
 from contracts.system.cases import DISPOSITIONS
 from node.trace.index import Index
+from node.trace.words import EVENTS
 from node.watch.calendar import DAY_MS, Calendar
 from node.watch.history import by_day, can_count, grants_of
 from node.watch.item import Terms
 from node.watch.words import MEANINGS, SELDOM, figure_text
 from node.web import charts
-from node.web.console import places
 from node.web.console.supervision import (
     LOOKING,
     ROOT,
@@ -93,7 +93,7 @@ def _show(visit: Visit, counted: Counted) -> Response:
     return visit.page(
         "alert.html", alert=alert, meaning=meaning_of(visit, alert["detector"]),
         figures=[_figure(visit, *row) for row in alert["reasons"]], plot=plot, cases=cases,
-        history=history, trace=places.trace_of("alert", str(alert["id"])),
+        history=history, events=EVENTS,
         dispositions=DISPOSITIONS, may_decide=_may_decide(visit, alert["member"]),
     )  # fmt: skip
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from starlette.responses import Response
@@ -20,7 +22,6 @@ from node.web.console.supervision import (
     members_of,
     number_of,
     pages_of,
-    proofs_of,
     propose_worded,
     read_texts,
     reading,
@@ -113,7 +114,7 @@ def _open(visit: Visit) -> Response:
     ):  # fmt: skip
         return _form_of(visit, form, visit.say("Alerts and grants are named by their numbers."))
     if form["member"] and form["member"] not in members_of(visit):
-        return _form_of(visit, form, visit.say("There is no active member of this name."))
+        return _form_of(visit, form, visit.say("There is no member of this name."))
     if form["dataset"] and not _OWNED.fullmatch(form["dataset"]):
         return _form_of(visit, form, visit.say("A dataset is named OWNER/NAME."))
     args: dict[str, Any] = {
@@ -152,6 +153,15 @@ def _steps(visit: Visit, number: int) -> list[Any]:
     return rows
 
 
+def _proofs(entries: Sequence[Entry]) -> Mapping[tuple[int, str], Iterator[str]]:
+    """Transactions of a case's steps, by height and name, in their order."""
+    found: defaultdict[tuple[int, str], list[str]] = defaultdict(list)
+    for entry in entries:
+        if entry.contract == "cases" and not entry.code:
+            found[entry.height, entry.name].append(entry.txid)
+    return defaultdict(lambda: iter(()), {key: iter(txids) for key, txids in found.items()})
+
+
 def _show(visit: Visit) -> Response:
     case = _find(visit)
     if case is None:
@@ -159,9 +169,9 @@ def _show(visit: Visit) -> Response:
     number, member, members = case["id"], visit.site.member, members_of(visit)
     supervisors = [name for name in supervisors_of(members) if name != case["member"]]
     with reading(visit) as index:
-        proofs = proofs_of(index.trace(f"case:{number}"), "cases")
+        proofs = _proofs(index.trace(f"case:{number}", limit=2 * MAX_STEPS))
     steps = [{"what": what, "by": by + (f"/{operator}" if operator else ""), "time": time,
-              "height": height, "data": data, "txid": proofs.get((height, what)),
+              "height": height, "data": data, "txid": next(proofs[height, what], None),
               "envelope": data[-1] if what in _WORDED else None}
              for what, by, operator, time, height, data in _steps(visit, number)]  # fmt: skip
     about = visit.query("sanctions", "of", {"member": case["member"]}) if case["member"] else []
