@@ -10,6 +10,7 @@ from node.desk import (
     deliveries,
     disputes,
     jobs,
+    polls,
     requests,
     sealing,
     sources,
@@ -28,5 +29,6 @@ METHODS: dict[str, Method] = {
     **requests.METHODS,
     **sealing.METHODS,
     **sources.METHODS,
+    **polls.METHODS,
     **trace.METHODS,
 }

@@ -31,6 +31,7 @@ from node.web.console import (
     parameters,
     permits,
     plans,
+    polls,
     prepared,
     readers,
     reviewing,
@@ -52,7 +53,8 @@ _PARTS: tuple[Callable[[Site], list[BaseRoute]], ...] = (
     data.routes, alerts.routes, cases.routes, sanctions.routes,
     permits.routes, readers.routes, trace.routes, seconds.routes, dispatch.routes,
     ordering.routes, plans.routes, groups.routes, governance.routes, members.routes,
-    operators.routes, parameters.routes, contracts.routes, evidence.routes, signing.routes,
+    operators.routes, parameters.routes, contracts.routes, polls.routes,
+    evidence.routes, signing.routes,
 )  # fmt: skip
 PER_S, BURST = 20.0, 200.0
 

@@ -24,6 +24,7 @@ PAGE = 50
 """Requests that `access.list` gives at once."""
 _PLACES = {
     "review": "/exchange/requests/{}", "dispute": "/exchange/deliveries/{}/dispute",
+    "order": "/dispatch/orders/{}", "vote": "/governance/proposals/{}",
     "second": "/exchange/prepared", "withdrawal": "/exchange/authorisations",
     "use": "/exchange/authorisations", "notice": "/exchange/authorisations",
 }  # fmt: skip
