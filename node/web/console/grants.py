@@ -79,7 +79,8 @@ def show_grant(visit: Visit, status: int = 200, **more: Any) -> Response:
         masks=masks_of(found["fields"], names), deliveries=deliveries[::-1], jobs=jobs, away=away,
         hours=[show_hours(window) for window in found["hours"]], names=names,
         key_name=names[asked["args"]["key"]] if asked["args"]["key"] is not None else "",
-        may_end=_may_end(visit, found), may_fetch=may_fetch and found["kind"] in ("table", "lookup"),
+        may_end=_may_end(visit, found),
+        may_fetch=may_fetch and found["kind"] in ("table", "lookup"),
         delegates=_delegates(visit, found) if may_fetch else [],
         unserved=found["owner"] == visit.site.member and found["usable"] == "ok"
         and not is_serving(visit), **shown,
