@@ -94,6 +94,11 @@ class Home:
         return self.path / "registrar"
 
     @property
+    def letters(self) -> Path:
+        """Letters of subjects to a registrar, sealed, and sealed answers."""
+        return self.path / "letters"
+
+    @property
     def escrow(self) -> Path:
         """Ciphertext that is kept for other members, and answers to challenges of it."""
         return self.path / "escrow"

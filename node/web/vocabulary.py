@@ -6,6 +6,8 @@ from contracts.system import VERSIONS, cases, catalogue, custodians, feedback, s
 from node import render
 from node.contract_docs import heading
 from node.exchange import due, reasons
+from node.exchange.declaration import ASK, AUTHORISE, WITHDRAW
+from node.exchange.registrar import DIED, KEY_LOST, OF_AGE, ON_REQUEST, SIGNED
 from node.parameter_docs import DOCS
 from node.trace import words as told
 from node.trace.entities import KINDS
@@ -59,6 +61,8 @@ WORDS: tuple[str, ...] = (
     sanctions.GRANTED, sanctions.REJECTED, *feedback.TOPICS, *KINDS,
     *watched.MEANINGS.values(), watched.SELDOM, *watched.FIGURES.values(), watched.ROWS_THROUGH,
     *told.EVENTS.values(),
+    # letters of subjects, and why what they authorised is withdrawn
+    AUTHORISE, WITHDRAW, ASK, "complain", OF_AGE, DIED, KEY_LOST, ON_REQUEST, SIGNED,
     # what became of asking for a log
     "verified", "wrong", "refused", "silent",
     # sources: kinds, how runs end, what is measured, what work of the desk does
