@@ -11,6 +11,9 @@ from typing import Any
 
 import httpx
 import pytest
+from pyshacl import validate as shacl
+from rdflib import Graph, URIRef
+from rdflib.compare import isomorphic
 
 from node.exchange import letter
 from node.exchange.consent import Scope
@@ -20,6 +23,7 @@ from node.network import load_genesis
 from node.publish import proof
 from node.publish.shelf import TYPES
 from tests.node.alliance import command
+from tests.node.data.test_dcat import DCAT, SHAPES
 from tests.web.conftest import SHOTS, Console, needs_browser
 from tests.web.open_data import TREES, publish_trees, register
 from tests.web.test_browser import AXE, FOUND, RULES
@@ -52,6 +56,17 @@ def test_only_open_data_is_shown(portal: httpx.Client, console: Console) -> None
         assert "staff" not in text
     assert portal.get(f"/api/v1{hidden}/versions/1/records").status_code == 404
     assert portal.get(f"{hidden}/1/records.csv").status_code == 404
+
+
+def test_the_feed_conforms_to_dcat_ap(portal: httpx.Client) -> None:
+    turtle = Graph().parse(data=portal.get("/catalogue.ttl").text, format="turtle")
+    linked = Graph().parse(data=portal.get("/catalogue.jsonld").text, format="json-ld")
+    assert isomorphic(turtle, linked)
+    conforms, _, text = shacl(turtle, shacl_graph=Graph().parse(SHAPES))
+    assert conforms, text
+    loaded = [str(o) for o in turtle.objects(predicate=URIRef(f"{DCAT}downloadURL"))]
+    assert sorted(address.rpartition(".")[2] for address in loaded) == ["csv", "json", "parquet"]
+    assert all(portal.get(address).status_code == 200 for address in loaded)
 
 
 def test_search_and_facets(portal: httpx.Client, console: Console) -> None:
