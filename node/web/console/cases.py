@@ -68,7 +68,7 @@ def routes(site: Site) -> list[BaseRoute]:
 
 
 def _list(visit: Visit) -> Response:
-    seen = visit.site.live.changed.get("cases", 0)
+    seen = visit.site.live.latest("cases")
     facets = {"state": visit.option("state"), "kind": visit.option("kind"),
               "member": visit.option("member")}  # fmt: skip
     found = latest_rows(visit, "cases")
@@ -163,6 +163,7 @@ def _proofs(entries: Sequence[Entry]) -> Mapping[tuple[int, str], Iterator[str]]
 
 
 def _show(visit: Visit) -> Response:
+    seen = visit.site.live.latest("cases", "sanctions", "alerts")
     case = _find(visit)
     if case is None:
         return _none(visit)
@@ -176,7 +177,8 @@ def _show(visit: Visit) -> Response:
              for what, by, operator, time, height, data in _steps(visit, number)]  # fmt: skip
     about = visit.query("sanctions", "of", {"member": case["member"]}) if case["member"] else []
     return visit.page(
-        "case.html", case=case, steps=steps, has_texts=any(each["envelope"] for each in steps),
+        "case.html", seen=seen, case=case, steps=steps,
+        has_texts=any(each["envelope"] for each in steps),
         texts=read_texts(visit, [each["envelope"] for each in steps]),
         similar=similar(visit.query, case),
         alerts=[visit.query("alerts", "get", {"alert": each}) for each in case["alerts"]],
