@@ -4,11 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from node.desk import jobs, requests, sealing, sources, trace
+from node.desk import (
+    authorisations,
+    datasets,
+    deliveries,
+    disputes,
+    jobs,
+    polls,
+    requests,
+    sealing,
+    sources,
+    trace,
+)
 
 if TYPE_CHECKING:
     from node.desk import Method
 
 METHODS: dict[str, Method] = {
-    **jobs.METHODS, **requests.METHODS, **sealing.METHODS, **sources.METHODS, **trace.METHODS,
-}  # fmt: skip
+    **authorisations.METHODS,
+    **datasets.METHODS,
+    **deliveries.METHODS,
+    **disputes.METHODS,
+    **jobs.METHODS,
+    **requests.METHODS,
+    **sealing.METHODS,
+    **sources.METHODS,
+    **polls.METHODS,
+    **trace.METHODS,
+}
