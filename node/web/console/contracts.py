@@ -45,7 +45,7 @@ def _lists(visit: Visit, given: Any, problem: str = "") -> Response:
     after = visit.option("after")
     heads = visit.query("contracts", "list", {"after": after} if after else {})
     own = [
-        (name, contract_docs.describe(found)["doc"].split("\n")[0])
+        (name, visit.say(contract_docs.heading(found)))
         for name, found in sorted(VERSIONS[_version(visit)].items())
     ]
     return visit.page("contracts.html", 400 if problem else 200, heads=heads, own=own,
