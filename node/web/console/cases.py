@@ -241,7 +241,8 @@ def _attach(visit: Visit) -> Response:
         digest = what
     else:
         return visit.problem(visit.say("A transaction or file is named by 64 hexadecimal digits."))
-    words = [(visit.say("Evidence"), f"{visit.say(kind)} {what}"), (visit.say("Proof"), digest)]
+    label = visit.say("one transaction") if kind == "transaction" else visit.say(kind)
+    words = [(visit.say("Evidence"), f"{label} {what}"), (visit.say("Proof"), digest)]
     args = {"kind": kind, "digest": bytes.fromhex(digest)}
     return _act(visit, visit.say("Attach evidence to case %s"), "attach", args, words,
                 has_text=True)  # fmt: skip
