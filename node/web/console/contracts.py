@@ -12,9 +12,8 @@ from contracts.system import VERSIONS
 from contracts.system.contracts import PAGE
 from node import contract_docs
 from node.web.console.changes import source_diff
+from node.web.console.fields import FormError, name_of_form
 from node.web.console.governance import DECIDE, put_forward
-from node.web.console.ordering import FormError
-from node.web.console.plans import name_of_form
 from node.web.site import Site, Visit, page
 
 _CONTRACTS = "/governance/contracts"

@@ -9,8 +9,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from consensus.genesis import PURPOSES, ROLES, TIERS
+from node.web.console.fields import FormError
 from node.web.console.governance import DECIDE, put_forward, shown, voters_of
-from node.web.console.ordering import FormError
 from node.web.site import Site, Visit, page
 
 _MEMBERS = "/governance/members"

@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute
 from contracts.api import ADMIN, DUTIES
 from contracts.system.operators import PAGE
 from node.web.console.exchange import now_ms
-from node.web.console.ordering import FormError
+from node.web.console.fields import FormError
 from node.web.console.seconds import prepare, waiting
 from node.web.signing import propose
 from node.web.site import Site, Visit, page
