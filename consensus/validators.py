@@ -78,6 +78,11 @@ class Parameters:
         """The largest value of each bound: what decoders of foreign bytes allow in any epoch."""
         return cls(fault_model=BYZANTINE, **{name: high for name, (_, high) in _BOUNDS.items()})
 
+    @staticmethod
+    def bounds(name: str) -> tuple[int, int] | None:
+        """The least and the largest value that a parameter may have; None if it is no number."""
+        return _BOUNDS.get(name)
+
     def to_value(self) -> dict[str, Value]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 

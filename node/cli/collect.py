@@ -15,6 +15,7 @@ from node.cli.common import (
     digest_of,
     home_option,
     json_option,
+    moment,
     pairs,
     passphrase_for,
     passphrase_option,
@@ -147,6 +148,20 @@ def schedule(home: Path, passphrase_file: Path | None, poll: float) -> None:
     Scheduler(Home(home), chain, master, poll, lambda line: click.echo(line)).serve()
 
 
+@collect.command("history")
+@click.argument("name", metavar="SOURCE")
+@home_option
+@passphrase_option
+@json_option
+def history(name: str, home: Path, passphrase_file: Path | None, as_json: bool) -> None:
+    """List the past runs of SOURCE, the latest first: when, how it ended, what it brought."""
+    found = collector(home, name, passphrase_file).history.all()
+    titles = ("began", "state", "version", "records", "refused", "problem")
+    rows = [(moment(p.began)[:19], p.state, p.version or "", p.rows or "", p.refused or "",
+             p.problem) for p in found]  # fmt: skip
+    show([asdict(each) for each in found], as_json, lambda _: table(titles, rows))
+
+
 def chain_of(
     home: Path,
     passphrase_file: Path | None,
@@ -252,7 +267,7 @@ def fix(
         if not equals:
             raise click.UsageError(f"{word!r}: write FIELD=VALUE")
         changes[field] = value or None
-    found.quarantine.correct(found.field_names(), record, changes)
+    found.correct(record, changes)
     click.echo(f"noted; release with: muniment quarantine release {name}")
 
 
@@ -277,7 +292,7 @@ def release(name: str, home: Path, passphrase_file: Path | None, as_json: bool) 
 @passphrase_option
 def clear(name: str, yes: bool, home: Path, passphrase_file: Path | None) -> None:
     """Destroy what was refused of SOURCE, and the corrections, for good."""
-    found = collector(home, name, passphrase_file).quarantine
+    found = collector(home, name, passphrase_file)
     if not yes:
         click.confirm(f"Destroy the refused records of {name}?", abort=True, err=True)
     click.echo(f"{found.clear()} refused records are destroyed")

@@ -62,20 +62,27 @@ logs_option = click.option(
 
 def asker_of(home: Path, file: Path | None, operator: str | None, their: Path | None) -> Asker:
     """Unlock who asks: an operator, who needs the duty auditor or approver, or the member key."""
-    from consensus.crypto import Signer
-    from node.keys import find_keys, load_key, read_passphrase
+    from node.keys import read_passphrase
 
     place = Home(home)
-    passphrase, name = passphrase_for(place, file), own_name(place)
-    if operator is not None:
-        key = operator_signer(place, read_passphrase(their), operator)
-    else:
-        known = bytes.fromhex(ask(home, "members", "get", {"name": name})["member_key"])
-        path = find_keys(place.keys, "member").get(known)
-        if path is None:
-            raise Refused(f"{place.keys} does not hold the member key; name an operator with --as")
-        key = Signer(load_key(path, "member", passphrase))
-    return Asker(place, name, operator or "", key, passphrase)
+    passphrase = passphrase_for(place, file)
+    if operator is None:
+        return member_asker(place, passphrase)
+    key = operator_signer(place, read_passphrase(their), operator)
+    return Asker(place, own_name(place), operator, key, passphrase)
+
+
+def member_asker(place: Home, passphrase: str) -> Asker:
+    """The member itself asks, by its own key. Raises Refused."""
+    from consensus.crypto import Signer
+    from node.keys import find_keys, load_key
+
+    name = own_name(place)
+    known = bytes.fromhex(ask(place.path, "members", "get", {"name": name})["member_key"])
+    path = find_keys(place.keys, "member").get(known)
+    if path is None:
+        raise Refused(f"{place.keys} does not hold the member key; name an operator with --as")
+    return Asker(place, name, "", Signer(load_key(path, "member", passphrase)), passphrase)
 
 
 def ask_logs(

@@ -7,7 +7,9 @@ source into it, `making` turns that into a version, `register` puts it on the ch
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Collection, Iterator
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +18,17 @@ from node.data.access import AccessLog
 from node.data.chain import Chain
 from node.data.commitment import Field
 from node.data.fetch import fetch, shown
+from node.data.history import History, Past
 from node.data.making import make, refinery
 from node.data.refine import CollectError, names_of, number_of
-from node.data.register import register
-from node.data.run import Task
+from node.data.register import UnsignedError, is_registered, register
+from node.data.run import Progress, Task
 from node.data.source import Source
+from node.errors import MunimentError
 from node.home import Home
+
+_ENDS = ("stopped", UnsignedError.code)
+"""Codes of what ends a run without being a failure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +52,44 @@ class Outcome:
 class Collector:
     """Runs of one source."""
 
-    def __init__(self, home: Home, source: Source, chain: Chain, master: bytes) -> None:
-        self._task = Task(home, source, chain, master)
+    def __init__(
+        self, home: Home, source: Source, chain: Chain, master: bytes,
+        told: Progress = lambda done, of, line: None,
+    ) -> None:  # fmt: skip
+        self._task = Task(home, source, chain, master, told)
         self.decisions = self._task.decisions
         self.quarantine = self._task.quarantine
+        self.history = History(self._task.folder, master)
 
     def run(self) -> Outcome:
         """Run, or finish the run that was broken off. Raises MunimentError."""
+        with self._alone():
+            return self._noted(lambda: self._finish() or self._collect())
+
+    def ready(self) -> dict[str, Any] | None:
+        """Return what waits for a signature, if something does.
+
+        `args` of its registration, `changes` (how many records were added, removed, changed), how
+        many were `refused`. One that the chain has by now is finished first. Raises MunimentError.
+        """
+        run = self._task.run
+        with self._alone():
+            if run.holds("ready") and is_registered(self._task.chain, run.read("ready")["args"]):
+                self._noted(lambda: self._finish() or self._unchanged())
+            return run.read("ready") if run.holds("ready") else None
+
+    def correct(self, row: int, changes: dict[str, Field]) -> None:
+        """Note what fields of a refused record should be. Raises MunimentError."""
+        with self._alone():
+            self.quarantine.correct(self.field_names(), row, changes)
+
+    def clear(self) -> int:
+        """Destroy what was refused, and the corrections; returns how many waited."""
+        with self._alone():
+            return self.quarantine.clear()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
         folder = self._task.folder
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with (folder / "lock").open("w") as lock:
@@ -60,7 +98,21 @@ class Collector:
             except BlockingIOError:
                 name = self._task.source.name
                 raise CollectError(f"another run of {name} is under way") from None
-            return self._finish() or self._collect()
+            yield
+
+    def _noted(self, work: Callable[[], Outcome]) -> Outcome:
+        """Do `work`, and enter how it ended into the history."""
+        began = _now_ms()
+        try:
+            done = work()
+        except MunimentError as error:
+            state = error.code if error.code in _ENDS else "failed"
+            problem = error.message if state == "failed" else ""
+            self.history.note(Past(began, _now_ms(), state, problem=problem))
+            raise
+        self.history.note(Past(began, _now_ms(), done.state, done.version, done.rows, done.refused,
+                               done.added, done.removed, done.changed))  # fmt: skip
+        return done
 
     def _collect(self) -> Outcome:
         task = self._task
@@ -145,4 +197,12 @@ class Collector:
 
     def field_names(self) -> list[str]:
         """Return the names of the standard's fields."""
-        return names_of(self._task.find_standard())
+        return names_of(self.standard())
+
+    def standard(self) -> dict[str, Any]:
+        """Return the standard that the source follows. Raises CollectError."""
+        return self._task.find_standard()
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -56,6 +56,7 @@ def fetch(task: Task, state: dict[str, Any], standard: dict[str, Any]) -> bool:
                     case ["chunk", bytes(data), list(bad), reached]:
                         log.append(count, [index, data, bad, reached])
                         count += 1
+                        task.told(count, 0, "reading")
                         cursor = reached if reached is not None else cursor
                     case ["end", dict(fresh)]:
                         validators = fresh

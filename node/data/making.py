@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from node.data import vault
+from node.data.commitment import Field
 from node.data.findings import Detectors
 from node.data.index import Index, compare
 from node.data.refine import CollectError, Refinery, Tally, merged, names_of
 from node.data.register import Report, registration
-from node.data.run import Task
+from node.data.run import Progress, Task
 from node.home import Home
+
+TOLD_ROWS = 4_096
+"""Records between two reports of how far a run is."""
 
 
 def refinery(task: Task) -> Refinery:
@@ -34,7 +39,7 @@ def make(task: Task, standard: dict[str, Any]) -> bool:
     refines, tally = refinery(task), Tally()
     index = Index.fresh(index_folder(folder), task.master, task.dataset, key)
     try:
-        rows = refines.accepted(standard, run.sealer, index, tally)
+        rows = _told(refines.accepted(standard, run.sealer, index, tally), task.told)
         if task.merges and before is not None:
             rows = merged(rows, before, index)
         head = vault.write(
@@ -56,6 +61,14 @@ def make(task: Task, standard: dict[str, Any]) -> bool:
     report.save(folder / "report")
     run.write("ready", {"args": args, "changes": list(changes), "refused": tally.refused})
     return True
+
+
+def _told(rows: Iterator[list[Field]], told: Progress) -> Iterator[list[Field]]:
+    """Pass rows on, and say now and then how many."""
+    for count, values in enumerate(rows):
+        if count % TOLD_ROWS == 0:
+            told(count, 0, "checking")
+        yield values
 
 
 def _key_of(task: Task, standard: dict[str, Any]) -> list[int]:

@@ -21,12 +21,19 @@ from node.home import atomic_write
 
 FULL = 10_000
 """Basis points of a whole."""
+
 _MEDIA = {"sql": "application/sql", "http": "application/json"}
 _FORMATS = {
     "csv": "text/csv", "tsv": "text/tab-separated-values", "json": "application/json",
     "jsonl": "application/x-ndjson", "parquet": "application/vnd.apache.parquet",
     "xlsx": "application/vnd.ms-excel",
 }  # fmt: skip
+
+
+class UnsignedError(MunimentError):
+    """A version stands ready, and its registration waits for a person's signature."""
+
+    code = "ready"
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +189,11 @@ def register(run: Run, chain: Chain, args: dict[str, Any]) -> dict[str, Any] | N
                 run.withdraw("ready")
             raise
     return None
+
+
+def is_registered(chain: Chain, args: dict[str, Any]) -> bool:
+    """Whether the chain has this registration."""
+    return bool(_registered(chain, args))
 
 
 def _registered(chain: Chain, args: dict[str, Any]) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ When the run is over its key is destroyed with it.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,12 @@ from node.data.source import Source
 from node.errors import MunimentError
 from node.home import Home
 
+Progress = Callable[[int, int, str], None]
+"""Hears of a run: `done` of `of` (0: nobody knows how many) and what is being done.
+
+What it raises stops the run, which the next one takes up again.
+"""
+
 
 class Task:
     """A source of a home, and where its data goes.
@@ -31,8 +38,12 @@ class Task:
     `merges`: a run adds to the version before, by key, and does not replace it.
     """
 
-    def __init__(self, home: Home, source: Source, chain: Chain, master: bytes) -> None:
+    def __init__(
+        self, home: Home, source: Source, chain: Chain, master: bytes,
+        told: Progress = lambda done, of, line: None,
+    ) -> None:  # fmt: skip
         self.home, self.source, self.chain, self.master = home, source, chain, master
+        self.told = told
         self.folder = home.path / "collect" / source.name
         self.run = Run(self.folder / "run", master)
         self.dataset = f"{chain.member}/{source.dataset or source.name}"

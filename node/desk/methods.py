@@ -4,9 +4,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from node.desk import jobs, requests, sealing
+from node.desk import (
+    authorisations,
+    datasets,
+    deliveries,
+    disputes,
+    jobs,
+    opening,
+    polls,
+    requests,
+    sealing,
+    sources,
+    trace,
+)
 
 if TYPE_CHECKING:
     from node.desk import Method
 
-METHODS: dict[str, Method] = {**jobs.METHODS, **requests.METHODS, **sealing.METHODS}
+METHODS: dict[str, Method] = {
+    **authorisations.METHODS,
+    **datasets.METHODS,
+    **deliveries.METHODS,
+    **disputes.METHODS,
+    **jobs.METHODS,
+    **opening.METHODS,
+    **requests.METHODS,
+    **sealing.METHODS,
+    **sources.METHODS,
+    **polls.METHODS,
+    **trace.METHODS,
+}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -57,7 +58,14 @@ def hand_in(folder: Path, dataset: str, text: str, name: str) -> str:
 
 def _printable(text: str) -> str:
     """Without what could steer the terminal that it is read on."""
-    return "".join(c for c in text if c.isprintable() or c == "\n").strip()
+    return "".join(map(_shown_as, text)).strip()
+
+
+def _shown_as(character: str) -> str:
+    if character == "\n" or character.isprintable():
+        return character
+    is_space = character in "\t\r" or unicodedata.category(character).startswith("Z")
+    return " " if is_space else "\ufffd"
 
 
 def shown(folder: Path, dataset: str) -> list[Remark]:

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 MOST = 10
+MAX_PAGES = 10
+Query = Callable[[str, str, dict[str, Any]], Any]
+"""`query(contract, method, args)` asks the chain."""
 _WEIGHTS = {"kind": 4, "member": 3, "dataset": 2, "severity": 1}
 
 
-def similar(
-    query: Callable[[str, str, dict[str, Any]], Any], found: dict[str, Any]
-) -> list[dict[str, Any]]:
-    """Return earlier cases that share most with `found`, MOST at most; ties go to the later one.
-
-    `query(contract, method, args)` asks the chain.
-    """
-    known: dict[int, dict[str, Any]] = {}
-    for each in query("cases", "of_kind", {"kind": found["kind"]}):
-        known[each["id"]] = each
+def similar(query: Query, found: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return earlier cases that share most with `found`, MOST at most; ties go to the later one."""
+    known = {each["id"]: each for each in _all(query, "of_kind", {"kind": found["kind"]})}
     if found["member"] is not None:
-        for each in query("cases", "about", {"member": found["member"]}):
-            known[each["id"]] = each
+        about = _all(query, "about", {"member": found["member"]})
+        known |= {each["id"]: each for each in about}
     scores = Counter(
         {
             number: sum(w for name, w in _WEIGHTS.items() if each[name] == found[name] is not None)
@@ -32,3 +28,13 @@ def similar(
     )
     order = sorted(scores, key=lambda number: (-scores[number], -number))
     return [known[number] for number in order[:MOST]]
+
+
+def _all(query: Query, method: str, args: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield cases by their numbers, the first MAX_PAGES pages of them."""
+    for _ in range(MAX_PAGES):
+        rows = query("cases", method, args)
+        if not rows:
+            return
+        yield from rows
+        args = {**args, "after": rows[-1]["id"]}

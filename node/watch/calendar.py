@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 DAY_MS = 86_400_000
 _THURSDAY = 3
@@ -34,11 +35,16 @@ class Calendar:
 
     def is_month_end(self, day: int) -> bool:
         """Whether at most three working days are left of the month, this one among them."""
-        left, later = 0, day
-        while _month(later) == _month(day) and left <= 3:
-            left += self.is_working(later)
-            later += 1
-        return left <= 3
+        return _is_month_end(self, day)
+
+
+@lru_cache(maxsize=64)
+def _is_month_end(calendar: Calendar, day: int) -> bool:
+    left, later = 0, day
+    while _month(later) == _month(day) and left <= 3:
+        left += calendar.is_working(later)
+        later += 1
+    return left <= 3
 
 
 def _month(day: int) -> int:

@@ -21,7 +21,8 @@ MONTH_END = 1.25
 class Limit(NamedTuple):
     """When a feature is unusual: `far` spreads beyond the mean, and at least `least`.
 
-    `days` are counted together; `by_subject` counts each subject by itself.
+    `days` are counted together; `by_subject` counts each subject of a member by itself,
+    `of_all` what all members do with a subject.
     """
 
     far: float
@@ -30,6 +31,7 @@ class Limit(NamedTuple):
     days: int = 1
     is_size: bool = False
     by_subject: bool = False
+    of_all: bool = False
 
 
 class Found(NamedTuple):
@@ -40,6 +42,10 @@ class Found(NamedTuple):
     far: float
 
 
+LASTING_SLACK, LASTING_STEP, LASTING_MOST = 0.75, 3.0, 13.0
+"""Spreads of a day that are ignored in what lasts, and the most that a day adds, and all do."""
+
+
 class Days:
     """What each member did today, feature by feature, and usually does."""
 
@@ -48,15 +54,16 @@ class Days:
         self._today = memory.table("today", MAX_COUNTS)
         self._usual = memory.table("usual", 2 * MAX_COUNTS)
         self._pool = memory.table("pool", 2_000)
+        self._lasting = memory.table("lasting", MAX_COUNTS)
         self._since = memory.table("since", 1)
 
     def add(
         self, member: str, feature: str, subject: str, amount: float, time: int, limit: Limit
-    ) -> Found:
-        """Add to today's value; returns how unusual the day is by now."""
+    ) -> tuple[Found, float]:
+        """Add to today's value; returns how unusual the day is by now, and the days until now."""
         day = self._calendar.day(time)
         since = self._since.setdefault("day", day)
-        who = f"{member}|{subject}" if limit.by_subject else member
+        who = f"{'' if limit.of_all else member}|{subject}" if limit.by_subject else member
         key = f"{who}|{feature}"
         row = self._today.get(key)
         if row is None:
@@ -67,7 +74,9 @@ class Days:
         row[1] += amount
         self._today.touch(key, row)
         found = self._compare(key, feature, row, limit)
-        return found if day - since >= SETTLED else found._replace(far=0.0)
+        if day - since < SETTLED:
+            return found._replace(far=0.0), 0.0
+        return found, self._lasting.get(key, 0.0) + _gain(found.far)
 
     def _begin(self, key: str, days: int) -> None:
         """A feature that shows for the first time was nothing on all the days before."""
@@ -84,6 +93,10 @@ class Days:
             pool = plain(self._pool.get(f"{feature}|{kind}"))
             mean, spread = expected(usual, pool, is_size=limit.is_size)
             top = mean + CLIP * spread if usual[2] >= 3 else None
+            if usual[2] >= SETTLED and (kind == "w" or value):
+                gain = _gain((together - mean) / spread)
+                lasting = max(0.0, self._lasting.get(key, 0.0) + gain)
+                self._lasting.touch(key, min(LASTING_MOST, lasting))
             self._usual.touch(f"{key}|{kind}", learn(usual, together, top))
             self._pool.touch(f"{feature}|{kind}", learn(pool, together, top))
             row[2] = [*row[2], value][-(limit.days - 1) :] if limit.days > 1 else []
@@ -102,3 +115,7 @@ class Days:
 
     def _kind(self, day: int) -> str:
         return "w" if self._calendar.is_working(day) else "o"
+
+
+def _gain(far: float) -> float:
+    return min(far, LASTING_STEP) - LASTING_SLACK

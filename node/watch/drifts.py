@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from node.watch.calendar import DAY_MS, Calendar
 from node.watch.days import Found
-from node.watch.features import SENSITIVE, Taken
+from node.watch.features import Taken
 from node.watch.item import Health
 from node.watch.memory import Memory
 
@@ -26,11 +26,17 @@ SETTLE = 20
 """Reports after which a node's own figures are known."""
 SLACK, STEP = 2.0, 5.0
 """Spreads that are ignored in each report, and the most that one report adds."""
+ODD = 3.5
+"""Spreads beyond which a report is odd in itself."""
 _FADE = 0.02
 
 
+MOST = 7.0
+"""The most that a sum goes into the next day with, so that what has ended is over soon."""
+
+
 class Trickle:
-    """Deliveries of one sensitive dataset to one operator, by day, against their usual rate."""
+    """Deliveries of one dataset to one operator, by day, against their usual rate."""
 
     def __init__(self, memory: Memory, calendar: Calendar) -> None:
         self._calendar = calendar
@@ -40,7 +46,7 @@ class Trickle:
     def add(self, taken: Taken, time: int) -> Found | None:
         """Return the sum so far; `usual` is deliveries a working day, `value` those of lately."""
         is_young = taken.age is not None and taken.age < YOUNG_MS
-        if taken.level < SENSITIVE or is_young:
+        if is_young:
             return None
         day = self._calendar.day(time)
         begin = self._begin.setdefault("day", day)
@@ -60,7 +66,7 @@ class Trickle:
             count = row[1] if past == row[0] else 0
             if not self._calendar.is_working(past) and not count:
                 continue
-            row[4] = min(HIGHEST, max(0.0, row[4] + self._gain(row, count)))
+            row[4] = min(MOST, max(0.0, row[4] + self._gain(row, count)))
             row[5] = row[5] + count if row[4] else 0
             row[3] = min(MEMORY, row[3] + 1)
             top = 2 * row[2] + 2 if row[3] > KNOWN else count
@@ -101,28 +107,58 @@ def signals(health: Health) -> list[Signal]:
     return made
 
 
-class Nodes:
-    """Each node's figures against what they usually are."""
+class Stream(NamedTuple):
+    """How a stream of values is judged: what is ignored of each and the most that one adds, in
+    spreads, after how many values it is known what is usual, and the most that a sum comes to."""
 
-    def __init__(self, memory: Memory) -> None:
-        self._nodes = memory.table("nodes", MAX_NODES)
+    slack: float
+    step: float = STEP
+    settle: int = SETTLE
+    most: float = math.inf
 
-    def add(self, health: Health) -> list[tuple[str, Found]]:
-        """Return the sums of a node's figures; `far` is in spreads beyond the slack."""
-        return [
-            (signal.name, self._add(f"{health.member}|{signal.name}", signal))
-            for signal in signals(health)
-        ]
 
-    def _add(self, key: str, signal: Signal) -> Found:
-        mean, variance, weight, total = self._nodes.get(key) or [signal.value, 0.0, 0.0, 0.0]
-        spread = max(signal.spread, math.sqrt(variance))
-        far = (signal.value - mean) / spread if weight >= SETTLE else 0.0
-        total = max(0.0, total + min(far, STEP) - SLACK)
+STEADY = Stream(0.75, 2.0, 10, HIGHEST)
+SUDDEN, SLOW = Stream(SLACK), Stream(0.5, 3.0, 96, HIGHEST)
+
+
+class Streams:
+    """Values one by one against what they usually are, by key."""
+
+    def __init__(self, memory: Memory, name: str, limit: int) -> None:
+        self._rows = memory.table(name, limit)
+
+    def add(self, key: str, value: float, least: float, how: Stream) -> tuple[Found, float]:
+        """Return the sum so far, and how far this value is; `least` is the least spread."""
+        mean, variance, weight, total = self._rows.get(key) or [value, 0.0, 0.0, 0.0]
+        spread = max(least, math.sqrt(variance))
+        far = (value - mean) / spread if weight >= how.settle else 0.0
+        total += (far if far < how.step else how.step) - how.slack
+        total = 0.0 if total < 0 else total if total < how.most else how.most
         if total < STEP:
-            fade = max(_FADE, 1 / (weight + 1))
-            change = max(-3 * spread, min(3 * spread, signal.value - mean))
+            fade = _FADE if weight >= 1 / _FADE else 1 / (weight + 1)
+            change = value - mean
+            if abs(far) > 3 or weight < how.settle:
+                change = max(-3 * spread, min(3 * spread, change))
             mean += fade * change
             variance += fade * (change * change - variance)
-        self._nodes.touch(key, [mean, variance, weight + 1, total])
-        return Found(signal.value, mean, total)
+        self._rows.touch(key, [mean, variance, weight + 1, total])
+        return Found(value, mean, total), far
+
+
+class Nodes:
+    """Each node's figures against what they usually are: sums of what is much and what is long."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._sudden = Streams(memory, "nodes", MAX_NODES)
+        self._slow = Streams(memory, "nodes-slow", MAX_NODES)
+
+    def add(self, health: Health) -> tuple[list[tuple[str, Found]], bool]:
+        """Return the sums of a node's figures by name, and whether one is odd in itself."""
+        found, is_odd = list[tuple[str, Found]](), False
+        for signal in signals(health):
+            key = f"{health.member}|{signal.name}"
+            sudden, far = self._sudden.add(key, signal.value, signal.spread, SUDDEN)
+            slow, _ = self._slow.add(key, signal.value, signal.spread / 2, SLOW)
+            found += [(signal.name, sudden), (f"long-{signal.name}", slow)]
+            is_odd = is_odd or far > ODD
+        return found, is_odd

@@ -8,14 +8,16 @@ from typing import Any, NamedTuple
 
 from contracts.codes import Code
 from contracts.system import VERSIONS
-from node.watch.calendar import Calendar
+from node.watch.calendar import DAY_MS, Calendar
 from node.watch.item import LEDGER, Item, Terms
 from node.watch.memory import Memory
 
 _SYSTEM = frozenset(VERSIONS[1])
 OTHER = "contracts.other"
 """The feature of all that members' own contracts announce; their names are anybody's to make up."""
-_COUNTED = frozenset(("access.requested", "access.decided", "deliveries.opened"))
+_COUNTED = frozenset(
+    ("access.requested", "access.decided", "deliveries.opened", "catalogue.lowered")
+)
 """Events that features of their own are made of."""
 FORBIDDEN = frozenset(
     (
@@ -34,9 +36,24 @@ SAME_SLIPS = 3
 RETRY = 0.25
 OTHERS, FULL = 6.0, 2_000
 """Acts that what others do is worth beside an operator's own, and after which old ones fade."""
+MISSES = [15.0, 300.0]
+"""Look-ups that found nothing, of how many, that a member's own stand beside."""
 _NEW_OWNER = (0.3, 0.3, 0.6, 1.0, 1.2)
 """What a first contact counts by the level of the data."""
-_APPROVE, _DENY, _CLOSED = "APPROVE", "DENY", "closed"
+_APPROVE, _DENY, _REVIEW = "APPROVE", "DENY", "REVIEW"
+_APPROVED, _CLOSED = "approve", "closed"
+_NAMING = _SYSTEM - {"access", "deliveries", "alerts", "cases", "evidence"}
+"""Contracts of which events count for the members that they name: those of the others do so in
+features of their own."""
+MAX_MEMBERS, MAX_REVIEWS = 5_000, 20_000
+RUSH_MS = 60_000
+"""Two acts of one operator within this time."""
+EVEN = 0.01
+"""Two waits of one operator in turn that differ by less are even."""
+HASTY_MS, LATE_MS = 30 * 60_000, DAY_MS // 3
+"""Reviews are hasty within this time, the more the sooner, and late after it."""
+SAME_ROWS = 50
+"""Fewer rows are the same by chance."""
 
 Resolver = Callable[[int], Terms | None]
 """Tells what a grant is about that was given before the watch began."""
@@ -48,6 +65,17 @@ class Sighting(NamedTuple):
     member: str
     feature: str
     amount: float
+    subject: str = ""
+
+
+class Measure(NamedTuple):
+    """A value of a stream about `member` and `subject`: a logarithm, of which `least` is the least
+    spread."""
+
+    member: str
+    feature: str
+    value: float
+    least: float = 0.5
     subject: str = ""
 
 
@@ -80,16 +108,33 @@ class Features:
         self._hours = memory.table("hours", MAX_OPERATORS)
         self._hands = memory.table("hands", MAX_PAIRS)
         self._slips = memory.table("slips", MAX_OPERATORS)
+        self._sets = memory.table("sets", MAX_PAIRS)
+        self._shares = memory.table("misses", MAX_MEMBERS)
+        self._touched = memory.table("touched", MAX_PAIRS)
+        self._acts = memory.table("acts", MAX_OPERATORS)
+        self._deeds = memory.table("deeds", MAX_PAIRS)
+        self._members = memory.table("members", MAX_MEMBERS)
+        self._reviews = memory.table("reviews", MAX_REVIEWS)
+        self._sizes = memory.table("last-rows", MAX_PAIRS)
 
-    def see(self, item: Item) -> Iterator[Sighting | Taken]:
+    def see(self, item: Item) -> Iterator[Sighting | Measure | Taken]:
         """Yield what an item shows: itself, by its name, and what it means where that is known."""
         member, _, operator = item.sender.partition("/")
+        if member:
+            self._members.touch(member, 1)
         name = f"{item.contract}.{item.name}" if item.contract in _SYSTEM else OTHER
         if member and operator != "node" and item.contract != LEDGER and name not in _COUNTED:
             yield Sighting(member, name, 1)
+        if item.contract in _NAMING and isinstance(item.data, list):
+            for named in dict.fromkeys(word for word in item.data if isinstance(word, str)):
+                if named != member and named in self._members:  # also by the chain's schedule
+                    yield Sighting(named, f"named.{name}", 1)
+        if operator and operator != "node":
+            yield from self._act(item, member, name)
+        yield from self._unanswered(item)
         yield from self._understand(item, member)
 
-    def _understand(self, item: Item, member: str) -> Iterator[Sighting | Taken]:
+    def _understand(self, item: Item, member: str) -> Iterator[Sighting | Measure | Taken]:
         """Data of a shape that is not known means nothing."""
         match item.contract, item.name, item.data:
             case "access", "requested", [int(number), str(recipient), str(dataset)]:
@@ -97,18 +142,24 @@ class Features:
                 self._grants.touch(str(number), [recipient, owner, dataset, 0, None, False])
                 yield Sighting(recipient, "requests", 1)
                 yield Sighting(recipient, "asked-lately", 1)
+                yield from self._touch(recipient, dataset)
             case "access", "decided", [int(number), str(outcome), _, int(level)]:
-                yield from self._decided(number, outcome, level)
-            case "access", "reviewed", [int(number), *_]:
-                if str(number) in self._grants:
-                    self._grants[str(number)][5] = True
+                yield from self._decided(item, number, outcome, level)
+            case "access", "reviewed", [int(number), str(reviewer), str(outcome), *_]:
+                yield from self._reviewed(item, number, reviewer, outcome)
             case "access", "granted", [int(number), *_]:
                 if str(number) in self._grants:
                     self._grants[str(number)][4] = item.time
+            case "catalogue", "registered", [str(dataset), *_]:
+                if dataset not in self._sets:
+                    yield Sighting(member, "new-sets", 1)
+                self._sets.touch(dataset, 1)
+            case "dispatch", _, [int(), str(name), True, *_]:
+                yield Sighting(name, "late-orders", 1)
             case "catalogue", "lowered", [str(dataset), *_]:
                 yield Sighting(dataset.partition("/")[0], "lowered", 1)
-            case "deliveries", "opened", [int(number), int(grant), str(recipient), *_]:
-                yield from self._opened(item, number, grant, recipient)
+            case "deliveries", "opened", [int(number), int(grant), str(recipient), _, _, int(rows)]:
+                yield from self._opened(item, number, grant, recipient, rows)
             case "deliveries", "ended", [int(number), int(grant), str(status), int(rows)]:
                 yield from self._ended(item, number, grant, status, rows)
             case "deliveries", "calls", [int(number), int(count), _, int(misses)]:
@@ -127,12 +178,14 @@ class Features:
             self._grants.touch(str(grant), row)
         return row
 
-    def _decided(self, number: int, outcome: str, level: int) -> Iterator[Sighting]:
+    def _decided(self, item: Item, number: int, outcome: str, level: int) -> Iterator[Sighting]:
         row = self._grants.get(str(number))
         if row is None:
             return
         row[3] = level
         recipient, owner, dataset, *_ = row
+        if outcome == _REVIEW:
+            self._reviews.touch(str(number), [item.time, owner])
         if outcome == _DENY:
             yield Sighting(recipient, "denied", 1)
         elif outcome == _APPROVE and not row[5]:
@@ -145,13 +198,16 @@ class Features:
             yield Sighting(recipient, "new-owners", _NEW_OWNER[min(level, 4)], owner)
         self._pairs.touch(pair, 1)
 
-    def _opened(self, item: Item, number: int, grant: int, recipient: str) -> Iterator[Sighting]:
+    def _opened(
+        self, item: Item, number: int, grant: int, recipient: str, rows: int
+    ) -> Iterator[Sighting]:
         row = self.terms(grant)
-        self._deliveries.touch(str(number), [item.sender, grant, 0, 0])
+        self._deliveries.touch(str(number), [item.sender, grant, 0, 0, item.time, rows])
         yield Sighting(recipient, "deliveries", 1)
-        yield from self._odd_hour(item, recipient)
+        yield Sighting(recipient, "one-hand", 1, item.sender.partition("/")[2])
         if row is None:
             return
+        yield from self._touch(recipient, row[2])
         if row[3] >= SENSITIVE:
             yield Sighting(recipient, "sensitive", 1)
         hand = f"{item.sender}|{row[2]}"
@@ -162,16 +218,25 @@ class Features:
 
     def _ended(
         self, item: Item, number: int, grant: int, status: str, rows: int
-    ) -> Iterator[Sighting | Taken]:
+    ) -> Iterator[Sighting | Measure | Taken]:
         row, delivery = self.terms(grant), self._deliveries.pop(str(number), None)
         if row is None or delivery is None:
             return
         recipient, owner, dataset, level, granted, is_reviewed = row
+        rows = max(0, rows)
         if status != _CLOSED:
             yield Sighting(recipient, "unfinished", 1)
         if not delivery[2]:  # a table: look-ups are counted call by call
             age = None if granted is None else item.time - granted
             yield Sighting(recipient, "rows", rows)
+            yield from self._repeated(recipient, dataset, rows)
+            if status == _CLOSED:
+                seconds = max(0, item.time - delivery[4]) / 1_000
+                yield Measure(owner, "slow-serving", math.log1p(seconds))
+                yield Measure(recipient, "growing-rows", math.log1p(rows), subject=dataset)
+                short = abs(math.log((1 + rows) / (1 + max(0, delivery[5]))))
+                for party in (owner, recipient):
+                    yield Measure(party, "other-rows", short, 0.1)
             yield Taken(recipient, owner, dataset, level, delivery[0], rows, age, is_reviewed)
 
     def _called(self, number: int, count: int, misses: int) -> Iterator[Sighting]:
@@ -180,9 +245,19 @@ class Features:
             return
         row = self.terms(delivery[1])
         if row is not None:
-            yield Sighting(row[0], "lookups", max(0, count - delivery[2]))
-            yield Sighting(row[0], "misses", max(0, misses - delivery[3]))
-        delivery[2:] = [count, misses]
+            made, missed = max(0, count - delivery[2]), max(0, misses - delivery[3])
+            yield Sighting(row[0], "lookups", made)
+            yield Sighting(row[0], "misses", missed - self._share(row[0], made, missed))
+        delivery[2:4] = [count, misses]
+
+    def _share(self, member: str, made: int, missed: int) -> float:
+        """How many of so many look-ups usually find nothing, before these are learnt."""
+        found, total = self._shares.get(member) or MISSES
+        if total > FULL:
+            found, total = found / 2, total / 2
+        usual = found / total
+        self._shares.touch(member, [found + min(missed, 2 * usual * made + 1), total + made])
+        return made * usual
 
     def _failed(self, item: Item, member: str, code: int) -> Iterator[Sighting]:
         day = self._calendar.day(item.time)
@@ -193,6 +268,65 @@ class Features:
         yield Sighting(member, "failures", 1 if count <= SAME_SLIPS else RETRY)
         if code in FORBIDDEN:
             yield Sighting(member, "forbidden", 1)
+
+    def _act(self, item: Item, member: str, name: str) -> Iterator[Sighting]:
+        """What a transaction of a person or program shows, whatever it is about."""
+        last, gap = self._acts.get(item.sender) or (0, 0)
+        if item.time == last:
+            return
+        wait = item.time - last if last else DAY_MS
+        self._acts.touch(item.sender, [item.time, wait])
+        if item.contract == LEDGER:  # failures are counted by themselves
+            return
+        yield from self._odd_hour(item, member)
+        if wait < RUSH_MS:
+            yield Sighting(member, "rush", 1)
+        if abs(wait - gap) < EVEN * gap < EVEN * DAY_MS / 2:
+            yield Sighting(member, "even-pace", 1, item.sender.partition("/")[2])
+        deed = f"{item.sender}|{name}"
+        if deed not in self._deeds:
+            yield Sighting(member, "new-deeds", 1)
+        self._deeds.touch(deed, 1)
+
+    def _touch(self, member: str, dataset: str) -> Iterator[Sighting]:
+        key = f"{member}|{dataset}"
+        if key not in self._touched:
+            yield Sighting(member, "new-datasets", 1)
+            yield Sighting(member, "new-takers", 1, dataset)
+        self._touched.touch(key, 1)
+
+    def _reviewed(self, item: Item, number: int, owner: str, outcome: str) -> Iterator[Sighting]:
+        """Count reviews by how soon and how late they come, and for whom."""
+        waiting = self._reviews.pop(str(number), None)
+        row = self._grants.get(str(number))
+        if row is None:
+            return
+        row[5] = True
+        what = "approvals" if outcome.startswith(_APPROVED) else "refusals"
+        yield Sighting(owner, f"{what}-of-one", 1, row[0])
+        if what == "refusals":
+            yield Sighting(owner, "refusals", 1)
+        if waiting is not None:
+            waited = max(1_000, item.time - waiting[0])
+            late = math.log2(waited / LATE_MS)
+            if late > 0:
+                yield Sighting(owner, "late-reviews", min(4.0, late))
+            haste = math.log2(HASTY_MS / waited)
+            if haste > 0:
+                yield Sighting(owner, "hasty-reviews", min(4.0, haste))
+
+    def _unanswered(self, item: Item) -> Iterator[Sighting]:
+        """What was to be reviewed and never is."""
+        number = next(iter(self._reviews), None)
+        if number is not None and item.time - self._reviews[number][0] > 16 * LATE_MS:
+            yield Sighting(self._reviews.pop(number)[1], "late-reviews", 4)
+
+    def _repeated(self, member: str, dataset: str, rows: int) -> Iterator[Sighting]:
+        key = f"{member}|{dataset}"
+        last = self._sizes.get(key, [])
+        if rows >= SAME_ROWS and rows in last:
+            yield Sighting(member, "same-rows", 1, dataset)
+        self._sizes.touch(key, [*last, rows][-10:])
 
     def _odd_hour(self, item: Item, member: str) -> Iterator[Sighting]:
         """Count an act by how seldom its operator, its member, and offices act at such an hour."""

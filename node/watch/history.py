@@ -8,14 +8,20 @@ from collections.abc import Iterable, Iterator
 from node.trace.index import Entry
 from node.watch import limits
 from node.watch.calendar import Calendar
-from node.watch.features import SENSITIVE, Features, Resolver, Sighting, Taken
+from node.watch.features import Features, Resolver, Sighting, Taken
 from node.watch.item import FAILED, LEDGER, Item
 from node.watch.memory import Memory
 
-LEANING = frozenset(("off-hours", "new-owners", "new-hands"))
-"""Figures that lean on all that went before, so that a part of the chain does not tell them."""
+LEANING = frozenset(
+    (
+        "off-hours", "misses", "new-owners", "new-hands", "new-deeds", "new-datasets", "new-sets",
+        "new-takers", "odd-reports", "downs-a-day", "turns-lost",
+    )
+)  # fmt: skip
+"""Figures that lean on all that went before or on nodes' reports, so that a part of the chain does
+not tell them."""
 _LARGEST = "delivery-rows"
-_TRICKLE = "sensitive-deliveries"
+_TRICKLE = "same-deliveries"
 
 
 def can_count(figure: str) -> bool:
@@ -50,7 +56,7 @@ def by_day(
                 case Taken() if seen.member == member and subject in ("", seen.dataset):
                     if figure == _LARGEST:
                         found[day] = max(found[day], seen.rows)
-                    elif figure == _TRICKLE and seen.level >= SENSITIVE:
+                    elif figure == _TRICKLE:
                         found[day] += 1
     width = 1 if figure in (_LARGEST, _TRICKLE) else limit.days
     return [float(sum(found[day - back] for back in range(width))) for day in days]

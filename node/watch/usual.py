@@ -19,7 +19,7 @@ NOTHING: list[float] = [0.0, 0.0, 0.0]
 
 
 def scaled(value: float, *, is_size: bool) -> float:
-    return math.log1p(value) if is_size else math.sqrt(value)
+    return math.log1p(value) if is_size else math.sqrt(max(0.0, value))
 
 
 def unscaled(value: float, *, is_size: bool) -> float:

@@ -7,6 +7,7 @@ or with the graph of deliveries (`flows`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -16,20 +17,23 @@ from node.watch import limits
 from node.watch.alert import Alert, Reason
 from node.watch.calendar import DAY_MS, Calendar
 from node.watch.days import Days, Found
-from node.watch.drifts import Nodes, Trickle
-from node.watch.features import Features, Resolver, Sighting, Taken
+from node.watch.drifts import STEADY, Nodes, Streams, Trickle
+from node.watch.features import SENSITIVE, Features, Measure, Resolver, Sighting, Taken
 from node.watch.flows import Flows
 from node.watch.item import HEALTH, NODE, Health, Item
 from node.watch.memory import Memory
+from node.watch.relays import Relays
 from node.watch.sizes import Sizes
 
 AGAIN_MS = 3 * DAY_MS
 """Trouble that goes on is not told again for so long, unless it gets worse."""
-MAX_TOLD, MAX_FACTORS = 20_000, 20_000
+MAX_TOLD, MAX_FACTORS, MAX_STREAMS = 20_000, 20_000, 50_000
 LOWEST, HIGHEST = 0.75, 2.0
 """How far dispositions move a detector's threshold for a member."""
 STEPS = {"confirmed": 0.95, "unfounded": 1.2, "expected": 1.2}
-FORMAT = 1
+MOST_LOST = 6
+"""Turns that one report counts for the day, so that a line that was down is no bad day."""
+FORMAT = 2
 
 
 class StateError(ValueError):
@@ -50,7 +54,9 @@ class Watch:
         self._sizes = Sizes(memory)
         self._trickle = Trickle(memory, calendar)
         self._nodes = Nodes(memory)
+        self._streams = Streams(memory, "streams", MAX_STREAMS)
         self._flows = Flows(memory)
+        self._relays = Relays(memory)
         self._told = memory.table("told", MAX_TOLD)
         self._factors = memory.table("factors", MAX_FACTORS)
         self._today = memory.table("together", 5_000)
@@ -79,6 +85,11 @@ class Watch:
         self._told.touch(alert.key, [alert.time, alert.severity])
         return True
 
+    def _was_told(self, item: Item, member: str, feature: str) -> bool:
+        """Whether a feature was told by itself lately: what sums it up tells nothing more."""
+        found = self._told.get(f"{feature}/{member}")
+        return found is not None and item.time - found[0] < AGAIN_MS
+
     # Detectors
 
     def _look(self, item: Item) -> Iterator[Alert]:
@@ -90,6 +101,8 @@ class Watch:
             match seen:
                 case Sighting():
                     yield from self._look_at_day(item, seen)
+                case Measure():
+                    yield from self._look_at_stream(item, seen)
                 case Taken():
                     yield from self._look_at_delivery(item, seen)
 
@@ -111,13 +124,19 @@ class Watch:
     def _look_at_day(self, item: Item, seen: Sighting) -> Iterator[Alert]:
         member, feature, amount, subject = seen
         limit = limits.DAYS.get(feature, limits.OTHER)
-        found = self._days.add(member, feature, subject, amount, item.time, limit)
+        found, lasting = self._days.add(member, feature, subject, amount, item.time, limit)
         beyond = self._beyond(feature, member, found.far / limit.far)
         about = subject if limit.by_subject else ""
         if beyond >= 1 and found.value >= limit.least:
             yield _alert(
                 item, feature, member, about, limit.severity, beyond, (_reason(feature, found),)
             )
+        if limit.days == 1 and not limit.by_subject and found.far > 0:
+            beyond = self._beyond("lasting", member, lasting / limits.LASTING)
+            if beyond >= 1 and not self._was_told(item, member, feature):
+                yield _alert(
+                    item, "lasting", member, feature, 2, beyond, (_reason(feature, found),)
+                )
         if not limit.by_subject:
             yield from self._look_at_all(item, member, feature, found)
 
@@ -132,9 +151,24 @@ class Watch:
         odd = {name: f for name, f in row[1].items() if f[2] > 2}
         total = sum((f[2] - 2) ** 2 for f in odd.values())
         beyond = self._beyond("together", member, total / limits.TOGETHER)
-        if beyond >= 1 and len(odd) >= 3:
+        if (
+            beyond >= 1
+            and len(odd) >= 3
+            and not any(self._was_told(item, member, name) for name in odd)
+        ):
             reasons = tuple(_reason(name, Found(*f)) for name, f in sorted(odd.items()))
             yield _alert(item, "together", member, "", 2, beyond, reasons)
+
+    def _look_at_stream(self, item: Item, seen: Measure) -> Iterator[Alert]:
+        key = f"{seen.member}|{seen.subject}|{seen.feature}"
+        found, _ = self._streams.add(key, seen.value, seen.least, STEADY)
+        limit, severity = limits.STREAMS[seen.feature]
+        beyond = self._beyond(seen.feature, seen.member, found.far / limit)
+        if beyond >= 1:
+            reason = Reason(
+                seen.feature, math.expm1(seen.value), math.expm1(found.usual), found.far
+            )
+            yield _alert(item, seen.feature, seen.member, seen.subject, severity, beyond, (reason,))
 
     def _look_at_delivery(self, item: Item, taken: Taken) -> Iterator[Alert]:
         size = self._sizes.add(taken)
@@ -147,11 +181,12 @@ class Watch:
                 )  # fmt: skip
         slow = self._trickle.add(taken, item.time)
         if slow is not None:
-            beyond = self._beyond("trickle", taken.member, slow.far / limits.TRICKLE)
+            limit = limits.TRICKLE if taken.level >= SENSITIVE else limits.TRICKLE_PLAIN
+            beyond = self._beyond("trickle", taken.member, slow.far / limit)
             if beyond >= 1:
                 yield _alert(
                     item, "trickle", taken.member, taken.dataset, 3, beyond,
-                    (_reason("sensitive-deliveries", slow),),
+                    (_reason("same-deliveries", slow),),
                 )  # fmt: skip
         circle = self._flows.add(taken, item.time)
         if circle is not None:
@@ -165,6 +200,17 @@ class Watch:
                 about = ".".join(circle.members[1:])
                 yield _alert(item, "circle", member, about, 3, beyond, reasons)
 
+        relay = self._relays.add(taken, item.time)
+        if relay is not None and relay.times >= limits.RELAY_TIMES:
+            beyond = self._beyond("relay", relay.giver, relay.weight / limits.RELAY)
+            if beyond >= 1:
+                reasons = (
+                    Reason("passed-on", relay.times, 0, relay.weight),
+                    Reason("rows", taken.rows, 0, 0),
+                )
+                about = f"{relay.source}.{relay.taker}"
+                yield _alert(item, "relay", relay.giver, about, 3, beyond, reasons)
+
     def _look_at_node(self, item: Item, health: Health) -> Iterator[Alert]:
         member = health.member
         for rule, count, severity in (
@@ -173,7 +219,18 @@ class Watch:
             if count:
                 reason = Reason(rule, count, 0, count)
                 yield _alert(item, rule, member, "", severity, 1.0, (reason,))
-        for name, found in self._nodes.add(health) if item.name == HEALTH else ():
+        if item.name != HEALTH:
+            return
+        sums, is_odd = self._nodes.add(health)
+        if is_odd:
+            yield from self._look_at_day(item, Sighting(member, "odd-reports", 1))
+        for name, count in (
+            ("downs-a-day", health.downs),
+            ("turns-lost", min(MOST_LOST, health.missed)),
+        ):
+            if count:
+                yield from self._look_at_day(item, Sighting(member, name, count))
+        for name, found in sums:
             limit, severity = limits.NODES[name]
             beyond = self._beyond(name, member, found.far / limit)
             if beyond >= 1:

@@ -50,11 +50,15 @@ class DeskError(MunimentError):
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """An entry of the site's navigation, and the duties that see it (none: everybody)."""
+    """An entry of the site's navigation, and the duties that see it (none: everybody).
+
+    `more` are paths of the area that do not begin with its own.
+    """
 
     path: str
     title: str
     duties: frozenset[str] = frozenset()
+    more: tuple[str, ...] = ()
 
 
 @dataclass

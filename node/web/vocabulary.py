@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from contracts.system import cases, feedback, sanctions
+from contracts.system import VERSIONS, cases, catalogue, custodians, feedback, sanctions
 from node import render
+from node.contract_docs import heading
 from node.exchange import due, reasons
+from node.exchange.declaration import ASK, AUTHORISE, WITHDRAW
+from node.exchange.registrar import DIED, KEY_LOST, OF_AGE, ON_REQUEST, SIGNED
+from node.parameter_docs import DOCS
 from node.trace import words as told
 from node.trace.entities import KINDS
 from node.watch import words as watched
 from node.web import sentences
+from node.web.console import governance
 
 WORDS: tuple[str, ...] = (
     # states of a node
@@ -29,9 +34,21 @@ WORDS: tuple[str, ...] = (
     "acknowledge", "complete", "confirm", "sent", "acknowledged", "reported", "completed",
     "confirmed", "cancelled", "central", "provincial", "local",
     "seconds", "minutes", "hours", "days",
+    # proposals and votes, members and their roles and keys, parameters
+    "accepted", "rejected", "executed", "yes", "no", "suspended", "expelled", "retired",
+    "archive", "data-centre", "observer", "registrar", "supervisor", "third-party", "validator",
+    "member", "node", "sealing", "voting", *governance.KINDS.values(), governance.OTHER_KIND,
+    *DOCS.values(), *(heading(each) for each in VERSIONS[max(VERSIONS)].values()),
     # what waits
     "review", "second", "vote", "withdrawal", "use", "notice", "custody", "challenge", "dispute",
     "intersection", "sum", *due.SENTENCES.values(),
+    # jobs of the desk, and what they are at
+    "running", "done", "failed", "stopped", "opening", "receiving", "writing",
+    "counting",
+    # what audits and supervisors found
+    "passed", "silent", "for-owner", "for-recipient", "void",
+    # states of batches and of uses by law
+    "posted", "asked", "allowed", "notified",
     # results of transactions, errors, and what is wrong with arguments
     *render.SENTENCES.values(), render.NEWER, *sentences.CODES.values(), *sentences.ARGUMENTS,
     # rules of access and what would change what they say
@@ -39,9 +56,21 @@ WORDS: tuple[str, ...] = (
     *reasons.CHANGES.values(), reasons.OTHER_FIELDS, reasons.OTHER_BASIS,
     # supervision
     *cases.KINDS, *cases.DISPOSITIONS, "reported", "assigned", "disposed", "closed",
-    "opened", "commented", "attached", "reopened", "transaction", "file", "all", "record",
+    "opened", "commented", "attached", "reopened", "file", "all",
     *sanctions.MEASURES, "found", "imposed", "dismissed", "appealed", "overturned", "lifted",
     sanctions.GRANTED, sanctions.REJECTED, *feedback.TOPICS, *KINDS,
     *watched.MEANINGS.values(), watched.SELDOM, *watched.FIGURES.values(), watched.ROWS_THROUGH,
     *told.EVENTS.values(),
+    # letters of subjects, and why what they authorised is withdrawn
+    AUTHORISE, WITHDRAW, ASK, "complain", OF_AGE, DIED, KEY_LOST, ON_REQUEST, SIGNED,
+    # what became of asking for a log
+    "verified", "wrong", "refused", "silent",
+    # sources: kinds, how runs end, what is measured, what work of the desk does
+    "folder", "sql", "http", "inbox", "registered", "unchanged", "ready", "stopped", "failed",
+    "accepted", "running", "done", "reading", "checking",
+    "completeness", "validity", "uniqueness", "timeliness", "consistency", "comparing",
+    # datasets: how often, who keeps them, what is compared
+    *catalogue.FREQUENCIES, *custodians.MODES, "offered", "erased",
+    "title", "rows", "level", "class", "standard", "licence", "frequency", "commitment",
+    "added", "removed", "changed", "alike",
 )  # fmt: skip

@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from starlette.types import ASGIApp
 
 from node.home import Home
+from node.network import load_genesis
+from node.publish.shelf import Shelf
+from node.web import portal
+from node.web.guard import Rates
+from node.web.link import Link
+from node.web.live import Live
+from node.web.portal.context import Limits
+from node.web.site import Site
 from tests.node.alliance import command
+from tests.web.conftest import Console
 
 TREES = [
     (f"T-{i:03}", ("north", "south", "<script>alert(1)</script>")[i % 3], f"{(i * 37) % 90 / 4}",
@@ -25,8 +38,10 @@ def register(home: Home, name: str, level: int) -> None:
 
 
 def publish_trees(home: Home) -> None:
-    """Publish the first version of MEMBER/trees, whose columns have kinds."""
+    """Publish the first version of MEMBER/trees, whose columns have kinds; once for a network."""
     member = json.loads(home.card.read_text())["name"]
+    if Shelf(home.open).find(f"{member}/trees", 1) is not None:
+        return
     rows = [{"name": name, "type": kind, "unit": None, "codes": None, "level": 1,
              "class": "general", "mask": None} for name, kind in FIELDS]  # fmt: skip
     properties = {name: {"title": f"{name} 列", "description": f"The {name}"} for name, _ in FIELDS}
@@ -42,3 +57,16 @@ def publish_trees(home: Home) -> None:
     command("dataset", "register", file, "--home", home.path, "--standard", f"{member}/tree",
             "--title", "All trees <b>here</b>")  # fmt: skip
     command("portal", "publish", f"{member}/trees", "--home", home.path)
+
+
+@contextmanager
+def portal_app(console: Console, limits: Limits | None = None) -> Iterator[ASGIApp]:
+    """The portal in this process, before the console's node; nobody asks too often."""
+    home = console.home
+    link, desk = Link(home.socket), Link(home.desk_socket)
+    genesis = load_genesis(home.genesis).genesis
+    site = Site(home, console.member, genesis, link, desk, Live(home, link), portal.AREAS)
+    endless = Limits(Rates(1e6, 1e6), Rates(1e6, 1e6), Rates(1e6, 1e6))
+    yield portal.build(site, frozenset({"testserver"}), limits or endless)
+    link.close()
+    desk.close()

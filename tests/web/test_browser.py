@@ -14,7 +14,8 @@ from tests.web.conftest import SHOTS, Console, Town, needs_browser
 
 pytestmark = needs_browser
 PAGES = {"situation": "/", "evidence": "/evidence", "block": "/blocks/1", "nothing": "/nothing",
-         "data": "/data", "standards": "/data/standards"}  # fmt: skip
+         "data": "/data", "standards": "/data/standards", "sources": "/data/sources",
+         "handed-in": "/data/inbox", "opening": "/data/open"}  # fmt: skip
 WIDTHS = (360, 1280, 1920)
 AXE = Path(__file__).parent / "axe" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -85,6 +86,8 @@ def test_the_exchange_fits_every_width(browser: Any, town: Town, language: str) 
     page.on("pageerror", lambda error: said.append(str(error)))
     ask = f"/exchange/ask?dataset={town.theirs}"
     paths = {"inbox": "/exchange", "requests": "/exchange/requests", "ask": ask,
+             "deliveries": "/exchange/deliveries", "disputes": "/exchange/disputes",
+             "authorisations": "/exchange/authorisations", "prepared": "/exchange/prepared",
              "request": f"/exchange/requests/{waiting}", "grants": "/exchange/grants",
              "grant": f"/exchange/grants/{granted}"}  # fmt: skip
     look_at(page, town.console, paths, language)

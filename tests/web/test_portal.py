@@ -11,11 +11,19 @@ from typing import Any
 
 import httpx
 import pytest
+from pyshacl import validate as shacl
+from rdflib import Graph, URIRef
+from rdflib.compare import isomorphic
 
+from node.exchange import letter
+from node.exchange.consent import Scope
+from node.exchange.declaration import Form, declare
+from node.exchange.letter import LetterBox, write
 from node.network import load_genesis
 from node.publish import proof
 from node.publish.shelf import TYPES
 from tests.node.alliance import command
+from tests.node.data.test_dcat import DCAT, SHAPES
 from tests.web.conftest import SHOTS, Console, needs_browser
 from tests.web.open_data import TREES, publish_trees, register
 from tests.web.test_browser import AXE, FOUND, RULES
@@ -50,9 +58,23 @@ def test_only_open_data_is_shown(portal: httpx.Client, console: Console) -> None
     assert portal.get(f"{hidden}/1/records.csv").status_code == 404
 
 
+def test_the_feed_conforms_to_dcat_ap(portal: httpx.Client) -> None:
+    turtle = Graph().parse(data=portal.get("/catalogue.ttl").text, format="turtle")
+    linked = Graph().parse(data=portal.get("/catalogue.jsonld").text, format="json-ld")
+    assert isomorphic(turtle, linked)
+    conforms, _, text = shacl(turtle, shacl_graph=Graph().parse(SHAPES))
+    assert conforms, text
+    everything = map(str, turtle.objects(predicate=URIRef(f"{DCAT}downloadURL")))
+    loaded = [address for address in everything if "/trees/" in address]
+    assert sorted(address.rpartition(".")[2] for address in loaded) == ["csv", "json", "parquet"]
+    assert all(portal.get(address).status_code == 200 for address in loaded)
+
+
 def test_search_and_facets(portal: httpx.Client, console: Console) -> None:
-    for query, count in (("?q=benches", 1), ("?q=nothing", 0), (f"?owner={console.member}", 2),
-                         ("?owner=nobody", 0), ("?page=99", 2), ("?page=x&q=%00", 0)):  # fmt: skip
+    own = f"?owner={console.member}"
+    total = portal.get(f"/api/v1/datasets{own}").json()["total"]
+    for query, count in (("?q=benches", 1), ("?q=nothing", 0), (own, total), ("?owner=nobody", 0),
+                         ("?page=99", total), ("?page=x&q=%00", 0)):  # fmt: skip
         page = portal.get("/" + query)
         assert page.status_code == 200
         assert page.text.count('class="card entry"') == count, query
@@ -122,12 +144,12 @@ def test_what_people_say_waits_for_a_steward(portal: httpx.Client, console: Cons
     def steward(*args: str) -> str:
         return str(command("portal", *args, "--home", home.path))
 
-    [waiting] = json.loads(steward("remarks", "--json"))
-    assert waiting["text"] == "Very <b>useful</b>[2J"
-    sealed = next((home.open / "remarks").glob("*.sealed")).read_bytes()
+    [waiting] = [r for r in json.loads(steward("remarks", "--json")) if r["name"] == "Ann <i>"]
+    assert waiting["text"] == "Very <b>useful</b>\ufffd[2J"
+    sealed = (home.open / "remarks" / f"{waiting['id']}.sealed").read_bytes()
     assert b"useful" not in sealed
     steward("accept", waiting["id"], "--answer", "Thanks <u>a lot</u>")
-    assert json.loads(steward("remarks", "--json")) == []
+    assert waiting["id"] not in steward("remarks", "--json")
     page = portal.get(place).text
     assert "Very &lt;b&gt;useful&lt;/b&gt;" in page
     assert "Thanks &lt;u&gt;a lot" in page
@@ -135,7 +157,6 @@ def test_what_people_say_waits_for_a_steward(portal: httpx.Client, console: Cons
 
 def test_files_of_outsiders_come_in_sealed(portal: httpx.Client, console: Console) -> None:
     home = console.home
-    (home.path / "outside.json").write_text("{}")
     command("source", "add", "permits", "kind=inbox", "standard=x/y", "title=Permits",
             "key=number", "--home", home.path)  # fmt: skip
     token = command("inbox", "invite", "acme", "permits", "--home", home.path).strip()
@@ -157,8 +178,9 @@ def test_files_of_outsiders_come_in_sealed(portal: httpx.Client, console: Consol
     assert sent.json()["bytes"] == 9
     no = portal.put("/api/v1/uploads/more.csv", content=b"x")
     assert (no.status_code, no.headers["www-authenticate"]) == (401, "Bearer")
-    waiting = json.loads(command("inbox", "list", "--home", home.path, "--json"))
-    assert [each["name"] for each in waiting] == ["permits.csv", "more.csv"]
+    listed = json.loads(command("inbox", "list", "--home", home.path, "--json"))
+    mine = [each["name"] for each in listed if each["sender"] == "acme"]
+    assert mine == ["permits.csv", "more.csv"]
     stored = b"".join(p.read_bytes() for p in (home.path / "inbox" / "waiting").iterdir())
     assert b"number" not in stored
 
@@ -166,6 +188,47 @@ def test_files_of_outsiders_come_in_sealed(portal: httpx.Client, console: Consol
 def test_nothing_of_the_console_is_there(portal: httpx.Client) -> None:
     for path in ("/login", "/live", "/evidence", "/sign/x"):
         assert portal.get(path).status_code == 404, path
+
+
+def test_a_subject_hands_in_a_letter_and_reads_its_answer(
+    portal: httpx.Client, console: Console
+) -> None:
+    folder = console.home.letters
+    page = portal.get("/mine").text
+    if not letter.box_of(folder).is_open:
+        assert 'type="file"' not in page
+        assert console.net.names[-1] in page  # where the registrar is
+    LetterBox(folder, bytes(32)).open()
+    scope = Scope(bytes(32), 1, "civil", "land/permits", "tax", "loan", 1, 1 << 50)
+    form = Form(scope, bytes(32))
+    declared = declare("ask", form, bytes(32), "11010119900307123X", "11010119900307123X")
+    sealed, code = write(form, declared, bytes(32), "<script>alert(1)</script>")
+
+    def hand_in(data: bytes) -> httpx.Response:
+        return portal.post("/mine/letter", files={"letter": ("letter.json", data)})
+
+    assert "This file is no letter" in hand_in(b"{}").text
+    assert hand_in(bytes(70_000)).status_code == 400
+    assert "The letter has arrived" in hand_in(sealed.to_json().encode()).text
+    assert portal.post("/mine/answer", data={"code": code}).status_code == 404
+    assert portal.post("/mine/answer", data={"code": "../../x"}).status_code == 400
+    [(name, found)] = LetterBox(folder, bytes(32)).letters()
+    assert found.words == "<script>alert(1)</script>"
+    LetterBox(folder, bytes(32)).answer(name, {
+        "registrar": "civil", "time": 1_750_000_000_000, "kind": "complain", "text": "<img src=x>",
+        "dataset": "land/permits", "recipient": "tax", "purpose": "loan", "silent": ["land"],
+        "subject": [{"dataset": "land/permits", "recipient": "tax", "purpose": "loan",
+                     "withdrawn": "signed"}],
+        "requests": [{"dataset": "land/permits", "by": "tax", "purpose": "loan",
+                      "status": "granted", "had_it_in": [1], "left_out_in": [],
+                      "not_known_in": []}],
+    })  # fmt: skip
+    answer = portal.post("/mine/answer", data={"code": code})
+    assert answer.headers["cache-control"] == "no-store"
+    assert "was delivered" in answer.text
+    assert "&lt;img src=x&gt;" in answer.text
+    shown = portal.post("/mine/answer", data={"code": code}, headers={"accept-language": "zh"})
+    assert "已交付" in shown.text
 
 
 @needs_browser
@@ -179,7 +242,7 @@ def test_pages_fit_every_width_and_a_checker_finds_nothing(
     trees = f"/datasets/{console.member}/trees"
     places = {"catalogue": "/", "dataset": trees, "records": f"{trees}/1/records?sort=2",
               "check": "/check", "developers": "/developers", "hand-in": "/hand-in",
-              "nothing": "/nothing"}  # fmt: skip
+              "mine": "/mine", "nothing": "/nothing"}  # fmt: skip
     found = {}
     for name, path in places.items():
         for width in (360, 1280, 1920):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,8 +17,9 @@ from contracts.system.sanctions import DAY_MS
 from node.keys import find_keys, load_key
 from node.network import load_genesis
 from node.rpc.client import Client
+from node.trace.index import Index
 from node.transactions import sign_calls
-from node.web.console.sanctions import allowed, rung_of
+from node.web.console.sanctions import allowed, rung_of, said_with
 from tests.web.conftest import Console, Town, needs_browser
 from tests.web.test_browser import look_at, visitor
 from tests.web.test_exchange import sign
@@ -183,7 +185,7 @@ def test_a_case_goes_from_alert_to_measure_with_two_operators(watch: Watch) -> N
         press(wang, f"{case}/dispose", token, disposition="confirmed", text="Theirs.")
         shown = li.get(f"{case}?read=1").text
         for words in ("Whose copy is it?", "A list", "Theirs.", f"to {watch.home}/wang",
-                      "ab" * 32, "disposed: confirmed"):  # fmt: skip
+                      "ab" * 32, "disposed: found true"):  # fmt: skip
             assert words in shown
         raised = re.search(r'alert <a class="mono" href="/tx/([0-9a-f]{64})"', shown)
         assert raised is not None
@@ -304,6 +306,32 @@ def test_who_imposed_a_measure_does_not_decide_the_appeal(watch: Watch) -> None:
     watch.act(watch.home, ("sanctions", "lift", {"violation": number}))
 
 
+@pytest.mark.parametrize("for_two", [False, True])
+def test_what_was_said_with_a_decision_is_found(tmp_path: Path, for_two: bool) -> None:
+    said, other = "ab" * 32, "cd" * 32
+
+    def block(height: int, sender: str, *events: list[Any]) -> dict[str, Any]:
+        rows = [[f"{height:064x}", sender, 0, [], list(events)]]
+        return {"height": height, "digest": "", "time": height, "rows": rows}
+
+    anchor = ["envelopes", "anchored", [said, "tax", ["tax"]]]
+    decided = ["sanctions", "decided", [1, "city", "granted"]]
+    index = Index(tmp_path / "trace.db", "chain")
+    blocks = [block(1, "tax/li", ["envelopes", "anchored", [other, "tax", ["tax"]]],
+                    ["operators", "prepared", [6, "tax", "li", "sanctions", "lift"]])]  # fmt: skip
+    if for_two:
+        prepared = ["operators", "prepared", [7, "tax", "li", "sanctions", "decide"]]
+        confirmed = ["operators", "confirmed", [7, "tax", "li", "wang"]]
+        blocks += [block(2, "tax/li", anchor, prepared), block(3, "tax/wang", confirmed, decided)]
+    else:
+        blocks.append(block(3, "tax", anchor, decided))
+    for each in blocks:
+        index.add(each, {"tax", "city"})
+    [step] = index.trace("violation:1")
+    assert said_with(index, step) == said
+    index.close()
+
+
 def test_the_rules_of_violations_say_who_may_do_what() -> None:
     row = {"member": "city", "status": "found", "imposer": None, "appeal": None, "appeal_until": 9}
     supervisor = {"roles": ["supervisor"], "tier": "local"}
@@ -419,6 +447,48 @@ def test_lineage_is_exported_for_other_tools(watch: Watch) -> None:
             assert "<script>alert" not in answer.text
 
 
+def test_who_read_a_dataset_is_asked_by_the_desk(watch: Watch) -> None:
+    with inside(watch) as (client, csrf):
+        assert "Ask who read it" in _traced(client, kind="dataset", id=watch.town.ours)
+        page = _answered(client, "/trace/logs", {"csrf": csrf, "dataset": watch.town.ours})
+        assert "All logs are verified." in page
+        assert f"<td>{watch.home}</td>" in page
+        for dataset in (SCRIPT, ""):
+            answer = client.post("/trace/logs", data={"csrf": csrf, "dataset": dataset})
+            assert answer.status_code == 400
+        for job in ("x", "0" * 16):
+            assert client.get(f"/trace/logs/{job}").status_code in (400, 404)
+
+
+def test_a_records_row_is_found_by_a_value_in_the_own_vault(watch: Watch) -> None:
+    ours = watch.town.ours
+    with inside(watch) as (client, csrf):
+        assert "Find the row by a value" in _traced(client, 400, kind="record", id=ours)
+        form = {"csrf": csrf, "dataset": ours, "field": "city", "value": "Shanghai"}
+        page = _answered(client, "/trace/row", form)
+        assert "1 record has this value." in page
+        assert "row=2" in page
+        assert "0 records have this value." in _answered(
+            client, "/trace/row", {**form, "value": SCRIPT}
+        )
+        assert "no field" in _answered(client, "/trace/row", {**form, "field": "nothing"})
+        logs = _answered(client, "/trace/logs", {"csrf": csrf, "dataset": ours})
+        assert "trace record by city" in logs
+        assert "<td>li</td>" in logs
+        for wrong in ({"dataset": watch.town.theirs}, {"value": ""}, {"dataset": SCRIPT}):
+            assert client.post("/trace/row", data={**form, **wrong}).status_code == 400
+
+
+def _answered(client: httpx.Client, path: str, form: dict[str, str]) -> str:
+    """What the desk says in the end to a question that a form asks."""
+    asked = client.post(path, data=form)
+    assert asked.status_code == 303, asked.text
+    page = client.get(asked.headers["location"]).text
+    while "data-waits" in page:
+        page = client.get(asked.headers["location"]).text
+    return page
+
+
 # In a browser
 
 
@@ -470,11 +540,13 @@ def test_a_new_alert_becomes_a_measure_by_mouse_alone(browser: Any, watch: Watch
     sign_it(li)
     li.click('a[href^="/supervision/violations/"]')
     where = li.url
+    wang.goto(where)
     li.click('form[action$="/impose"] button')
     sign_it(li)
-    wang.goto(where)
-    wang.click('form[action$="/confirm"] button')
+    li.click("main a.button")
+    wang.click('form[action$="/confirm"] button')  # it comes by itself
     sign_it(wang)
+    li.wait_for_selector("dl.facts .badge.bad")
     wang.click("main a.button")
     assert "已施加" in wang.inner_text("dl.facts")
     number = int(where.rpartition("/")[2])

@@ -12,17 +12,28 @@ from node.web import preferences, signing
 from node.web.console import (
     alerts,
     asking,
+    authorisations,
     cases,
+    contracts,
     data,
+    deliveries,
     dispatch,
+    disputes,
     entry,
     evidence,
     exchange,
+    governance,
     grants,
     groups,
+    members,
+    operators,
     ordering,
+    parameters,
     permits,
     plans,
+    polls,
+    prepared,
+    readers,
     reviewing,
     sanctions,
     seconds,
@@ -34,12 +45,16 @@ from node.web.guard import Guard, Rates
 from node.web.site import Site, application
 
 AREAS = (*situation.AREAS, *data.AREAS, *exchange.AREAS, *supervision.AREAS, *dispatch.AREAS,
-         *evidence.AREAS)  # fmt: skip
+         *governance.AREAS, *evidence.AREAS)  # fmt: skip
 _PARTS: tuple[Callable[[Site], list[BaseRoute]], ...] = (
     preferences.routes, entry.routes, situation.routes, exchange.routes, asking.routes,
-    reviewing.routes, grants.routes, data.routes, alerts.routes, cases.routes, sanctions.routes,
-    permits.routes, trace.routes, seconds.routes, dispatch.routes, ordering.routes,
-    plans.routes, groups.routes, evidence.routes, signing.routes,
+    reviewing.routes, grants.routes, deliveries.routes, disputes.routes,
+    authorisations.routes, prepared.routes,
+    data.routes, alerts.routes, cases.routes, sanctions.routes,
+    permits.routes, readers.routes, trace.routes, seconds.routes, dispatch.routes,
+    ordering.routes, plans.routes, groups.routes, governance.routes, members.routes,
+    operators.routes, parameters.routes, contracts.routes, polls.routes,
+    evidence.routes, signing.routes,
 )  # fmt: skip
 PER_S, BURST = 20.0, 200.0
 

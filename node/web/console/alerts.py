@@ -10,17 +10,18 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from contracts.system.cases import DISPOSITIONS
-from node.trace.index import Entry, Index
+from node.trace.index import Index
+from node.trace.words import EVENTS
 from node.watch.calendar import DAY_MS, Calendar
 from node.watch.history import by_day, can_count, grants_of
 from node.watch.item import Terms
 from node.watch.words import MEANINGS, SELDOM, figure_text
 from node.web import charts
-from node.web.console import places
 from node.web.console.supervision import (
     LOOKING,
     ROOT,
     all_rows,
+    came_to,
     latest_rows,
     members_of,
     number_of,
@@ -33,17 +34,23 @@ from node.web.signing import propose
 from node.web.site import Site, Visit, page
 
 STATES = ("open", "disposed", "all")
-DAYS = 30
-MAX_ENTRIES = 20_000
-MAX_GRANTS = 500
+DAYS, LEAD = 30, 4
+"""Days that a plot shows, and those before them that its first days are counted with."""
+MAX_ENTRIES, MAX_GRANTS = 5_000, 200
 """What of a member's life is counted for a plot, at most."""
+OF_OTHERS = frozenset(("denied", "unfinished"))
+"""Figures that what others did about a member's grants belongs to."""
+MAX_COUNTED = 256
+Counted = dict[tuple[int, str], tuple[range, list[float]]]
+"""Days and values of plots, by alert and figure."""
 _ALERT = ROOT + "/alerts/{number:int}"
 
 
 def routes(site: Site) -> list[BaseRoute]:
+    counted: Counted = {}
     return [
         page(site, ROOT, _list),
-        page(site, _ALERT, _show),
+        page(site, _ALERT, lambda visit: _show(visit, counted)),
         page(site, _ALERT + "/dispose", _dispose, methods=("POST",), duties=LOOKING),
     ]
 
@@ -53,7 +60,7 @@ def meaning_of(visit: Visit, detector: str) -> str:
 
 
 def _list(visit: Visit) -> Response:
-    seen = visit.site.live.changed.get("alerts", 0)  # before the question: what comes later is new
+    seen = visit.site.live.latest("alerts")
     state = visit.option("state", "open")
     facets = {name: visit.option(name) for name in ("detector", "member")}
     if state == "open":
@@ -74,7 +81,8 @@ def _list(visit: Visit) -> Response:
     )  # fmt: skip
 
 
-def _show(visit: Visit) -> Response:
+def _show(visit: Visit, counted: Counted) -> Response:
+    seen = visit.site.live.latest("alerts", "cases")
     alert = visit.query("alerts", "get", {"alert": int(visit.param("number"))})
     if alert is None:
         return _none(visit)
@@ -82,11 +90,11 @@ def _show(visit: Visit) -> Response:
     cases = [case for case in about if alert["id"] in case["alerts"]]
     with reading(visit) as index:
         history = index.trace(f"alert:{alert['id']}")
-        plot = _plot(visit, index, alert)
+        plot = _plot(visit, index, alert, counted)
     return visit.page(
-        "alert.html", alert=alert, meaning=meaning_of(visit, alert["detector"]),
+        "alert.html", seen=seen, alert=alert, meaning=meaning_of(visit, alert["detector"]),
         figures=[_figure(visit, *row) for row in alert["reasons"]], plot=plot, cases=cases,
-        history=history, trace=places.trace_of("alert", str(alert["id"])),
+        history=history, events=EVENTS,
         dispositions=DISPOSITIONS, may_decide=_may_decide(visit, alert["member"]),
     )  # fmt: skip
 
@@ -108,7 +116,7 @@ def _dispose(visit: Visit) -> Response:
     words = [
         (visit.say("About"), alert["member"]),
         (visit.say("Why it was raised"), meaning_of(visit, alert["detector"])),
-        (visit.say("It came to"), visit.say(disposition)),
+        (visit.say("It came to"), came_to(visit, disposition)),
         (visit.say("Case"), str(case or "–")),
     ]
     args = {"alert": alert["id"], "disposition": disposition, "case": case}
@@ -142,34 +150,49 @@ def _figure(visit: Visit, name: str, value: int, usual: int, far: int) -> dict[s
             "bars": charts.pair(value, usual, label)}  # fmt: skip
 
 
-def _plot(visit: Visit, index: Index, alert: dict[str, Any]) -> Markup | None:
+def _plot(visit: Visit, index: Index, alert: dict[str, Any], counted: Counted) -> Markup | None:
     """The first figure that can be counted from the chain, day by day up to the alert."""
     figure = next((row for row in alert["reasons"] if can_count(row[0])), None)
     if figure is None:
         return None
     name, value, usual, _ = figure
-    calendar = Calendar.of(visit.query("access", "rules")["office_hours"])
-    last = calendar.day(alert["time"])
-    life = _life(index, alert["member"], alert["time"] - (DAYS + 4) * DAY_MS, alert["time"])
-    days = range(last - DAYS + 1, last + 1)
-    values = by_day(life, alert["member"], name, alert["subject"] or "", days, calendar,
-                    lambda grant: _terms(visit, grant))  # fmt: skip
+    key = alert["id"], name
+    if key not in counted:
+        found = _count(visit, index, alert, name)
+        if index.height < alert["raised"]:
+            return None
+        while len(counted) >= MAX_COUNTED:
+            counted.pop(next(iter(counted)), None)
+        counted[key] = found
+    days, values = counted[key]
     number = visit.language.number
-    title = figure_text(name)[0]
     label = visit.say("%s on each of the last %s days; at the alert %s, usual is %s") % (
-        visit.say(title), DAYS, number(value / 100), number(usual / 100))  # fmt: skip
+        visit.say(figure_text(name)[0]), len(days), number(value / 100),
+        number(usual / 100))  # fmt: skip
     top = visit.say("at most %s, usual is %s") % (number(max(values)), number(usual / 100))
-    return charts.bars(values, label, _date(days[0]), _date(last), top, usual / 100)
+    return charts.bars(values, label, _date(days[0]), _date(days[-1]), top, usual / 100)
 
 
-def _life(index: Index, member: str, since: int, until: int) -> list[Entry]:
-    """What happened about a member, and to the grants it asked for or used, in order."""
-    mark = f"member:{member}"
-    own = index.trace(mark, since, until, limit=MAX_ENTRIES, latest=True)
-    grants = [f"grant:{number}" for number in grants_of(own)[:MAX_GRANTS]]
-    if not grants:
-        return own[::-1]
-    return index.trace(mark, since, until, limit=MAX_ENTRIES, also=grants, latest=True)[::-1]
+def _count(
+    visit: Visit, index: Index, alert: dict[str, Any], figure: str
+) -> tuple[range, list[float]]:
+    """The figure on each day up to the alert's: what went before an alert does not change."""
+    calendar = Calendar.of(visit.query("access", "rules")["office_hours"])
+    since, until = alert["time"] - (DAYS + LEAD) * DAY_MS, alert["time"]
+    mark = f"member:{alert['member']}"
+    life = index.trace(mark, since, until, limit=MAX_ENTRIES, latest=True)
+    if figure in OF_OTHERS:
+        grants = [f"grant:{number}" for number in grants_of(life)[:MAX_GRANTS]]
+        life = index.trace(mark, since, until, limit=MAX_ENTRIES, also=grants, latest=True)
+    life.reverse()
+    last = calendar.day(until)
+    first = last - DAYS + 1
+    if len(life) == MAX_ENTRIES:  # earlier ones are left out: days that are not whole say nothing
+        first = min(last, max(first, calendar.day(life[0].time) + 1))
+    days = range(first, last + 1)
+    subject = alert["subject"] or ""
+    return days, by_day(life, alert["member"], figure, subject, days, calendar,
+                        lambda grant: _terms(visit, grant))  # fmt: skip
 
 
 def _terms(visit: Visit, grant: int) -> Terms | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from starlette.responses import Response
@@ -15,11 +17,11 @@ from node.trace.similar import similar
 from node.web.console.supervision import (
     LOOKING,
     ROOT,
+    came_to,
     latest_rows,
     members_of,
     number_of,
     pages_of,
-    proofs_of,
     propose_worded,
     read_texts,
     reading,
@@ -66,7 +68,7 @@ def routes(site: Site) -> list[BaseRoute]:
 
 
 def _list(visit: Visit) -> Response:
-    seen = visit.site.live.changed.get("cases", 0)
+    seen = visit.site.live.latest("cases")
     facets = {"state": visit.option("state"), "kind": visit.option("kind"),
               "member": visit.option("member")}  # fmt: skip
     found = latest_rows(visit, "cases")
@@ -112,7 +114,7 @@ def _open(visit: Visit) -> Response:
     ):  # fmt: skip
         return _form_of(visit, form, visit.say("Alerts and grants are named by their numbers."))
     if form["member"] and form["member"] not in members_of(visit):
-        return _form_of(visit, form, visit.say("There is no active member of this name."))
+        return _form_of(visit, form, visit.say("There is no member of this name."))
     if form["dataset"] and not _OWNED.fullmatch(form["dataset"]):
         return _form_of(visit, form, visit.say("A dataset is named OWNER/NAME."))
     args: dict[str, Any] = {
@@ -151,21 +153,32 @@ def _steps(visit: Visit, number: int) -> list[Any]:
     return rows
 
 
+def _proofs(entries: Sequence[Entry]) -> Mapping[tuple[int, str], Iterator[str]]:
+    """Transactions of a case's steps, by height and name, in their order."""
+    found: defaultdict[tuple[int, str], list[str]] = defaultdict(list)
+    for entry in entries:
+        if entry.contract == "cases" and not entry.code:
+            found[entry.height, entry.name].append(entry.txid)
+    return defaultdict(lambda: iter(()), {key: iter(txids) for key, txids in found.items()})
+
+
 def _show(visit: Visit) -> Response:
+    seen = visit.site.live.latest("cases", "sanctions", "alerts")
     case = _find(visit)
     if case is None:
         return _none(visit)
     number, member, members = case["id"], visit.site.member, members_of(visit)
     supervisors = [name for name in supervisors_of(members) if name != case["member"]]
     with reading(visit) as index:
-        proofs = proofs_of(index.trace(f"case:{number}"), "cases")
+        proofs = _proofs(index.trace(f"case:{number}", limit=2 * MAX_STEPS))
     steps = [{"what": what, "by": by + (f"/{operator}" if operator else ""), "time": time,
-              "height": height, "data": data, "txid": proofs.get((height, what)),
+              "height": height, "data": data, "txid": next(proofs[height, what], None),
               "envelope": data[-1] if what in _WORDED else None}
              for what, by, operator, time, height, data in _steps(visit, number)]  # fmt: skip
     about = visit.query("sanctions", "of", {"member": case["member"]}) if case["member"] else []
     return visit.page(
-        "case.html", case=case, steps=steps, has_texts=any(each["envelope"] for each in steps),
+        "case.html", seen=seen, case=case, steps=steps,
+        has_texts=any(each["envelope"] for each in steps),
         texts=read_texts(visit, [each["envelope"] for each in steps]),
         similar=similar(visit.query, case),
         alerts=[visit.query("alerts", "get", {"alert": each}) for each in case["alerts"]],
@@ -228,7 +241,8 @@ def _attach(visit: Visit) -> Response:
         digest = what
     else:
         return visit.problem(visit.say("A transaction or file is named by 64 hexadecimal digits."))
-    words = [(visit.say("Evidence"), f"{visit.say(kind)} {what}"), (visit.say("Proof"), digest)]
+    label = visit.say("one transaction") if kind == "transaction" else visit.say(kind)
+    words = [(visit.say("Evidence"), f"{label} {what}"), (visit.say("Proof"), digest)]
     args = {"kind": kind, "digest": bytes.fromhex(digest)}
     return _act(visit, visit.say("Attach evidence to case %s"), "attach", args, words,
                 has_text=True)  # fmt: skip
@@ -246,7 +260,7 @@ def _dispose(visit: Visit) -> Response:
     disposition = visit.form.get("disposition", "")
     if disposition not in DISPOSITIONS:
         return _incomplete(visit)
-    words = [(visit.say("It came to"), visit.say(disposition))]
+    words = [(visit.say("It came to"), came_to(visit, disposition))]
     return _act(visit, visit.say("Dispose of case %s"), "dispose", {"disposition": disposition},
                 words, has_text=True)  # fmt: skip
 

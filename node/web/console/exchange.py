@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute
 from contracts.api import ACTING
 from contracts.masks import SPECS
 from node.errors import MunimentError
-from node.exchange.asking import fields_of, show_hours
+from node.exchange.asking import DAY_MS, AskingError, fields_of, show_hours
 from node.exchange.due import find_due
 from node.exchange.reasons import change_text, rule_text
 from node.web.console.terms import condition_texts, kind_name
@@ -22,6 +22,13 @@ from node.web.site import Area, Site, Visit, page
 AREAS = (Area("/exchange", "Exchange"),)
 PAGE = 50
 """Requests that `access.list` gives at once."""
+_PLACES = {
+    "review": "/exchange/requests/{}", "dispute": "/exchange/deliveries/{}/dispute",
+    "order": "/dispatch/orders/{}", "vote": "/governance/proposals/{}",
+    "second": "/exchange/prepared", "withdrawal": "/exchange/authorisations",
+    "use": "/exchange/authorisations", "notice": "/exchange/authorisations",
+}  # fmt: skip
+"""Where a page tells more of what waits."""
 _RANKS = ("DENY", "REVIEW", "APPROVE")
 
 
@@ -30,6 +37,7 @@ def routes(site: Site) -> list[BaseRoute]:
     return [
         page(site, "/exchange", _inbox),
         page(site, "/exchange/requests", _list),
+        page(site, "/exchange/deputy", _set_deputy, methods=("POST",), duties=("approver",)),
         page(site, request, _show),
         page(site, request + "/withdraw", _withdraw, methods=("POST",), duties=ACTING),
     ]
@@ -68,12 +76,25 @@ def masks_of(fields: Sequence[Any], names: Sequence[str]) -> list[tuple[str, str
 
 
 def _inbox(visit: Visit) -> Response:
-    return visit.page("exchange.html", rows=find_due(visit.query, visit.site.member, now_ms()))
+    rows = find_due(visit.query, visit.site.member, now_ms())
+    deputy = visit.query("access", "deputy", {"member": visit.site.member})
+    members = [row["name"] for row in visit.query("members", "list", {})
+               if row["status"] == "active" and row["name"] != visit.site.member]  # fmt: skip
+    return visit.page("exchange.html", rows=rows, places=_PLACES, deputy=deputy, now=now_ms(),
+                      members=members if "approver" in visit.duties else [])  # fmt: skip
 
 
-def _waiting(visit: Visit) -> Any:
-    """Requests that wait for a review by this member."""
-    return visit.query("access", "waiting", {"member": visit.site.member, "time": now_ms()})
+def _set_deputy(visit: Visit) -> Response:
+    """Let another member give this member's reviews for some days; none ends it."""
+    deputy, days = visit.form.get("deputy", "")[:64], visit.form.get("days", "").strip()
+    if not (days.isascii() and days.isdecimal() and 0 < len(days) <= 4 and int(days)):
+        raise AskingError(visit.say("Days are a whole number above 0."))
+    until = now_ms() + int(days) * DAY_MS
+    words = [(visit.say("Stands in"), deputy or "–")]
+    if deputy:
+        words.append((visit.say("Until"), visit.language.moment(until)))
+    call = ("access", "set_deputy", {"deputy": deputy or None, "until": until})
+    return propose(visit, visit.say("Reviews by a deputy"), words, [call], "/exchange")
 
 
 def _list(visit: Visit) -> Response:
@@ -127,14 +148,26 @@ def show_request(visit: Visit, status: int = 200, **more: Any) -> Response:
         reasons=reasons_of(visit, asked["reasons"], names),
         now=now, later=reasons_of(visit, now["reasons"], names) if now else [],
         masks=masks_of(now["fields"], names) if now else [], specs=SPECS,
-        is_reviewer="approver" in visit.duties and is_reviewer(visit, asked["id"]),
+        is_reviewer="approver" in visit.duties and is_reviewer(visit, asked),
         may_act=may_act, **shown,
     )  # fmt: skip
 
 
-def is_reviewer(visit: Visit, number: int) -> bool:
-    """Whether a request waits for a review that this member may give."""
-    return any(row["id"] == number for row in _waiting(visit))
+def is_reviewer(visit: Visit, asked: Mapping[str, Any]) -> bool:
+    """Whether a request waits for a review that this member may give, for itself or another."""
+    member = visit.site.member
+    if asked["status"] != "waiting" or asked["recipient"] == member:
+        return False
+    record = visit.query("members", "get", {"name": member})
+    own = {f"member/{member}", *record["roles"]} | {record["tier"]}
+    return any(party in own or _stands_in(visit, party) for party in asked["parties"])
+
+
+def _stands_in(visit: Visit, party: str) -> bool:
+    """Whether this member is the deputy of the member that a party names."""
+    kind, _, name = party.partition("/")
+    found = visit.query("access", "deputy", {"member": name}) if kind == "member" else None
+    return found is not None and found[0] == visit.site.member and found[1] >= now_ms()
 
 
 def _show(visit: Visit) -> Response:

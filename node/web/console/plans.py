@@ -7,13 +7,18 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from consensus.codec import DecodeError
-from contracts.checks import slug
 from contracts.system.dispatch import DUTIES, SEVERITIES
 from node.errors import MunimentError
 from node.web.console.dispatch import below, members_of
+from node.web.console.fields import (
+    UNITS,
+    FormError,
+    name_of_form,
+    recipients_of,
+    span_of,
+    text_of,
+)
 from node.web.console.letters import read, seal_to_all
-from node.web.console.ordering import UNITS, FormError, recipients_of, span_of, text_of
 from node.web.signing import propose
 from node.web.site import Site, Visit, page
 
@@ -123,12 +128,3 @@ def _propose(visit: Visit) -> Response:
                    [*anchors, ("emergency", "prepare", args)],
                    f"{_PLANS}/new?plan={name}", sealed,
                    then=f"{_PLANS}/{visit.site.member}/{name}")  # fmt: skip
-
-
-def name_of_form(visit: Visit, field: str) -> str:
-    """A name that the ledger takes. Raises FormError."""
-    try:
-        return slug(visit.form.get(field, "").strip(), field)
-    except DecodeError as error:
-        sentence = visit.say("A name is of small letters, digits, hyphen, dot and underscore.")
-        raise FormError(sentence) from error

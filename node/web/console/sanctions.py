@@ -11,6 +11,8 @@ from starlette.routing import BaseRoute
 from contracts.api import APPROVER
 from contracts.system import sanctions
 from contracts.system.cases import SUPERVISOR
+from node.trace.index import Entry, Index
+from node.trace.words import EVENTS
 from node.web.console.exchange import now_ms
 from node.web.console.seconds import prepare, waiting
 from node.web.console.supervision import (
@@ -27,6 +29,8 @@ from node.web.signing import propose
 from node.web.site import Site, Visit, page
 
 STATES = ("found", "imposed", "appealed", "overturned", "lifted", "dismissed")
+MAX_BACK = 2_000
+"""Of a member's latest doings, so many are looked through for what it prepared."""
 OUTCOMES = (sanctions.GRANTED, sanctions.REJECTED)
 _ALL = ROOT + "/violations"
 _ONE = _ALL + "/{number:int}"
@@ -94,7 +98,28 @@ def rung_of(
     return measure, span
 
 
+def said_with(index: Index, step: Entry) -> str | None:
+    """The envelope that was anchored with a step, or with what was prepared for it."""
+
+    def anchored(txid: str) -> str | None:
+        found = (e.data[0] for e in index.trace(f"tx:{txid}")
+                 if (e.contract, e.name) == ("envelopes", "anchored"))  # fmt: skip
+        return next(found, None)
+
+    events = index.trace(f"tx:{step.txid}")
+    request = next((e.data[0] for e in events
+                    if (e.contract, e.name) == ("operators", "confirmed")), None)  # fmt: skip
+    if request is None:
+        return anchored(step.txid)
+    mark = f"member:{step.sender.partition('/')[0]}"
+    for entry in index.trace(mark, until=step.time, latest=True, limit=MAX_BACK):
+        if (entry.contract, entry.name, entry.data[:1]) == ("operators", "prepared", [request]):
+            return anchored(entry.txid)
+    return None
+
+
 def _show(visit: Visit) -> Response:
+    seen = visit.site.live.latest("sanctions", "operators")
     row = _find(visit)
     if row is None:
         return _none(visit)
@@ -104,9 +129,13 @@ def _show(visit: Visit) -> Response:
     measure, span = rung_of(ladder, row, others, now)
     with reading(visit) as index:
         history = index.trace(f"violation:{row['id']}")
-    envelopes = {"found": row["envelope"], "appeal": (row["appeal"] or [None, None])[1]}
+        decided = next((e for e in history if e.name == "decided" and not e.code), None)
+        said = said_with(index, decided) if decided else None
+    envelopes = {"found": row["envelope"], "appeal": (row["appeal"] or [None, None])[1],
+                 "decided": said}  # fmt: skip
     return visit.page(
-        "violation.html", row=row, history=history, measure=measure, days=span // sanctions.DAY_MS,
+        "violation.html", seen=seen, row=row, history=history, events=EVENTS, measure=measure,
+        days=span // sanctions.DAY_MS,
         envelopes=envelopes, texts=read_texts(visit, list(envelopes.values())),
         may=allowed(row, member, members_of(visit).get(member, {"roles": [], "tier": ""}), now)
         if APPROVER in visit.duties else frozenset(),

@@ -12,12 +12,12 @@ from starlette.responses import Response
 from contracts.api import APPROVER, AUDITOR
 from contracts.system.cases import SUPERVISOR
 from node.errors import MunimentError
-from node.trace.index import Entry, Index
+from node.trace.index import Index
 from node.web.console.seconds import prepare
 from node.web.signing import CallArguments, propose, seal
 from node.web.site import Area, Visit
 
-AREAS = (Area("/supervision", "Supervision"),)
+AREAS = (Area("/supervision", "Supervision", more=("/trace",)),)
 ROOT = "/supervision"
 LOOKING = (APPROVER, AUDITOR)
 """Duties that look into alerts and cases; approvers alone decide."""
@@ -70,13 +70,14 @@ def number_of(text: str) -> int | None:
 
 
 def members_of(visit: Visit) -> dict[str, Any]:
-    """Active members by name."""
-    found = visit.query("members", "list")
-    return {row["name"]: row for row in found if row["status"] == "active"}
+    """All members that there are or were, by name."""
+    return {row["name"]: row for row in visit.query("members", "list")}
 
 
-def supervisors_of(members: dict[str, Any]) -> list[str]:
-    return [name for name, row in members.items() if SUPERVISOR in row["roles"]]
+def supervisors_of(members: Mapping[str, Any]) -> list[str]:
+    """The active ones of them that supervise."""
+    return [name for name, row in members.items()
+            if row["status"] == "active" and SUPERVISOR in row["roles"]]  # fmt: skip
 
 
 @contextmanager
@@ -96,6 +97,11 @@ def reading(visit: Visit) -> Iterator[Index]:
 def behind(visit: Visit, index: Index) -> int:
     """How many blocks the index has yet to take in."""
     return max(0, int(visit.call("status")["height"]) - index.height)
+
+
+def came_to(visit: Visit, disposition: str) -> str:
+    """What an alert or case came to, in words; orders are confirmed in another sense."""
+    return visit.say("found true") if disposition == "confirmed" else visit.say(disposition)
 
 
 # Signing
@@ -154,12 +160,7 @@ def read_texts(visit: Visit, envelopes: Sequence[str | None]) -> dict[str, str]:
     found: dict[str, str] = {}
     for envelope in [each for each in envelopes if each][-MAX_READ:]:
         try:
-            found[envelope] = str(visit.desk("sealing.open", envelope=envelope).get("text", ""))
+            found[envelope] = visit.desk("sealing.open", envelope=envelope).get("text") or "–"
         except MunimentError as error:
             found[envelope] = f"({error})"
     return found
-
-
-def proofs_of(entries: Sequence[Entry], contract: str) -> Mapping[tuple[int, str], str]:
-    """The transaction of each event of a contract, by height and name."""
-    return {(e.height, e.name): e.txid for e in entries if e.contract == contract and not e.code}

@@ -7,30 +7,31 @@ from starlette.types import ASGIApp
 
 from node.web import preferences
 from node.web.catalogue import Catalogue
-from node.web.guard import Guard, Rates
-from node.web.portal import api, feeds, pages, uploads
-from node.web.portal.context import Portal
+from node.web.guard import Guard
+from node.web.portal import api, feeds, pages, subjects, uploads
+from node.web.portal.context import Limits, Portal
 from node.web.portal.published import Published
 from node.web.site import Site, application
 
-AREAS = pages.AREAS
+AREAS = (*pages.AREAS[:2], *subjects.AREAS, *pages.AREAS[2:])
 OPEN = 1
-PER_S, BURST = 10.0, 100.0
 
 
-def build(site: Site, hosts: frozenset[str], rates: Rates | None = None) -> ASGIApp:
+def build(site: Site, hosts: frozenset[str], limits: Limits | None = None) -> ASGIApp:
     """The portal of a site as an ASGI application; its areas are `AREAS`."""
     catalogue = Catalogue(site.link, OPEN)
-    shared = Portal(catalogue, Published(site.home, site.link))
+    limits = limits or Limits()
+    shared = Portal(catalogue, Published(site.home, site.link), limits)
     guard = Middleware(
-        Guard, hosts=hosts, rates=rates or Rates(PER_S, BURST), private=False, tls=site.secure,
+        Guard, hosts=hosts, rates=limits.asks, private=False, tls=site.secure,
         roomy=uploads.ROOMY,
     )  # fmt: skip
     routes = [
         *preferences.routes(site),
         *pages.routes(site, shared),
         *api.routes(site, shared),
-        *uploads.Uploads(site).routes(),
-        *feeds.routes(site, catalogue),
+        *subjects.routes(site, shared),
+        *uploads.Uploads(site, limits.tokens).routes(),
+        *feeds.routes(site, shared),
     ]
     return application(site, routes, guard)

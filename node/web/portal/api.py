@@ -32,7 +32,7 @@ from node.web.portal.openapi import (
     describe,
 )
 from node.web.problems import problem
-from node.web.site import Site, Visit, page
+from node.web.site import Handler, Site, Visit, page
 
 PROOF_TYPE = "application/octet-stream"
 _SHOWN = ("dataset", "version", "title", "owner", "level", "class", "rows", "bytes", "theme",
@@ -44,20 +44,34 @@ _VERSION = f"{_DATASET}/versions/{{version}}"
 
 
 def routes(site: Site, portal: Portal) -> list[BaseRoute]:
-    made = {
-        "/api/v1/datasets": portal.bound(_list),
-        _DATASET: portal.bound(_get),
-        f"{_DATASET}/versions": portal.bound(_versions),
-        _VERSION: portal.bound(_version),
-        f"{_VERSION}/records": portal.bound(_records),
-        f"{_VERSION}/registration": portal.bound(_registration),
-        f"{_VERSION}/files/{{file}}": portal.bound(_file),
-        "/api/v1/head": _head,
-        "/api/v1/openapi.json": _describe,
+    paging = ("page", "size")
+    made: dict[str, tuple[Handler, tuple[str, ...]]] = {
+        "/api/v1/datasets": (portal.bound(_list), ("q", *OPEN_FACETS, *paging)),
+        _DATASET: (portal.bound(_get), ()),
+        f"{_DATASET}/versions": (portal.bound(_versions), ("after",)),
+        _VERSION: (portal.bound(_version), ()),
+        f"{_VERSION}/records": (portal.bound(_records), paging),
+        f"{_VERSION}/registration": (portal.bound(_registration), ()),
+        f"{_VERSION}/files/{{file}}": (portal.bound(_file), ()),
+        "/api/v1/head": (_head, ()),
+        "/api/v1/openapi.json": (_describe, ()),
     }
-    talk = page(site, f"{_DATASET}/feedback", portal.bound(_feedback), methods=("GET", "POST"),
-                public=True)  # fmt: skip
-    return [talk, *(page(site, path, handler, public=True) for path, handler in made.items())]
+    talk = page(site, f"{_DATASET}/feedback", _strict(portal.bound(_feedback), paging),
+                methods=("GET", "POST"), public=True)  # fmt: skip
+    return [talk, *(page(site, path, _strict(*each), public=True) for path, each in made.items())]
+
+
+def _strict(handler: Handler, names: tuple[str, ...]) -> Handler:
+    """Refuse parameters that there are none of, which would otherwise be misspelt unnoticed."""
+
+    def checked(visit: Visit) -> Response:
+        other = next((name for name in visit.request.query_params if name not in names), None)
+        if other is None:
+            return handler(visit)
+        known = ", ".join(names) or "none"
+        return problem(400, f"there is no parameter {other[:50]!r}; there are: {known}")
+
+    return checked
 
 
 def _list(visit: Visit, portal: Portal) -> Response:

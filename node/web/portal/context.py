@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from starlette.responses import Response
 
+from node.errors import MunimentError
 from node.publish import remarks
 from node.publish.shelf import Publication
 from node.web.catalogue import Catalogue, Record
@@ -14,17 +15,23 @@ from node.web.guard import Rates
 from node.web.portal.published import Published
 from node.web.site import Visit
 
-WRITES_PER_S, WRITES_BURST = 1 / 120, 5.0
-"""What one address may hand in: five at once, then one in two minutes."""
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How often one address may ask, say something, and try a token that is wrong."""
+
+    asks: Rates = field(default_factory=lambda: Rates(10.0, 100.0))
+    writes: Rates = field(default_factory=lambda: Rates(1 / 120, 5.0))
+    tokens: Rates = field(default_factory=lambda: Rates(1 / 10, 10.0))
 
 
 @dataclass(frozen=True, slots=True)
 class Portal:
-    """Shared by all requests. `writes` counts what each address hands in."""
+    """Shared by all requests."""
 
     catalogue: Catalogue
     published: Published
-    writes: Rates = field(default_factory=lambda: Rates(WRITES_PER_S, WRITES_BURST))
+    limits: Limits
 
     def bound(self, handler: Callable[[Visit, Portal], Response]) -> Callable[[Visit], Response]:
         """Make a page's handler of one that needs the portal too."""
@@ -49,16 +56,25 @@ class Portal:
         found = self.version(visit)
         return None if found is None else self.published.find(found[0], found[1]["version"])
 
-    def take_remark(self, visit: Visit, row: Record, given: Mapping[str, str]) -> str | None:
-        """Take what somebody says of a dataset; None where an address says too much.
+    def take(self, visit: Visit, put: Callable[[], str]) -> str | None:
+        """Let an address hand something in by `put`; None where it hands in too much.
 
-        Raises RemarkError, BoxError.
+        What `put` refuses is not counted.
         """
         client = visit.request.client
-        if not self.writes.allows(client.host if client else ""):
+        address = client.host if client else ""
+        if not self.limits.writes.allows(address):
             return None
-        place = visit.site.home.open
-        return remarks.hand_in(place, row["dataset"], given["text"], given.get("name", ""))
+        try:
+            return put()
+        except MunimentError:
+            self.limits.writes.give_back(address)
+            raise
+
+    def take_remark(self, visit: Visit, row: Record, given: Mapping[str, str]) -> str | None:
+        """Take what somebody says of a dataset. Raises RemarkError, BoxError."""
+        place, name = visit.site.home.open, given.get("name", "")
+        return self.take(visit, lambda: remarks.hand_in(place, row["dataset"], given["text"], name))
 
 
 def whole(text: str, most: int) -> int | None:

@@ -42,7 +42,7 @@ def download(
         wanted = None
     else:
         wanted = _RANGE.fullmatch(request.headers.get("range", "").replace(" ", ""))
-    if wanted is None or not any(wanted.groups()):
+    if wanted is None or not _is_valid(wanted[1], wanted[2]):
         return _Part(file, 0, size, {**headers, "content-length": str(size)}, 200)
     first, last = _bounds(wanted[1], wanted[2], size)
     if not first <= last:
@@ -52,6 +52,11 @@ def download(
     headers |= {"content-range": f"bytes {first}-{last}/{size}",
                 "content-length": str(last - first + 1)}  # fmt: skip
     return _Part(file, first, last - first + 1, headers, 206)
+
+
+def _is_valid(first: str, last: str) -> bool:
+    """What is none is to be ignored (RFC 9110, 14.1.1)."""
+    return int(first) <= int(last) if first and last else bool(first or last)
 
 
 def _bounds(first: str, last: str, size: int) -> tuple[int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from node.data.inbox import MAX_NAME, MAX_UPLOAD_BYTES
+from node.data.inbox import MAX_NAME, MAX_UPLOAD_BYTES, SUFFIXES
 from node.publish import remarks
 from node.publish.proof import SUFFIX
 from node.publish.shelf import TYPES
@@ -14,6 +14,8 @@ MOST, USUAL = 100, 20
 MAX_PAGE = 1_000_000
 MAX_VERSION = (1 << 32) - 1
 MAX_WORDS = 200
+FILE_NAME = rf"[\w(). -]+\.({'|'.join(ending[1:] for ending in SUFFIXES)})"
+"""Of a file that is handed in; letters of every language."""
 Json = dict[str, Any]
 TEXT: Json = {"type": "string"}
 WHOLE: Json = {"type": "integer", "minimum": 0}
@@ -210,7 +212,7 @@ def _give() -> Json:
 
 
 def _upload() -> Json:
-    name = {**TEXT, "minLength": 1, "maxLength": MAX_NAME}
+    name = {**TEXT, "maxLength": MAX_NAME, "pattern": f"^{FILE_NAME}$"}
     return {
         "operationId": "handIn",
         "summary": "Hand in a file for a source; it is sealed, and waits for a steward",

@@ -6,6 +6,7 @@ By programs as a stream, as large as the inbox takes; by a form in a page, up to
 from __future__ import annotations
 
 import json
+import re
 from functools import partial
 
 import anyio
@@ -16,6 +17,7 @@ from starlette.routing import BaseRoute, Route
 
 from node.data.inbox import MAX_UPLOAD_BYTES, SUFFIXES, Arrival, Intake, IntakeError
 from node.web.guard import Rates
+from node.web.portal.openapi import FILE_NAME
 from node.web.problems import problem
 from node.web.site import Site, Visit, page
 
@@ -25,17 +27,15 @@ ROOMY = {PLACE: MAX_UPLOAD_BYTES + 1, FORM: MAX_FORM_BYTES}
 """What bodies are taken here, for the guard. One byte more, so that the inbox itself refuses."""
 AT_ONCE = 8
 SILENCE_S, WHOLE_S = 30.0, 900.0
-TRIES_PER_S, TRIES_BURST = 1 / 10, 10.0
-"""Wrong tokens from one address."""
 
 
 class Uploads:
     """The door of one site's inbox."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, tries: Rates) -> None:
         self._site, self._intake = site, Intake(site.home)
         self._places = anyio.CapacityLimiter(AT_ONCE)
-        self._tries = Rates(TRIES_PER_S, TRIES_BURST)
+        self._tries = tries
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -55,7 +55,10 @@ class Uploads:
         try:
             if scheme.lower() != "bearer":
                 raise IntakeError(401, "send the header Authorization: Bearer TOKEN")
-            begin = partial(self._begin, _address(request), token, request.path_params["file"])
+            name = request.path_params["file"]
+            if not re.fullmatch(FILE_NAME, name):
+                raise IntakeError(400, "a name has letters, digits, ( ) . - _ and a known ending")
+            begin = partial(self._begin, _address(request), token, name)
             arrival = await anyio.to_thread.run_sync(begin)
             return await self._take(request, arrival)
         except IntakeError as error:

@@ -50,7 +50,7 @@ def test_rows_and_sensitive_deliveries_follow_their_grants() -> None:
     assert count("rows", *life) == [5, 0, 930, 0]
     assert count("delivery-rows", *life, subject="land/wells") == [5, 0, 900, 0]
     assert count("delivery-rows", *life, subject="land/other") == [0, 0, 0, 0]
-    assert count("sensitive-deliveries", *life, subject="land/wells") == [1, 0, 2, 0]
+    assert count("same-deliveries", *life, subject="land/wells") == [1, 0, 2, 0]
     assert grants_of(life) == [7]
 
 
@@ -69,7 +69,7 @@ def test_what_leans_on_all_that_went_before_is_not_counted(figure: str) -> None:
 
 def test_every_figure_has_words() -> None:
     assert limits.DAYS.keys() >= LEANING
-    assert {*limits.DAYS, *limits.NODES} <= FIGURES.keys()
+    assert {*limits.DAYS, *limits.NODES, *limits.STREAMS} <= FIGURES.keys()
     assert can_count("cases.opened")
     assert figure_text("cases.opened") == ("cases.opened", "")
     assert figure_text("through.tax")[1] == "tax"

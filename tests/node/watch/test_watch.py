@@ -37,14 +37,25 @@ class Life:
         self.alerts += made
         return made
 
-    def deliver(self, grant: int, rows: int, time: int, operator: str = "li") -> list[Alert]:
+    def deliver(
+        self, grant: int, rows: int, time: int, operator: str = "li", *, lasts: int = 60_000,
+        asked: int | None = None,
+    ) -> list[Alert]:  # fmt: skip
         self.deliveries += 1
         number, terms = self.deliveries, TERMS.get(grant, TERMS[1])
-        opened = [number, grant, terms.recipient, terms.owner, 1, rows]
+        opened = [number, grant, terms.recipient, terms.owner, 1, asked or rows]
         sender = f"{terms.recipient}/{operator}"
         made = self.tell(time, "deliveries", "opened", opened, sender)
         ended = [number, grant, "closed", rows]
-        return made + self.tell(time + 60_000, "deliveries", "ended", ended, f"{terms.owner}/node")
+        return made + self.tell(time + lasts, "deliveries", "ended", ended, f"{terms.owner}/node")
+
+    def ask(self, number: int, time: int, waits: int | None) -> None:
+        """Tax asks land, whose reviewer approves after `waits`, or never answers."""
+        self.tell(time, "access", "requested", [number, "tax", "land/parcels"], "tax/li")
+        self.tell(time, "access", "decided", [number, "REVIEW", "level", 3], "tax/li")
+        if waits is not None:
+            data = [number, "land", "approve", []]
+            self.tell(time + waits, "access", "reviewed", data, "land/wu")
 
     def live(self, days: int) -> int:
         """Two deliveries each working day; returns the morning after."""
@@ -141,12 +152,27 @@ def test_rows_that_go_round_are_a_circle() -> None:
 def test_nodes_are_compared_with_themselves() -> None:
     life = Life()
     usual = {"turns": 75, "blocks": 900, "absent": 200}
-    for slot in range(40):
+    life.deliver(1, 100, MONDAY)
+    for slot in range(480):
         life.report(slot, **usual)
     assert life.alerts == []
-    for slot in range(40, 46):
+    for slot in range(480, 486):
         life.report(slot, **usual | {"absent": 500, "downs": 4})
-    assert names(life.alerts) == {"late-votes", "downs"}
+    found = {"late-votes", "downs", "long-late-votes", "long-downs", "odd-reports", "downs-a-day"}
+    assert names(life.alerts) == found
+
+
+def test_a_node_that_fails_a_little_for_long_or_now_and_then_is_seen() -> None:
+    usual = {"turns": 75, "blocks": 900, "absent": 200}
+    long, often = Life(), Life()
+    often.deliver(1, 100, MONDAY)
+    for slot in range(48 * 10):
+        wave = slot % 3
+        long.report(slot, **usual | {"absent": 200 + wave + 40 * (slot >= 48 * 9)})
+        often.report(slot, **usual | {"absent": 200 + wave + 100 * (slot >= 432 and slot % 9 == 0)})
+    assert "long-late-votes" in names(long.alerts)
+    assert "late-votes" not in names(long.alerts)
+    assert names(often.alerts) == {"odd-reports"}
 
 
 def test_contradictions_and_differing_roots_need_no_history() -> None:
@@ -166,6 +192,84 @@ def test_what_contracts_have_found_is_passed_on() -> None:
     assert {(a.detector, a.member, a.subject) for a in life.alerts} == {
         ("enumeration", "city", ""), ("overdue-erasure", "tax", "land/parcels"),
     }  # fmt: skip
+
+
+def test_reviews_are_judged_by_haste_delay_and_for_whom() -> None:
+    hasty, late, silent = Life(), Life(), Life()
+    for life, waits in ((hasty, 10_000), (late, 3 * DAY_MS), (silent, None)):
+        morning = life.live(21)
+        for number in range(10, 16):
+            life.ask(number, morning + number * HOUR // 4, waits)
+    silent.live(40)
+    assert {"hasty-reviews", "approvals-of-one"} <= names(hasty.alerts)
+    assert "late-reviews" in names(late.alerts) & names(silent.alerts)
+    assert not names(late.alerts) & {"hasty-reviews"}
+    assert {a.member for a in hasty.alerts if a.detector == "hasty-reviews"} == {"land"}
+
+
+def test_many_who_take_a_dataset_for_the_first_time_are_seen_together() -> None:
+    members = ("city", "sea", "fire", "port")
+    terms = {n: Terms(name, "land", "land/parcels", 1) for n, name in enumerate(members, 10)}
+    life = Life(Watch((TERMS | terms).get))
+    morning = life.live(21)
+    for number, name in enumerate(members, 10):
+        life.tell(
+            morning + number * 60_000, "deliveries", "opened",
+            [number, number, name, "land", 1, 9], f"{name}/li",
+        )  # fmt: skip
+    found = [(a.member, a.subject) for a in life.alerts if a.detector == "new-takers"]
+    assert found == [("fire", "land/parcels"), ("port", "land/parcels")]
+
+
+def test_what_the_chain_does_by_schedule_counts_for_whom_it_names() -> None:
+    life = Life()
+    morning = life.live(21)
+    for number in range(5):
+        life.tell(morning + number, "custody", "failed", [number, "tax", "land/parcels"], "")
+        life.tell(morning + number, "custody", "failed", [number, "nobody", "land/parcels"], "")
+    assert {(a.detector, a.member) for a in life.alerts} == {("named.custody.failed", "tax")}
+
+
+def test_a_programs_pace_and_the_same_rows_are_seen() -> None:
+    life = Life()
+    morning = life.live(21)
+    for number in range(9):
+        life.deliver(1, 777, morning + number * 20 * 60_000)
+    assert {"even-pace", "same-rows"} <= names(life.alerts)
+
+
+def test_streams_see_what_has_changed_for_good() -> None:
+    life = Life()
+    morning = life.live(28)
+    assert life.alerts == []
+    for number in range(8):
+        time = morning + number % 2 * HOUR + number // 2 * DAY_MS + 2 * HOUR
+        life.deliver(1, 4_000, time, lasts=3_600_000, asked=9_000)
+    assert {"growing-rows", "slow-serving", "other-rows"} <= names(life.alerts)
+
+
+def test_a_little_more_each_day_adds_up() -> None:
+    life = Life()
+    morning = life.live(28)
+    for number in range(100):
+        if Calendar().is_working(Calendar().day(morning + number // 5 * DAY_MS)):
+            life.deliver(1, 1_000, morning + number // 5 * DAY_MS + number % 5 * 2 * HOUR)
+    found = [a for a in life.alerts if a.detector == "lasting"]
+    assert {a.subject for a in found} == {"rows"}
+    assert not {"rows", "deliveries", "sensitive"} & names(life.alerts)
+
+
+def test_misses_count_beyond_the_usual_share_of_look_ups() -> None:
+    busy, guessing = Life(), Life()
+    for life, missed in ((busy, 40), (guessing, 200)):
+        morning = life.live(21)
+        life.deliveries += 1
+        opened = [life.deliveries, 1, "tax", "land", 1, 10_000]
+        life.tell(morning, "deliveries", "opened", opened, "tax/li")
+        calls = [life.deliveries, 800, bytes(32), missed]
+        life.tell(morning + HOUR, "deliveries", "calls", calls, "land/node")
+    assert "misses" not in names(busy.alerts)
+    assert "misses" in names(guessing.alerts)
 
 
 def test_dispositions_move_a_threshold_within_bounds() -> None:
@@ -214,7 +318,9 @@ def test_a_watch_goes_on_where_it_was_written_down(month: Month) -> None:
     assert whole.alerts
 
 
-@pytest.mark.parametrize("kept", [b"", b"\xff", b"\x01", b"\x82\x02\xa0", b"\x82\x01\x02"])
+@pytest.mark.parametrize(
+    "kept", [b"", b"\xff", b"\x01", b"\x82\x01\xa0", b"\x82\x03\xa0", b"\x82\x01\x02"]
+)
 def test_a_damaged_memory_is_refused(kept: bytes) -> None:
     with pytest.raises(StateError):
         Watch(TERMS.get, kept=kept)
@@ -228,10 +334,13 @@ def test_every_detector_is_explained() -> None:
         "circle",
         "equivocation",
         "invalid-messages",
+        "lasting",
         "mismatched-roots",
+        "relay",
         "together",
+        "trickle",
     }
-    assert {*limits.DAYS, *limits.NODES, *others, "trickle"} == MEANINGS.keys()
+    assert {*limits.DAYS, *limits.NODES, *limits.STREAMS, *others} == MEANINGS.keys()
 
 
 def test_tables_forget_what_was_touched_least_lately() -> None:

@@ -1,0 +1,180 @@
+"""Own sources: runs, quality, refused records and their repair, files that outsiders hand in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+
+from contracts.api import STEWARD
+from contracts.system.catalogue import OPEN_LEVEL
+from contracts.system.standards import CLASSES
+from node.errors import MunimentError
+from node.network import bytes_from_text
+from node.web.console.seconds import prepare, waiting
+from node.web.signing import propose
+from node.web.site import Site, Visit, page
+
+PAGE = 50
+"""Refused records that the desk gives at once."""
+MAX_VALUE = 16_384
+
+
+def routes(site: Site) -> list[BaseRoute]:
+    source, steward = "/data/sources/{name}", (STEWARD,)
+    return [
+        page(site, "/data/sources", _list),
+        page(site, source, _show),
+        page(site, source + "/run", _run, methods=("POST",), duties=steward),
+        page(site, source + "/stop", _stop, methods=("POST",), duties=steward),
+        page(site, source + "/register", _register, methods=("POST",), duties=steward),
+        page(site, source + "/quarantine", _quarantine, duties=steward),
+        page(site, source + "/quarantine", _repair, methods=("POST",), duties=steward),
+        page(site, source + "/discard", _discard, methods=("POST",), duties=steward),
+        page(site, "/data/inbox", _inbox, duties=steward),
+        page(site, "/data/inbox/{upload}", _decide, methods=("POST",), duties=steward),
+    ]
+
+
+def who(visit: Visit) -> str:
+    """Whose name enters the access log: the operator who is logged in."""
+    return visit.session.operator if visit.session else ""
+
+
+def latest_job(visit: Visit, kind: str, about: str) -> Any:
+    """The desk's latest job of a kind about a thing, or None."""
+    found = visit.desk("job.list")
+    return next((job for job in found if (job["kind"], job["about"]) == (kind, about)), None)
+
+
+def _list(visit: Visit) -> Response:
+    return visit.page("sources.html", rows=visit.desk("source.list"))
+
+
+def _show(visit: Visit) -> Response:
+    name = visit.param("name")
+    found = visit.desk("source.show", source=name)
+    prepared = _prepared(visit, found["ready"]["args"]) if found["ready"] else []
+    return visit.page(
+        "source.html", source=found, job=latest_job(visit, "collect", name), prepared=prepared,
+        may_act=STEWARD in visit.duties,
+    )  # fmt: skip
+
+
+def _run(visit: Visit) -> Response:
+    visit.desk("source.run", source=visit.param("name"))
+    return visit.see(_path(visit))
+
+
+def _stop(visit: Visit) -> Response:
+    job = latest_job(visit, "collect", visit.param("name"))
+    if job is not None:
+        visit.desk("job.stop", job=job["id"])
+    return visit.see(_path(visit))
+
+
+def _path(visit: Visit) -> str:
+    return f"/data/sources/{visit.param('name')}"
+
+
+# The registration of what a run has made
+
+
+def _register(visit: Visit) -> Response:
+    """Sign what stands ready; what opens data or lowers a grade waits for a second person."""
+    ready = visit.desk("source.show", source=visit.param("name"))["ready"]
+    if ready is None:
+        return visit.problem(visit.say("No version of this source waits for a signature."))
+    args = ready["args"]
+    if _prepared(visit, args):
+        return visit.problem(visit.say("This version waits for a second person already."))
+    added, removed, changed = (visit.language.number(count) for count in ready["changes"])
+    words = [
+        (visit.say("Dataset"), args["dataset"]),
+        (visit.say("Version"), str(args["version"])),
+        (visit.say("Title"), args["title"]),
+        (visit.say("Level"), f"L{args['level']}"),
+        (visit.say("Records"), visit.language.number(args["rows"])),
+        (visit.say("Changes"),
+         visit.say("%s added, %s removed, %s changed") % (added, removed, changed)),
+        (visit.say("Refused"), visit.language.number(ready["refused"])),
+    ]  # fmt: skip
+    title = visit.say("Register %s version %s") % (args["dataset"], args["version"])
+    call = ("catalogue", "register", bytes_from_text(args))
+    if _needs_second(visit, args):
+        return prepare(visit, title, words, call, _path(visit))
+    return propose(visit, title, words, [call], _path(visit))
+
+
+def _needs_second(visit: Visit, args: Mapping[str, Any]) -> bool:
+    """As the catalogue has it: open data, a lower grade, a field below what was found."""
+    if args["level"] == OPEN_LEVEL or args.get("lowered"):
+        return True
+    before = visit.query("catalogue", "get", {"dataset": args["dataset"]})
+    if before is None:
+        return False
+    lower = CLASSES.index(args["class"]) < CLASSES.index(before["class"])
+    return lower or args["level"] < before["level"]
+
+
+def _prepared(visit: Visit, args: Mapping[str, Any]) -> list[Any]:
+    """Requests of this registration that wait for a second person."""
+    found = waiting(visit, "catalogue", dataset=args["dataset"], version=args["version"])
+    return [row for row in found if row["method"] == "register"]
+
+
+# Refused records
+
+
+def _quarantine(visit: Visit, status: int = 200, **more: Any) -> Response:
+    name, text = visit.param("name"), visit.option("after")
+    after = int(text) if text.isascii() and text.isdecimal() and len(text) < 8 else 0
+    found = visit.desk("quarantine.list", source=name, after=after, who=who(visit))
+    shown: dict[str, Any] = {"problem": "", "given": {}, **more}
+    return visit.page("quarantine.html", status, name=name, found=found, after=after,
+                      upto=after + PAGE, **shown)  # fmt: skip
+
+
+def _repair(visit: Visit) -> Response:
+    """Note the correction of one field; a run applies all of them."""
+    record, field = visit.form.get("record", ""), visit.form.get("field", "")
+    if not (record.isascii() and record.isdecimal() and len(record) < 10):
+        return visit.problem(visit.say("This form is not complete."))
+    value = visit.form.get("value", "")
+    try:
+        if len(value) > MAX_VALUE:
+            raise MunimentError(visit.say("The value is too long."))
+        visit.desk("quarantine.fix", source=visit.param("name"), record=int(record),
+                   changes={field: value or None})  # fmt: skip
+    except MunimentError as error:
+        return _quarantine(visit, 400, problem=visit.told(error), given=dict(visit.form))
+    return visit.see(f"{_path(visit)}/quarantine")
+
+
+def _discard(visit: Visit) -> Response:
+    if "sure" not in visit.form:
+        return visit.problem(visit.say("Say that you are sure: it cannot be undone."))
+    visit.desk("quarantine.clear", source=visit.param("name"))
+    return visit.see(_path(visit))
+
+
+# What outsiders hand in
+
+
+def _inbox(visit: Visit) -> Response:
+    rows = visit.desk("upload.list")
+    looks = {job["about"]: job for job in reversed(visit.desk("job.list")) if job["kind"] == "look"}
+    return visit.page("uploads.html", rows=rows, looks=looks)
+
+
+def _decide(visit: Visit) -> Response:
+    upload, decision = visit.param("upload"), visit.form.get("decision", "")
+    if decision == "look":
+        visit.desk("upload.look", upload=upload)
+    elif decision in ("take", "refuse"):
+        visit.desk("upload.decide", upload=upload, take=decision == "take", who=who(visit))
+    else:
+        return visit.problem(visit.say("This form is not complete."))
+    return visit.see("/data/inbox")

@@ -1,0 +1,295 @@
+"""Government by pages: proposals and votes, members, parameters, contracts, operators."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from node.rpc.client import Client
+from tests.node.alliance import command
+from tests.web.conftest import PASSPHRASE, Console, needs_browser
+from tests.web.test_browser import look_at, visitor
+from tests.web.test_dispatch import query, until
+from tests.web.test_exchange import sign
+
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+SCRIPT = '<script>alert(1)</script>"><img src=x onerror=alert(1)>'
+SOURCE = f'''"""Keeps a note. {SCRIPT}"""
+
+def note(text):
+    """Keep a text. {SCRIPT}"""
+    state.put("note/" + ctx.sender, text)
+    emit("noted", [ctx.sender])
+
+method(note, text = text(256))
+'''
+
+
+@pytest.fixture
+def li(console: Console) -> Iterator[httpx.Client]:
+    with console.enter() as client:
+        yield client
+
+
+def put_forward(console: Console, client: httpx.Client, path: str, **form: str) -> int:
+    """Sign a proposal by a form; returns its number."""
+    csrf = console.csrf(client)
+    sign(client, client.post(path, data={"csrf": csrf, **form}), csrf)
+    number: int = query(console, "governance", "list")[0]["id"]
+    return number
+
+
+def act(console: Console, client: httpx.Client, number: int, act: str, **form: str) -> None:
+    csrf = console.csrf(client)
+    path = f"/governance/proposals/{number}/{act}"
+    sign(client, client.post(path, data={"csrf": csrf, **form}), csrf)
+
+
+def make_block(console: Console) -> None:
+    command("operator", "train", "wang", "--trained-until", "2031-01-01",
+            "--confidential-until", "2031-01-01", "--home", console.home.path)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def deployed(console: Console, tmp_path_factory: pytest.TempPathFactory) -> int:
+    """The contracts `noted`, with script wherever it goes, and `poll`; the number of the first."""
+    with console.enter() as client:
+        first = put_forward(console, client, "/governance/contracts", name="noted", title=SCRIPT,
+                            source=SOURCE)  # fmt: skip
+        act(console, client, first, "vote", choice="yes")
+    folder = tmp_path_factory.mktemp("library")
+    command("contract", "library", "poll", "--folder", folder)
+    command("contract", "deploy", folder / "poll.star", "--vote", "--home", console.home.path)
+    for number in (first, first + 1):
+        for member in ("health", "civil"):
+            command("gov", "vote", number, "yes", "--home", console.net.home(member).path)
+
+    def is_over() -> bool:
+        rows = (query(console, "governance", "get", proposal=first + each) for each in (0, 1))
+        return all(row["status"] == "executed" for row in rows)
+
+    while not is_over():
+        make_block(console)
+    return first
+
+
+def test_a_parameter_is_proposed_voted_on_and_the_proposal_withdrawn(
+    console: Console, li: httpx.Client
+) -> None:
+    page = li.get("/governance/parameters").text
+    assert "after how long without transactions an empty block is made" in page
+    number = put_forward(console, li, "/governance/parameters", idle_ms="9000")
+    proposal = f"/governance/proposals/{number}"
+    assert proposal in li.get("/governance").text
+    assert "The vote of this member is missing." in li.get("/governance").text
+    page = li.get(proposal).text
+    assert page.index("10000") < page.index("9000")  # before, after
+    assert page.count("missing so far") == 4
+    with console.enter("wang") as wang:
+        csrf = console.csrf(wang)
+        late = wang.post(f"{proposal}/vote", data={"csrf": csrf, "choice": "no"})
+        act(console, li, number, "vote", choice="yes")
+        told = wang.post(late.headers["location"], data={"csrf": csrf, "decision": "sign"})
+        assert (told.status_code, "somebody has voted" in told.text) == (400, True)
+        assert "Vote against it" not in wang.get(proposal).text
+    assert li.get(proposal).text.count("missing so far") == 3
+    act(console, li, number, "withdraw")
+    assert query(console, "governance", "get", proposal=number)["status"] == "withdrawn"
+
+
+def test_bad_forms_are_refused_with_a_sentence(console: Console, li: httpx.Client) -> None:
+    csrf = console.csrf(li)
+    for bad in ({"idle_ms": "x"}, {"idle_ms": "-5"}, {"idle_ms": "9" * 20}, {"idle_ms": SCRIPT},
+                {"fault_model": "none"}, {}, {"max_block_gas": "10000"}):  # fmt: skip
+        answer = li.post("/governance/parameters", data={"csrf": csrf, **bad})
+        assert answer.status_code == 400, bad
+        assert 'role="alert"' in answer.text
+        assert "<script>alert" not in answer.text
+    for path, form in (
+        ("/governance/contracts", {"name": "Rota", "source": "x"}),
+        ("/governance/contracts", {"name": "rota", "source": ""}),
+        ("/governance/contracts", {"name": "rota", "source": "x" * 70_000}),
+        ("/governance/operators", {"card": SCRIPT, "duty-admin": "on"}),
+        ("/governance/operators", {"card": '{"operator": "x", "key": "zz", "proof": ""}'}),
+        ("/governance/operators", {"card": '{"operator": "x", "key": "00", "proof": "00"}'}),
+        ("/governance/operators/wang/train", {"trained_until": "tomorrow"}),
+        ("/governance/members/civil/change", {"tier": "local", "parent": "health",
+                                              "role-validator": "on"}),
+    ):  # fmt: skip
+        answer = li.post(path, data={"csrf": csrf, **form})
+        assert answer.status_code == 400, (path, form)
+        assert "<script>alert" not in answer.text
+    for path in ("/governance/proposals/999999", "/governance/members/nobody",
+                 "/governance/contracts/nothing"):  # fmt: skip
+        assert li.get(path).status_code == 404, path
+    for path in (f"proposals/{'9' * 40}", "members/%3Cscript%3E", "contracts/%3Cscript%3E",
+                 "contracts?after=<x>"):  # fmt: skip
+        answer = li.get(f"/governance/{path}")
+        assert 400 <= answer.status_code < 500, path
+        assert "<script>" not in answer.text
+
+
+def test_a_contract_is_deployed_shown_safely_and_changed(
+    console: Console, li: httpx.Client, deployed: int
+) -> None:
+    page = "/governance/contracts/noted"
+    assert page in li.get("/governance/contracts").text
+    for path in ("/governance/contracts", page, "/governance",
+                 f"/governance/proposals/{deployed}"):  # fmt: skip
+        text = li.get(path).text
+        assert "<script>alert" not in text
+        assert "<img src=x" not in text
+    assert "&lt;script&gt;" in li.get(page).text
+    assert "noted.note" in li.get(page).text
+    upgraded = put_forward(console, li, f"{page}/upgrade", source=SOURCE.replace("256", "512"))
+    text = li.get(f"/governance/proposals/{upgraded}").text
+    assert '<span class="gone">-method(note, text = text(256))</span>' in text
+    act(console, li, upgraded, "withdraw")
+    assert "Retire it" in li.get(page).text
+
+
+def test_a_poll_is_voted_in_shown_and_closed(
+    console: Console, li: httpx.Client, deployed: int
+) -> None:
+    until_ms = time.time_ns() // 1_000_000 + 5_000
+    command("contract", "call", "poll", "open", "poll=rule-7", "question=hex:" + "00" * 32,
+            "choices=3", 'members=["tax"]', "registrar=null", f"votes_until={until_ms}",
+            f"shown_until={until_ms + 3_600_000}", "quorum=0",
+            "--home", console.home.path)  # fmt: skip
+    page, csrf = "/governance/polls/rule-7", console.csrf(li)
+    assert li.get("/governance/polls", params={"poll": "rule-7"}).headers["location"] == page
+    for bad in ("3", "-1", "x", ""):
+        answer = li.post(f"{page}/vote", data={"csrf": csrf, "choice": bad})
+        assert answer.status_code == 400, bad
+    early = li.post(f"{page}/show", data={"csrf": csrf})
+    assert (early.status_code, "once no more are taken" in early.text) == (400, True)
+    sign(li, li.post(f"{page}/vote", data={"csrf": csrf, "choice": "1"}), csrf)
+    assert "not shown yet" in li.get(page).text
+    other = li.post(f"{page}/vote", data={"csrf": csrf, "choice": "2"})
+    assert (other.status_code, "cannot be changed" in other.text) == (400, True)
+
+    def is_over() -> bool:
+        with Client(console.home.socket) as client:
+            block = client.call("block.get", height="latest")
+        return bool(block["timestamp"] >= until_ms)
+
+    while not is_over():
+        make_block(console)
+    for step in ("show", "close"):
+        sign(li, li.post(f"{page}/{step}", data={"csrf": csrf}), csrf)
+    found = query(console, "poll", "poll", poll="rule-7")
+    assert (found["tally"], found["result"]["choice"]) == ([0, 1, 0], 1)
+    assert "choice 1" in li.get(page).text
+    for nothing in ("nothing", "%3Cscript%3E", "x" * 200):
+        assert 400 <= li.get(f"/governance/polls/{nothing}").status_code < 500
+
+
+def test_the_ledgers_own_contracts_are_documented(li: httpx.Client) -> None:
+    listed = li.get("/governance/contracts").text
+    assert "/governance/contracts/dispatch" in listed
+    page = li.get("/governance/contracts/dispatch").text
+    for told in ("dispatch.issue", "an integer from 0 to 100", "escalated", "Duties: dispatcher"):
+        assert told in page, told
+
+
+def test_members_stand_in_a_tree_with_keys_and_operators(
+    console: Console, li: httpx.Client
+) -> None:
+    tree = li.get("/governance/members").text
+    assert tree.index(">tax</a>") < tree.index(">health</a>") < tree.index(">civil</a>")
+    page = li.get("/governance/members/tax").text
+    record = query(console, "members", "get", name="tax")
+    for shown in (record["voting_key"], "li", "dispatcher"):
+        assert shown in page
+    number = put_forward(console, li, "/governance/members/civil/change", tier="local",
+                         parent="tax", **{"role-validator": "on"})  # fmt: skip
+    assert query(console, "governance", "get", proposal=number)["args"] == {
+        "member": "civil", "parent": "tax",
+    }  # fmt: skip
+    act(console, li, number, "withdraw")
+    number = put_forward(console, li, "/governance/members/land/suspend")
+    assert "suspended" in li.get(f"/governance/proposals/{number}").text
+    act(console, li, number, "withdraw")
+
+
+def test_duties_are_granted_by_two_renewed_and_revoked(
+    console: Console, li: httpx.Client, tmp_path: Any
+) -> None:
+    secret = tmp_path / "passphrase"
+    secret.write_text(PASSPHRASE)
+    secret.chmod(0o600)
+    command("operator", "new", "sun", "--home", console.home.path, "--passphrase-file", secret)
+    card = (console.home.operators / "sun.json").read_text()
+    csrf = console.csrf(li)
+    assert "sun" in li.get("/governance/operators").text
+    form = {"csrf": csrf, "card": card, "duty-auditor": "on", "duty-steward": "on",
+            "trained_until": "2030-01-01", "confidential_until": "2030-01-01"}  # fmt: skip
+    sign(li, li.post("/governance/operators", data=form), csrf)
+    row = query(console, "operators", "requests", member="tax")[-1]
+    confirm = f"/seconds/{row['id']}/confirm"
+    assert confirm not in li.get("/governance/operators").text  # nobody is two persons
+    with console.enter("wang") as wang:
+        assert confirm in wang.get("/governance/operators").text
+        assert "Grant duties" not in wang.get("/governance/operators").text
+        token = console.csrf(wang)
+        for path in ("/governance/operators", "/governance/operators/sun/revoke"):
+            assert wang.post(path, data={"csrf": token}).status_code == 403
+        back = {"csrf": token, "back": "/governance/operators"}
+        sign(wang, wang.post(confirm, data=back), token)
+    found = query(console, "operators", "get", member="tax", operator="sun")
+    assert found["duties"] == ["auditor", "steward"]
+    terms = {"csrf": csrf, "trained_until": "2032-02-29", "confidential_until": ""}
+    sign(li, li.post("/governance/operators/sun/train", data=terms), csrf)
+    found = query(console, "operators", "get", member="tax", operator="sun")
+    assert (found["trained_until"], found["confidential_until"]) == (1_961_711_999_999, 0)
+    sign(li, li.post("/governance/operators/sun/revoke", data={"csrf": csrf}), csrf)
+    found = query(console, "operators", "get", member="tax", operator="sun")
+    assert found["status"] == "revoked"
+
+
+def test_auditors_read_and_do_nothing(console: Console) -> None:
+    with console.enter("zhao") as zhao:
+        csrf = console.csrf(zhao)
+        for path in ("/governance", "/governance/parameters", "/governance/contracts",
+                     "/governance/members/tax", "/governance/operators"):  # fmt: skip
+            text = zhao.get(path).text
+            assert "Show what is signed" not in text, path
+            assert "to the vote</button>" not in text, path
+        for path in ("/governance/parameters", "/governance/contracts",
+                     "/governance/contracts/dispatch/retire", "/governance/members/civil/expel",
+                     "/governance/proposals/1/vote"):  # fmt: skip
+            assert zhao.post(path, data={"csrf": csrf}).status_code == 403, path
+
+
+@needs_browser
+@pytest.mark.parametrize("language", ["en-GB", "zh-CN"])
+def test_governance_fits_every_width_and_reads_well(
+    browser: Any, console: Console, li: httpx.Client, language: str
+) -> None:
+    number = put_forward(console, li, "/governance/parameters", idle_ms="8000", max_calls="50")
+    command("gov", "vote", number, "yes", "--home", console.net.home("civil").path)
+    until(console, lambda: bool(query(console, "governance", "get", proposal=number)["votes"]))
+    paths = {"governance": "/governance", "proposal": f"/governance/proposals/{number}",
+             "members": "/governance/members", "member": "/governance/members/tax",
+             "operators": "/governance/operators", "parameters": "/governance/parameters",
+             "contracts": "/governance/contracts",
+             "contract": "/governance/contracts/dispatch",
+             "polls": "/governance/polls"}  # fmt: skip
+    page = visitor(browser, console, language)
+    said: list[str] = []
+    page.on("pageerror", lambda error: said.append(str(error)))
+    found = look_at(page, console, paths, language, is_checked=language == "en-GB")
+    assert (found, said) == ({}, [])
+    if language == "en-GB":
+        page.goto(f"{console.address}/governance/proposals/{number}")
+        page.get_by_role("button", name="Vote against it").click()
+        page.get_by_role("button", name="Sign and send").click()
+        page.wait_for_selector(".badge.good")
+        page.get_by_role("link", name="Go on").click()
+        page.wait_for_selector("td:has-text('tax') + td:has-text('no')")
+    page.context.close()
+    act(console, li, number, "withdraw")
