@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from node.desk import datasets, jobs, requests, sealing, sources, trace
+from node.desk import datasets, exports, jobs, requests, sealing, sources, trace
 
 if TYPE_CHECKING:
     from node.desk import Method
@@ -15,5 +15,6 @@ METHODS: dict[str, Method] = {
     **sealing.METHODS,
     **sources.METHODS,
     **datasets.METHODS,
+    **exports.METHODS,
     **trace.METHODS,
 }
