@@ -49,6 +49,17 @@ RECEIPT, STATE, RECORD, DELIVERY, CASES, EXPORTED, OPEN = (
     "evidence of a delivery", "file of a case", "signed export", "proof of open data",
 )  # fmt: skip
 KINDS = (RECEIPT, STATE, RECORD, DELIVERY, CASES, EXPORTED, OPEN)
+FACTS = (
+    "by", "calls", "result", "txid", "block", "time", "final since", "signed by", "epoch",
+    "network", "key", "holds", "dataset", "version", "records", "hidden", "field", "value",
+    "case", "kind", "about", "opened by", "status", "came to", "steps", "state at", "what",
+    "data", "member", "rule", "gravity", "measure", "finder", "imposer", "decider", "request",
+    "purpose", "commitment", "decided by", "policy", "masks", "rule pack", "watermark", "mode",
+    "delivery", "rows", "output digest", "closed by", "export", "signed at", "key proved at",
+    "receipts", "title", "level", "owner", "erased", "height", "timestamp", "finalized_height",
+    "validators", "fault_model", "signers", "chain_id",
+)  # fmt: skip
+"""Names of facts, for pages that translate them."""
 _RECEIPT_STEPS = (SINCE_GENESIS, FINAL, IN_BLOCK, SIGNED, RESULT)
 _STATE_STEPS = (SINCE_GENESIS, FINAL, HELD)
 

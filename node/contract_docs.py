@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -98,7 +98,56 @@ def events(name: str) -> tuple[str, ...]:
 
 
 def _emitted(file: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+    """Names that a source emits: as they stand, or handed to the function that emits them."""
+    parsed = ast.parse(file.read_text("utf-8"))
+    known: dict[str, str] = {}
+    handed: set[tuple[str, int]] = set()
+    for node in parsed.body:
         match node:
-            case ast.Call(func=ast.Attribute(attr="emit"), args=[ast.Constant(value=name), *_]):
-                yield str(name)
+            case ast.Assign(targets=[target], value=value):
+                known |= _constants(target, value)
+            case ast.FunctionDef(name=function, args=arguments):
+                places = [each.arg for each in arguments.args]
+                names = {_name(call) for call in ast.walk(node) if _is_emit(call)}
+                handed |= {(function, places.index(name)) for name in names if name in places}
+    for call in ast.walk(parsed):
+        match call:
+            case ast.Call(func=ast.Attribute(attr="emit"), args=[word, *_]):
+                yield from _said(word, known)
+            case ast.Call(func=ast.Name(id=function), args=words):
+                for place, word in enumerate(words):
+                    if (function, place) in handed:
+                        yield from _said(word, known)
+
+
+def _is_emit(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "emit"
+
+
+def _name(call: ast.AST) -> str:
+    """The name of the variable that a call is given first."""
+    return getattr(call.args[0], "id", "") if isinstance(call, ast.Call) and call.args else ""
+
+
+def _constants(target: ast.expr, value: ast.expr) -> dict[str, str]:
+    """Texts that an assignment gives names."""
+    match target, value:
+        case ast.Name(id=name), ast.Constant(value=str(text)):
+            return {name: text}
+        case ast.Tuple(elts=names), ast.Tuple(elts=values) if len(names) == len(values):
+            pairs = zip(names, values, strict=True)
+            return {k: v for name, each in pairs for k, v in _constants(name, each).items()}
+        case _:
+            return {}
+
+
+def _said(word: ast.expr, known: Mapping[str, str]) -> Iterator[str]:
+    """The texts that an argument may be, as far as its source says."""
+    match word:
+        case ast.Constant(value=str(text)):
+            yield text
+        case ast.Name(id=name) if name in known:
+            yield known[name]
+        case ast.IfExp(body=one, orelse=other):
+            yield from _said(one, known)
+            yield from _said(other, known)

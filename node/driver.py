@@ -64,6 +64,11 @@ class Driver:
         self._drained = trio.Event()
 
     @property
+    def services(self) -> list[str]:
+        """What local processes serve to other members."""
+        return [] if self._relay is None else self._relay.services
+
+    @property
     def has_room(self) -> bool:
         """Whether `submit` may be called; an overloaded node says so instead of queueing."""
         return (

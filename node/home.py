@@ -94,6 +94,11 @@ class Home:
         return self.path / "registrar"
 
     @property
+    def letters(self) -> Path:
+        """Letters of subjects to a registrar, sealed, and sealed answers."""
+        return self.path / "letters"
+
+    @property
     def escrow(self) -> Path:
         """Ciphertext that is kept for other members, and answers to challenges of it."""
         return self.path / "escrow"
@@ -111,6 +116,11 @@ class Home:
     def copies(self) -> Path:
         """What other members have delivered, sealed; never part of a backup."""
         return self.path / "copies"
+
+    @property
+    def exported(self) -> Path:
+        """Files that were written for operators of what others have delivered; plain."""
+        return self.path / "exported"
 
     @property
     def served(self) -> Path:

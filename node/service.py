@@ -193,6 +193,7 @@ class Service:
             },
             "state_sync": self._state_sync(),
             "missing_envelopes": core.courier.missing if core.courier else 0,
+            "services": self._driver.services,
             "uptime_s": (now.monotonic - self._started_ms) // 1_000,
             "listening": self._addresses(),
             "pid": os.getpid(),

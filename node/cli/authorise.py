@@ -45,6 +45,7 @@ def authorise() -> None:
 
     \b
     A subject:    muniment authorise sign li.key form.json --identity 11010119900307123X -o li.json
+                  muniment authorise ask li.key form.json --identity ... --letter -o letter.json
     An owner:     muniment authorise coverage land/permits --for tax --purpose audit --home land
     A recipient:  muniment authorise due --home tax
     """
@@ -59,6 +60,7 @@ def _subject_options(function: Any) -> Any:
         click.argument("form", metavar="FORM", type=click.Path(path_type=Path)),
         click.option("--identity", required=True, help="Whose record it is, as datasets have it."),
         click.option("--guardian", help="The identity of who signs for them, if another person."),
+        click.option("--letter", is_flag=True, help="For the registrar's portal, which answers."),
         click.option("--yes", is_flag=True, help="Sign without asking."),
         _OUTPUT,
         passphrase_option,
@@ -70,55 +72,90 @@ def _subject_options(function: Any) -> Any:
 @authorise.command()
 @_subject_options
 def sign(
-    key_file: Path, form: Path, identity: str, guardian: str | None, yes: bool, output: Path,
-    passphrase_file: Path | None,
+    key_file: Path, form: Path, identity: str, guardian: str | None, letter: bool, yes: bool,
+    output: Path, passphrase_file: Path | None,
 ) -> None:  # fmt: skip
     """Show what FORM of a registrar asks for and sign it, with a key made for this one signature.
 
     Give the file to the registrar only: it says who you are.
     """
-    _declare("authorise", key_file, form, identity, guardian, yes, output, passphrase_file)
+    words = "" if letter else None
+    _declare("authorise", key_file, form, identity, guardian, words, yes, output, passphrase_file)
 
 
 @authorise.command()
 @_subject_options
 def withdraw(
-    key_file: Path, form: Path, identity: str, guardian: str | None, yes: bool, output: Path,
-    passphrase_file: Path | None,
+    key_file: Path, form: Path, identity: str, guardian: str | None, letter: bool, yes: bool,
+    output: Path, passphrase_file: Path | None,
 ) -> None:  # fmt: skip
     """Sign that what was authorised on FORM is withdrawn. A registrar also takes it without key."""
-    _declare("withdraw", key_file, form, identity, guardian, yes, output, passphrase_file)
+    words = "" if letter else None
+    _declare("withdraw", key_file, form, identity, guardian, words, yes, output, passphrase_file)
 
 
 @authorise.command("ask")
 @_subject_options
 def ask_who(
-    key_file: Path, form: Path, identity: str, guardian: str | None, yes: bool, output: Path,
-    passphrase_file: Path | None,
+    key_file: Path, form: Path, identity: str, guardian: str | None, letter: bool, yes: bool,
+    output: Path, passphrase_file: Path | None,
 ) -> None:  # fmt: skip
     """Sign the question who asked for, had and was refused the record that FORM is about.
 
     The registrar answers it with: muniment trace subject --asked FILE
     """
-    _declare("ask", key_file, form, identity, guardian, yes, output, passphrase_file)
+    words = "" if letter else None
+    _declare("ask", key_file, form, identity, guardian, words, yes, output, passphrase_file)
+
+
+@authorise.command()
+@_subject_options
+@click.option("--words", required=True, help="What is wrong, in your own words.")
+def complain(
+    key_file: Path, form: Path, identity: str, guardian: str | None, letter: bool, yes: bool,
+    output: Path, passphrase_file: Path | None, words: str,
+) -> None:  # fmt: skip
+    """Sign a complaint about the use of the record that FORM is about; always a letter.
+
+    It asks who had the record, too, and the registrar answers in its own words.
+
+    \b
+    Example: muniment authorise complain li.key form.json --identity 11010119900307123X \\
+               --words "I never agreed to the audit" -o letter.json
+    """
+    if not words.strip():
+        raise click.UsageError("--words is empty")
+    _declare("ask", key_file, form, identity, guardian, words, yes, output, passphrase_file)
 
 
 def _declare(
-    kind: str, key_file: Path, form: Path, identity: str, guardian: str | None, yes: bool,
-    output: Path, passphrase_file: Path | None,
+    kind: str, key_file: Path, form: Path, identity: str, guardian: str | None, words: str | None,
+    yes: bool, output: Path, passphrase_file: Path | None,
 ) -> None:  # fmt: skip
+    """Sign a declaration, or a letter with it where there are `words`, possibly none."""
     from node.exchange.consent import refer
-    from node.exchange.declaration import Form, declare, words
+    from node.exchange.declaration import Form, declare
+    from node.exchange.declaration import words as words_of
+    from node.exchange.letter import write
     from node.keys import load_key, read_passphrase
 
     found = Form.load(form)
     if not yes:
-        text = words(kind, found.scope, refer(found.key, identity))
-        click.confirm(f"For {identity}:\n{text}\nSign this?", abort=True, err=True)
+        text = words_of(kind, found.scope, refer(found.key, identity))
+        more = f"\nWith the words: {words}" if words else ""
+        click.confirm(f"For {identity}:\n{text}{more}\nSign this?", abort=True, err=True)
     seed = load_key(key_file, "subject", read_passphrase(passphrase_file))
     made = declare(kind, found, seed, identity, guardian or identity)
-    atomic_write(output, made.to_json().encode(), 0o600)
-    click.echo(f"wrote {output}; hand it to {found.scope.registrar}, and to nobody else")
+    if words is None:
+        atomic_write(output, made.to_json().encode(), 0o600)
+        click.echo(f"wrote {output}; hand it to {found.scope.registrar}, and to nobody else")
+        return
+    sealed, code = write(found, made, seed, words)
+    atomic_write(output, sealed.to_json().encode(), 0o600)
+    click.echo(
+        f"wrote {output}; hand it in at the portal of {found.scope.registrar}, under My data"
+    )
+    click.echo(f"its answer is read there with this code, and by nobody without it:\n{code}")
 
 
 # Owners

@@ -25,12 +25,11 @@ from node.cli.common import (
     where,
 )
 from node.cli.person import person_options
+from node.cli.requests_shown import query_of
 from node.home import Home
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from node.exchange.dispute import Finding, Terms
+    from node.envelopes.content import Content
     from node.exchange.piece import Piece
 
 _DELIVERY = click.argument("delivery", type=click.IntRange(1))
@@ -74,6 +73,7 @@ def open_dispute(
     from node.cli.collect import unlocked
     from node.cli.sealing import seal_to, submit_sealed
     from node.exchange import dispute as disputes
+    from node.exchange import disputing
     from node.exchange.fetch import Fetcher
     from node.exchange.piece import to_parts
     from node.keys import read_passphrase
@@ -84,7 +84,7 @@ def open_dispute(
     chain, master = unlocked(home, passphrase)
     found = _find(home, delivery)
     with Fetcher(place, chain, master).locked(found["grant"]):
-        copy = _copy(place, master, found)
+        copy = disputing.copy_of(place, master, found)
         piece = disputes.gather(copy, row or 0, text)
         terms = disputes.Terms.load(chain.chain_id, chain.query, delivery)
         findings = disputes.examine(piece, terms)
@@ -94,7 +94,7 @@ def open_dispute(
         if not yes:
             click.confirm(f"Dispute delivery {delivery}?", abort=True, err=True)
         data = piece.encode()
-        judges = _judges(home, found)
+        judges = disputing.judges(chain.query, found)
         sealed = [seal_to(place, part, judges) for part in to_parts(delivery, data)]
         envelopes = [envelope for envelope, _ in sealed]
         args = {
@@ -108,28 +108,6 @@ def open_dispute(
             copy.note(closed="disputed")
     shown = {"delivery": delivery, "sealed to": ", ".join(judges), **where(state)}
     show(shown, as_json, lambda d: pairs(list(d.items())))
-
-
-def _copy(home: Home, master: bytes, delivery: dict[str, Any]) -> Any:
-    from node.exchange import copies
-
-    for copy in copies.load(home.copies, delivery["grant"], master):
-        if copy.order.delivery == delivery["id"]:
-            return copy
-    raise Refused(f"nothing of delivery {delivery['id']} is here; see: muniment exchange copies")
-
-
-def _judges(home: Path, delivery: dict[str, Any]) -> list[str]:
-    """The active supervisors that the delivery does not concern."""
-    concerned = {delivery["recipient"], delivery["server"], delivery["owner"]}
-    found = [
-        row["name"] for row in ask(home, "members", "list", {})
-        if "supervisor" in row["roles"] and row["status"] == "active"
-        and row["name"] not in concerned
-    ]  # fmt: skip
-    if not found:
-        raise Refused("the network has no supervisor but those that the delivery concerns")
-    return found
 
 
 def _find(home: Path, delivery: int) -> dict[str, Any]:
@@ -195,63 +173,22 @@ def show_dispute(delivery: int, home: Path, passphrase_file: Path | None, as_jso
 
 
 def _evidence(home: Home, about: dict[str, Any], passphrase_file: Path | None) -> Piece | None:
-    """Open the envelopes of a dispute; None if they are not for this member."""
+    """Open the evidence of a dispute; None if it is not for this member."""
     from node.cli.sealing import opener
-    from node.exchange.piece import from_parts
+    from node.exchange.disputing import evidence_of
 
-    envelopes = about["envelopes"]
-    if not envelopes:
-        return None
-    anchored = ask(home.path, "envelopes", "get", {"id": bytes.fromhex(envelopes[0])})
-    if own_name(home) not in anchored["parties"]:
-        return None
-    unseal = opener(home, passphrase_for(home, passphrase_file))
-    parts = [unseal(bytes.fromhex(envelope)) for envelope in envelopes]
-    return from_parts(parts, bytes.fromhex(about["commitment"]))
+    def unseal(envelope: bytes) -> Content:
+        return opener(home, passphrase_for(home, passphrase_file))(envelope)
+
+    return evidence_of(query_of(home.path), own_name(home), unseal, about)
 
 
 def _explain(home: Path, delivery: int, piece: Piece) -> dict[str, Any]:
-    from contracts.system.deliveries.header import Header
-    from node.exchange.dispute import Terms, examine
+    from node.exchange.disputing import explain
     from node.network import load_genesis
 
-    def query(contract: str, method: str, args: dict[str, Any]) -> Any:
-        return ask(home, contract, method, args)
-
     chain_id = load_genesis(Home(home).genesis).genesis.chain_id
-    terms = Terms.load(chain_id, query, delivery)
-    findings = examine(piece, terms)
-    before = Header.decode(piece.before.header) if piece.before.header else None
-    header = Header.decode(piece.signed.header)
-    return {
-        "says": piece.why, "chunk": header.number, "rows with it": header.rows,
-        "rows before it": before.rows if before else 0,
-        "found": [{"code": f.code, "says": f.says, "fault": f.is_fault} for f in findings],
-        "after": _verdict(terms, findings), "row": _row(piece, terms),
-    }  # fmt: skip
-
-
-def _verdict(terms: Terms, findings: Sequence[Finding]) -> str:
-    if any(each.is_fault for each in findings):
-        return f"{terms.server} has signed what it must not: the evidence stands against it"
-    return f"the evidence does not stand against {terms.server}"
-
-
-def _row(piece: Piece, terms: Terms) -> dict[str, Any] | None:
-    """The values of the row that is pointed at, if the chunk can be read."""
-    from consensus.codec import DecodeError
-    from contracts.system.deliveries.header import Header
-
-    start = Header.decode(piece.before.header).rows if piece.before.header else 0
-    try:
-        columns = terms.columns_of(piece.body)
-    except DecodeError:
-        return None
-    at = piece.row - start - 1
-    if not piece.row or not columns or not 0 <= at < len(columns[0]):
-        return None
-    names = [terms.columns[index] for index in terms.shape.delivered]
-    return {name: column[at] for name, column in zip(names, columns, strict=True)}
+    return explain(chain_id, query_of(home), delivery, piece)
 
 
 def _render(data: dict[str, Any]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from getpass import getuser
 from pathlib import Path
@@ -29,7 +28,7 @@ from node.home import Home
 
 if TYPE_CHECKING:
     from node.exchange.copies import Copy
-    from node.exchange.fetch import Fetcher
+    from node.exchange.fetch import Fetcher, Receipt
     from node.exchange.streams import DataSocket
 
 CHORES_S = 10.0
@@ -282,19 +281,16 @@ def fetch(
     Example: muniment fetch 17 --home tax && muniment export 17 -o permits.csv --home tax
     """
     from node.exchange.copies import FetchError
-    from node.exchange.fetch import ENDED, Fetcher
+    from node.exchange.fetch import Fetcher
 
     place = Home(home)
     fetcher = Fetcher(place, *chain_of(home, passphrase_file, as_node=True))
     with fetcher.locked(grant):
         copy = fetcher.begin(grant, rows, server=server)
         try:
-            _receive(place, fetcher, copy)
+            receipt = _receive(place, fetcher, copy)
         except FetchError as error:
-            if error.code in ENDED:
-                fetcher.lapse(copy)
             raise _disputable(error, copy) from None
-        receipt = fetcher.close(copy)
     show(asdict(receipt), as_json, _show_receipt)
 
 
@@ -318,14 +314,8 @@ def _show_receipt(data: dict[str, Any]) -> None:
     pairs([(key.replace("_", " "), value) for key, value in data.items()])
 
 
-def _receive(home: Home, fetcher: Fetcher, copy: Copy) -> None:
-    import trio
-
-    from node.exchange.streams import connect
-
-    async def run() -> None:
-        async with connect(home.data_socket) as socket:
-            await fetcher.run(socket, copy, progress)
+def _receive(home: Home, fetcher: Fetcher, copy: Copy) -> Receipt:
+    from node.exchange.receiving import receive
 
     at = copy.last.position
     with click.progressbar(length=copy.order.rows, label="records", file=sys.stderr) as bar:
@@ -336,18 +326,7 @@ def _receive(home: Home, fetcher: Fetcher, copy: Copy) -> None:
             bar.update(position - at)
             at = position
 
-        _unwrapped(lambda: trio.run(run))
-
-
-def _unwrapped(work: Callable[[], None]) -> None:
-    """Do it; of the errors that it raises together, raise the first."""
-    from node.exchange.streams import StreamError
-
-    try:
-        with alone(MunimentError):
-            work()
-    except StreamError as error:
-        raise MunimentError(f"{error.message}; the same command goes on where it was") from error
+        return receive(home, fetcher, copy, progress)
 
 
 @click.command()
@@ -373,27 +352,12 @@ def export(
     \b
     Example: muniment export 17 --format parquet -o permits.parquet --home tax
     """
-    from node.data.access import AccessLog
-    from node.exchange import copies, expiry
     from node.exchange import export as exports
 
     place = Home(home)
     chain, master = chain_of(home, passphrase_file)
-    if expiry.is_over(chain, grant, _now_ms(), with_retention=False):
-        raise MunimentError(f"grant {grant} is over; what was delivered under it must be erased")
-    found = [
-        copy for copy in copies.load(place.copies, grant, master)
-        if copy.is_complete and delivery in (None, copy.order.delivery)
-    ]  # fmt: skip
-    if not found:
-        raise MunimentError(f"nothing complete is here; fetch it with: muniment fetch {grant}")
-    copy = found[-1]
-    order = copy.order
-    log = AccessLog(place.vault, master)
-    log.note(getuser(), order.dataset, order.version, (1, copy.last.rows),
-             f"export under grant {grant}", order.delivery)  # fmt: skip
-    count = exports.write(copy, output, syntax)
-    data = {"file": str(output), "rows": count, "delivery": order.delivery}
+    wanted = exports.Wanted(grant, delivery, syntax, getuser())
+    data = exports.export(place, chain, master, wanted, output, _now_ms())
     show(data, as_json, lambda d: pairs(list(d.items())))
 
 
@@ -422,38 +386,22 @@ def lookup(
     \b
     Example: muniment lookup 18 110101199003070011 --home tax
     """
-    import trio
-
-    from node.exchange import lookup as lookups
     from node.exchange.fetch import Fetcher
-    from node.exchange.streams import connect as connect_streams
+    from node.exchange.receiving import look_up
 
     place = Home(home)
     fetcher = Fetcher(place, *chain_of(home, passphrase_file, as_node=True))
     found: list[dict[str, Any]] = []
-
-    async def run(copy: Copy) -> None:
-        async with (
-            connect_streams(place.data_socket) as socket,
-            lookups.calling(socket, copy, fetcher.chain_id) as caller,
-        ):
-            names = copy.order.names
-            for key in keys:
-                rows = await caller.ask(key)
-                found.extend({"key": key, **dict(zip(names, row, strict=True))} for row in rows)
-                if not rows:
-                    found.append({"key": key, "found": False})
-            if close:
-                await caller.close()
-
     with fetcher.locked(grant):
         copy = fetcher.begin(grant, calls, "lookup", server)
         try:
-            _unwrapped(lambda: trio.run(run, copy))
+            answers = look_up(place, fetcher, copy, keys, close)
         except MunimentError as error:
             raise _disputable(error, copy) from None
-        if close:
-            fetcher.close(copy)
+    for key, rows in answers:
+        found += [{"key": key, **dict(zip(copy.order.names, row, strict=True))} for row in rows]
+        if not rows:
+            found.append({"key": key, "found": False})
 
     def render(rows: list[dict[str, Any]]) -> None:
         for row in rows:

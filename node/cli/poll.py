@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,8 +21,9 @@ from node.cli.common import (
 )
 from node.home import Home
 
-CONTRACT = "poll"
-SALT_BYTES = 16
+if TYPE_CHECKING:
+    from node.ballots import Ballots
+
 _POLL = click.argument("name", metavar="POLL")
 
 
@@ -48,17 +48,11 @@ def vote(name: str, choice: int, home: Path, passphrase_file: Path | None, as_js
     The ballot's salt is kept in the home, encrypted. It is needed to show the vote.
     """
     import config
+    from node.ballots import CONTRACT
 
     place = Home(home)
     passphrase = passphrase_for(place, passphrase_file)
-    kept = _kept(place, name, passphrase)
-    if kept is None:
-        kept = {"choice": choice, "salt": os.urandom(SALT_BYTES)}
-        _keep(place, name, passphrase, kept)
-    elif kept["choice"] != choice:
-        raise Refused(
-            f"this home has a ballot for {kept['choice']} in {name}; it cannot be changed"
-        )
+    kept = _ballots(place, passphrase).keep(name, choice)
     voter = config.load(place.settings).node.name
     ballot = ask(home, CONTRACT, "ballot", {"poll": name, "voter": voter, **kept})
     args = {"poll": name, "ballot": bytes.fromhex(ballot)}
@@ -72,9 +66,11 @@ def vote(name: str, choice: int, home: Path, passphrase_file: Path | None, as_js
 @json_option
 def show_vote(name: str, home: Path, passphrase_file: Path | None, as_json: bool) -> None:
     """Show this home's vote, once no more votes are taken, so that it is counted."""
+    from node.ballots import CONTRACT
+
     place = Home(home)
     passphrase = passphrase_for(place, passphrase_file)
-    kept = _kept(place, name, passphrase)
+    kept = _ballots(place, passphrase).find(name)
     if kept is None:
         raise Refused(f"this home keeps no ballot of {name}")
     state = submit(place, passphrase, CONTRACT, "show", {"poll": name, **kept})
@@ -85,25 +81,8 @@ def _done(state: dict[str, Any], more: dict[str, Any], as_json: bool) -> None:
     show({**more, **where(state)}, as_json, lambda d: pairs(list(d.items())))
 
 
-def _kept(place: Home, name: str, passphrase: str) -> dict[str, Any] | None:
-    found = _sealer(place, passphrase).read(_path(place, name), f"ballot {name}")
-    return found if isinstance(found, dict) else None
-
-
-def _keep(place: Home, name: str, passphrase: str, kept: dict[str, Any]) -> None:
-    path = _path(place, name)
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    _sealer(place, passphrase).write(path, f"ballot {name}", kept)
-
-
-def _path(place: Home, name: str) -> Path:
-    from consensus.crypto import sha256
-
-    return place.ballots / sha256(name.encode()).hex()
-
-
-def _sealer(place: Home, passphrase: str) -> Any:
-    from node.data.sealing import Sealer, derive
+def _ballots(place: Home, passphrase: str) -> Ballots:
+    from node.ballots import Ballots
     from node.keys import load_key
 
-    return Sealer(derive(load_key(place.key("vault"), "vault", passphrase), "ballots"))
+    return Ballots(place, load_key(place.key("vault"), "vault", passphrase))

@@ -25,11 +25,13 @@ from node.cli.common import (
     table,
     where,
 )
+from node.cli.letters import answer, dismiss, letters
 from node.cli.person import person_options
 from node.cli.spans import DAY
 from node.home import Home, atomic_write
 
 if TYPE_CHECKING:
+    from node.exchange.declaration import Declaration
     from node.exchange.registrar import Register
 
 _BATCH = click.argument("batch", type=click.IntRange(1))
@@ -39,7 +41,7 @@ _KEY = click.option("--key", required=True, metavar="HEX",
 
 
 @dataclass(frozen=True, slots=True)
-class _Office:
+class Office:
     """A registrar's home with its keys unlocked; the register is held while the command runs.
 
     `passphrase` is that of the member, or of the operator who signs.
@@ -57,7 +59,7 @@ class _Office:
         passphrase_file: Path | None,
         operator: str | None = None,
         operator_file: Path | None = None,
-    ) -> _Office:
+    ) -> Office:
         from node.exchange.registrar import Register
         from node.keys import load_key, read_passphrase
 
@@ -68,6 +70,15 @@ class _Office:
         click.get_current_context().with_resource(register.alone())
         signs = passphrase if operator is None else read_passphrase(operator_file)
         return cls(place, signs, register, operator)
+
+    def take(self, declaration: Declaration) -> None:
+        """Take an authorisation or a withdrawal. Raises AuthoriseError, Refused."""
+        from node.exchange.declaration import AUTHORISE
+
+        known = _on_chain(self, declaration.batch)["status"]
+        if declaration.kind == AUTHORISE and known != "open":
+            raise Refused(f"batch {declaration.batch} is {known}; sign for another one")
+        self.register.take(declaration, _now())
 
 
 def _now() -> int:
@@ -96,7 +107,12 @@ def registrar() -> None:
     muniment registrar post 1 --home civil
     muniment registrar withdraw 11010119900307123X --home civil
     muniment registrar refresh --home civil
+    muniment registrar letters --home civil
     """
+
+
+for _command in (letters, answer, dismiss):
+    registrar.add_command(_command)
 
 
 # Persons
@@ -123,7 +139,7 @@ def person(
     """
     from node.exchange.registrar import Person
 
-    register = _Office.open(home, passphrase_file).register
+    register = Office.open(home, passphrase_file).register
     if register.find(person) is not None:
         raise Refused("this person is registered; see: muniment registrar lost, guardians, died")
     for each in guardians:
@@ -141,7 +157,7 @@ def guardians(
     person: str, guardian: tuple[str, ...], home: Path, passphrase_file: Path | None
 ) -> None:
     """Name all who sign for PERSON from now on; what others signed is withdrawn."""
-    count = _Office.open(home, passphrase_file).register.set_guardians(person, guardian)
+    count = Office.open(home, passphrase_file).register.set_guardians(person, guardian)
     _say_withdrawn(count)
 
 
@@ -152,7 +168,7 @@ def guardians(
 @passphrase_option
 def lost(person: str, key: str, home: Path, passphrase_file: Path | None) -> None:
     """Give PERSON, who has lost their key, another; what the lost one signed is withdrawn."""
-    count = _Office.open(home, passphrase_file).register.replace_key(person, _public_key(key))
+    count = Office.open(home, passphrase_file).register.replace_key(person, _public_key(key))
     _say_withdrawn(count)
 
 
@@ -162,7 +178,7 @@ def lost(person: str, key: str, home: Path, passphrase_file: Path | None) -> Non
 @passphrase_option
 def died(person: str, home: Path, passphrase_file: Path | None) -> None:
     """Note that PERSON has died: what they signed, or was signed for them, is withdrawn."""
-    _say_withdrawn(_Office.open(home, passphrase_file).register.bury(person))
+    _say_withdrawn(Office.open(home, passphrase_file).register.bury(person))
 
 
 @registrar.command()
@@ -174,7 +190,7 @@ def withdraw(person: str, batch: int | None, home: Path, passphrase_file: Path |
     """Withdraw what PERSON authorised, as they ask at the counter; no key is needed."""
     from node.exchange.registrar import ON_REQUEST
 
-    count = _Office.open(home, passphrase_file).register.withdraw(person, batch, ON_REQUEST)
+    count = Office.open(home, passphrase_file).register.withdraw(person, batch, ON_REQUEST)
     _say_withdrawn(count)
 
 
@@ -191,7 +207,7 @@ def _say_withdrawn(count: int) -> None:
 @json_option
 def show_person(person: str, home: Path, passphrase_file: Path | None, as_json: bool) -> None:
     """Show what is known of PERSON, and what they authorised."""
-    register = _Office.open(home, passphrase_file).register
+    register = Office.open(home, passphrase_file).register
     known = register.require(person)
     entries = [
         {"batch": d.scope.batch, "dataset": d.scope.dataset, "recipient": d.scope.recipient,
@@ -241,7 +257,7 @@ def open_batch(
     from node.exchange.consent import Scope
     from node.network import load_genesis
 
-    office = _Office.open(home, passphrase_file, operator, operator_file)
+    office = Office.open(home, passphrase_file, operator, operator_file)
     found = query(home, "catalogue", {"dataset": dataset})
     standard = query(home, "standards", {"id": found["standard"][0],
                                          "version": found["standard"][1]})["standard"]  # fmt: skip
@@ -268,17 +284,14 @@ def open_batch(
 def take(files: tuple[Path, ...], home: Path, passphrase_file: Path | None, as_json: bool) -> None:
     """Take what subjects signed, authorisations and withdrawals; refuses what is not theirs."""
     from node.errors import MunimentError
-    from node.exchange.declaration import AUTHORISE, Declaration
+    from node.exchange.declaration import Declaration
 
-    office = _Office.open(home, passphrase_file)
+    office = Office.open(home, passphrase_file)
     results = []
     for file in files:
         try:
             declaration = Declaration.load(file)
-            known = _on_chain(office, declaration.batch)["status"]
-            if declaration.kind == AUTHORISE and known != "open":
-                raise Refused(f"batch {declaration.batch} is {known}; sign for another one")
-            office.register.take(declaration, _now())
+            office.take(declaration)
             results.append((str(file), declaration.kind, ""))
         except MunimentError as error:
             results.append((str(file), "refused", error.message))
@@ -304,7 +317,7 @@ def post(
     as_json: bool,
 ) -> None:
     """Post a batch: its roots to the chain, its authorisations in sealed envelopes to the owner."""
-    office = _Office.open(home, passphrase_file, operator, operator_file)
+    office = Office.open(home, passphrase_file, operator, operator_file)
     known = _on_chain(office, batch)
     if known["status"] != "open":
         raise Refused(f"batch {batch} is {known['status']}")
@@ -332,7 +345,7 @@ def refresh(
 
     Run it by the clock, with --all: then others cannot tell when somebody withdrew, nor where.
     """
-    office = _Office.open(home, passphrase_file, operator, operator_file)
+    office = Office.open(home, passphrase_file, operator, operator_file)
     office.register.review_wards(_now())
     revised = []
     for number in office.register.batches():
@@ -346,14 +359,14 @@ def refresh(
     show(data, as_json, lambda _: click.echo(f"{len(revised)} batches revised"))
 
 
-def _on_chain(office: _Office, number: int) -> dict[str, Any]:
+def _on_chain(office: Office, number: int) -> dict[str, Any]:
     found = ask(office.home.path, "subjects", "batch", {"batch": number})
     if found is None:
         raise Refused(f"there is no batch {number}")
     return dict(found)
 
 
-def _publish(office: _Office, number: int, known: int) -> dict[str, Any]:
+def _publish(office: Office, number: int, known: int) -> dict[str, Any]:
     """Seal a batch, or its states, to the owner and tell the chain; `known` is its revision."""
     from node.cli.sealing import seal_to, submit_sealed
 
@@ -404,7 +417,7 @@ def prune(days: int, home: Path, passphrase_file: Path | None, as_json: bool) ->
 
     Who authorised what can then not be shown any more: mind the terms for complaints.
     """
-    office = _Office.open(home, passphrase_file)
+    office = Office.open(home, passphrase_file)
     pruned = [
         number
         for number in office.register.batches()
@@ -421,7 +434,7 @@ def prune(days: int, home: Path, passphrase_file: Path | None, as_json: bool) ->
 @json_option
 def list_batches(home: Path, passphrase_file: Path | None, as_json: bool) -> None:
     """List the batches of this register, with how many authorised and withdrew."""
-    office = _Office.open(home, passphrase_file)
+    office = Office.open(home, passphrase_file)
     rows = []
     for number in office.register.batches():
         draft, known = office.register.load(number), _on_chain(office, number)

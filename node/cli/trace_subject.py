@@ -23,6 +23,7 @@ from node.trace.record import Delivery, Span, deliveries_of, holders_of, of_reco
 
 if TYPE_CHECKING:
     from node.data.custody import Custody
+    from node.exchange.declaration import Declaration
     from node.exchange.log_check import Reading
     from node.trace.index import Entry
 
@@ -168,6 +169,8 @@ def subject(
              muniment trace subject --asked li-asks.json --home civil
              muniment trace subject --batch 17 --reference 5f0c... --as wang --home court
     """
+    from node.exchange.declaration import Declaration
+
     is_reference = batch is not None and reference is not None
     if sum((identity is not None, asked is not None, is_reference)) != 1:
         raise click.UsageError("give IDENTITY, --asked, or --batch with --reference")
@@ -175,38 +178,46 @@ def subject(
     if batch is not None and reference is not None:
         meant: list[Meant] = [(batch, _digest(reference), None)]
     else:
-        meant = _registered(asker, identity, asked)
-    by_dataset: dict[str, list[dict[str, Any]]] = {}
-    for number, found, withdrawn in meant:
-        row = ask(home, "subjects", "batch", {"batch": number})
-        if row is None:
-            raise Refused(f"there is no batch {number}")
-        about = {"batch": number, **{name: row[name] for name in _SCOPE},
-                 "reference": found.hex(), "withdrawn": withdrawn}  # fmt: skip
-        by_dataset.setdefault(row["dataset"], []).append(about)
-    span = Span(since, until, actor)
-    readings: list[Reading] = []
-    uses: list[dict[str, Any]] = []
-    entries: list[Entry] = []
-    for dataset, batches in sorted(by_dataset.items()):
-        life = lives(home, f"dataset:{dataset}", *(f"batch:{each['batch']}" for each in batches))
-        had = deliveries_of(life)
-        reading = _ask_owner(asker, dataset, batches, had, span, patience)
-        readings.append(reading)
-        told = span.pick(of_subject(life))
-        uses += _uses(home, told, had, reading)
-        entries += told
-    entries = sorted(entries, key=lambda entry: entry.height)[:limit]
-    batches = [each for found in by_dataset.values() for each in found]
-    data = {"subject": batches, "requests": uses, "events": to_data(entries)}
+        meant = registered(asker, identity, None if asked is None else Declaration.load(asked))
+    data, readings = tell(asker, meant, Span(since, until, actor), patience, limit)
 
     def render() -> None:
-        for rows in (batches, uses):
+        for rows in (data["subject"], data["requests"]):
             if rows:
                 cells = [[_cell(value) for value in row.values()] for row in rows]
                 table([name.replace("_", " ") for name in rows[0]], cells)
 
     show_whole(data, readings, as_json, render)
+
+
+def tell(
+    asker: Asker, meant: Sequence[Meant], span: Span, patience: float, limit: int
+) -> tuple[dict[str, Any], list[Reading]]:
+    """Return what became of what a person authorised, and what owners show of their logs."""
+    by_dataset: dict[str, list[dict[str, Any]]] = {}
+    for number, found, withdrawn in meant:
+        row = ask(asker.home.path, "subjects", "batch", {"batch": number})
+        if row is None:
+            raise Refused(f"there is no batch {number}")
+        about = {"batch": number, **{name: row[name] for name in _SCOPE},
+                 "reference": found.hex(), "withdrawn": withdrawn}  # fmt: skip
+        by_dataset.setdefault(row["dataset"], []).append(about)
+    readings: list[Reading] = []
+    uses: list[dict[str, Any]] = []
+    entries: list[Entry] = []
+    for dataset, batches in sorted(by_dataset.items()):
+        life = lives(
+            asker.home.path, f"dataset:{dataset}", *(f"batch:{each['batch']}" for each in batches)
+        )
+        had = deliveries_of(life)
+        reading = _ask_owner(asker, dataset, batches, had, span, patience)
+        readings.append(reading)
+        told = span.pick(of_subject(life))
+        uses += _uses(asker.home.path, told, had, reading)
+        entries += told
+    entries = sorted(entries, key=lambda entry: entry.height)[:limit]
+    batches = [each for found in by_dataset.values() for each in found]
+    return {"subject": batches, "requests": uses, "events": to_data(entries)}, readings
 
 
 def _cell(value: Any) -> object:
@@ -225,9 +236,9 @@ def _digest(reference: str) -> bytes:
     return found
 
 
-def _registered(asker: Asker, identity: str | None, asked: Path | None) -> list[Meant]:
+def registered(asker: Asker, identity: str | None, asked: Declaration | None) -> list[Meant]:
     """Return batch, reference and withdrawal of what a person authorised; see `registrar`."""
-    from node.exchange.declaration import ASK, Declaration
+    from node.exchange.declaration import ASK
     from node.exchange.registrar import Register
     from node.keys import load_key
 
@@ -240,11 +251,10 @@ def _registered(asker: Asker, identity: str | None, asked: Path | None) -> list[
     register = Register(asker.home.registrar, master)
     dataset = None
     if asked is not None:
-        declaration = Declaration.load(asked)
-        if declaration.kind != ASK:
-            raise Refused(f"{asked} is to {declaration.kind}; take it: muniment registrar take")
-        dataset = register.check(declaration, time.time_ns() // 1_000_000).scope.dataset
-        identity = declaration.identity
+        if asked.kind != ASK:
+            raise Refused(f"it is to {asked.kind}; take it: muniment registrar take")
+        dataset = register.check(asked, time.time_ns() // 1_000_000).scope.dataset
+        identity = asked.identity
     found = [
         (draft.scope.batch, entry.authorisation.reference, entry.withdrawn)
         for draft, entry in register.entries_of(identity or "")

@@ -40,15 +40,17 @@ def _prepare(desk: Desk, params: Mapping[str, Any]) -> Any:
             # First: it waits for the header that the latest receipts need too.
             key = key_of(desk.member, who).hex()
             proof = bytes.fromhex(client.call("state.prove", key=key)["proof"])
-            txids = _of_dataset(desk, client, dataset) if dataset else _of_blocks(
-                client, first, last, progress
+            txids = (
+                _of_dataset(desk, client, dataset)
+                if dataset
+                else _of_blocks(client, first, last, progress)
             )
             receipts = _receipts(client, txids)
         made = Content(desk.member, who, time.time_ns() // 1_000_000, title, tuple(receipts))
         name = _keep(desk, encode([made.encode(), proof]))
         return {"file": name, "operator": who, "receipts": len(receipts)}
 
-    return desk.jobs.start("export", f"{who} {secrets.token_hex(4)}", work)
+    return desk.jobs.start("receipts", f"{who} {secrets.token_hex(4)}", work)
 
 
 def _of_blocks(client: Client, first: int, last: int, progress: Progress) -> Iterator[str]:

@@ -4,17 +4,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from node.desk import datasets, exports, jobs, requests, sealing, sources, trace
+from node.desk import (
+    authorisations,
+    datasets,
+    deliveries,
+    disputes,
+    exports,
+    jobs,
+    polls,
+    requests,
+    sealing,
+    sources,
+    trace,
+)
 
 if TYPE_CHECKING:
     from node.desk import Method
 
 METHODS: dict[str, Method] = {
+    **authorisations.METHODS,
+    **datasets.METHODS,
+    **deliveries.METHODS,
+    **disputes.METHODS,
+    **exports.METHODS,
     **jobs.METHODS,
     **requests.METHODS,
     **sealing.METHODS,
     **sources.METHODS,
-    **datasets.METHODS,
-    **exports.METHODS,
+    **polls.METHODS,
     **trace.METHODS,
 }

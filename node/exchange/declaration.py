@@ -84,7 +84,11 @@ class Declaration:
 
     @classmethod
     def load(cls, path: Path) -> Declaration:
-        row = _load(path, "declaration")
+        return cls.of(_load(path, "declaration"), str(path))
+
+    @classmethod
+    def of(cls, row: Any, source: str = "this") -> Declaration:
+        """Take what `to_json` made; `source` is what an error calls it. Raises AuthoriseError."""
         try:
             if row["kind"] not in _KINDS or type(row["batch"]) is not int:
                 raise ValueError
@@ -98,7 +102,7 @@ class Declaration:
                 read_identity(row["signer"]), entry, _hex(row["binding"], SIGNATURE_BYTES),
             )  # fmt: skip
         except (KeyError, TypeError, ValueError) as error:
-            raise AuthoriseError(f"{path} is no declaration of a subject") from error
+            raise AuthoriseError(f"{source} is no declaration of a subject") from error
 
     def check(self, form: Form, registered: bytes | None) -> None:
         """Raise AuthoriseError unless it is signed for the form, by the signer's registered key."""

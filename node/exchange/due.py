@@ -1,4 +1,4 @@
-"""What waits for a member in the exchange, read from the chain."""
+"""What waits for a member, read from the chain."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ SENTENCES = {
     "dispute": "settle what {} disputes of {}",
     "intersection": "finish counting what {} and {} have in common",
     "sum": "{} asks for your number of the sum {}",
+    "acknowledge": "acknowledge {}'s order",
+    "complete": "complete {}'s order",
     "still": "{}",
 }
 """What there is to do, with places for who and what."""
@@ -71,6 +73,7 @@ def find_due(query: Query, member: str, now_ms: int) -> list[Due]:
         *(_disputes(query, member) if "supervisor" in record["roles"] else ()),
         *_intersections(query, member),
         *_sums(query, member),
+        *_orders(query, member, now_ms),
     ]
     return sorted(found, key=lambda due: (due.by is None, due.by or 0, due.kind, due.number))
 
@@ -182,3 +185,12 @@ def _challenges(query: Query, member: str) -> Iterator[Due]:
         yield Due("challenge", row["id"], "challenge",
                   (row["dataset"], row["version"], row["deadline"]), None,
                   "muniment custody answer")  # fmt: skip
+
+
+def _orders(query: Query, member: str, now_ms: int) -> Iterator[Due]:
+    for order, part in query("dispatch", "due", {"member": member}):
+        is_seen = part["status"] != "sent"
+        by = order["complete_by"] if is_seen else order["acknowledge_by"]
+        yield Due("order", order["id"], "complete" if is_seen else "acknowledge",
+                  (order["issuer"],), by, f"muniment dispatch show {order['id']}",
+                  by is not None and by < now_ms)  # fmt: skip

@@ -5,12 +5,53 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
+from node.data.access import AccessLog
+from node.data.chain import Chain
+from node.exchange import copies, expiry
 from node.exchange.copies import Copy, CopyError
+from node.home import Home
 
 BATCH = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which copy under a grant is written (None: the latest complete one), how, and for whom."""
+
+    grant: int
+    delivery: int | None
+    syntax: str
+    who: str
+
+
+def export(
+    home: Home, chain: Chain, master: bytes, wanted: Wanted, path: Path, now_ms: int
+) -> dict[str, Any]:
+    """Write what was delivered to a file, after noting that in the access log.
+
+    Raises CopyError: the grant is over, or nothing complete is here.
+    """
+    grant = wanted.grant
+    if expiry.is_over(chain, grant, now_ms, with_retention=False):
+        raise CopyError(f"grant {grant} is over; what was delivered under it must be erased")
+    found = [
+        copy for copy in copies.load(home.copies, grant, master)
+        if copy.is_complete and wanted.delivery in (None, copy.order.delivery)
+    ]  # fmt: skip
+    if not found:
+        raise CopyError(f"nothing complete is here; fetch it with: muniment fetch {grant}")
+    order = found[-1].order
+    AccessLog(home.vault, master).note(
+        wanted.who, order.dataset, order.version, (1, found[-1].last.rows),
+        f"export under grant {grant}", order.delivery,
+    )  # fmt: skip
+    count = write(found[-1], path, wanted.syntax)
+    return {"file": str(path), "rows": count, "delivery": order.delivery}
 
 
 def write(copy: Copy, path: Path, syntax: str) -> int:

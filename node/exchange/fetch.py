@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import IO, Any
 
 import trio
 
@@ -38,6 +39,8 @@ PATIENCE_BLOCKS = 20
 """How many blocks may pass until the own node has what the server's has."""
 ENDED = ("grant-ended", "grant-expired", "destroyed")
 """Codes after which no more will come under a grant."""
+BUSY = "busy"
+RETRY_S = 0.02
 Progress = Callable[[int, int], None]
 
 
@@ -52,6 +55,14 @@ def _left_out(copy: Copy) -> int:
     if order.mode == "audited" and order.total < order.reserved:
         return order.rows - last.rows
     return last.position - last.rows
+
+
+def _is_locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +89,15 @@ class Fetcher:
         self._home, self._chain, self._master = home, chain, master
 
     @contextmanager
-    def locked(self, grant: int) -> Iterator[None]:
+    def locked(self, grant: int, patience_s: float = 0.0) -> Iterator[None]:
         """Keep others from fetching under the same grant meanwhile. Raises FetchError."""
         self._home.copies.mkdir(mode=0o700, exist_ok=True)
+        until = time.monotonic() + patience_s
         with (self._home.copies / f"{grant}.lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise FetchError(f"another run fetches under grant {grant}", "busy") from None
+            while not _is_locked(lock):
+                if time.monotonic() >= until:
+                    raise FetchError(f"another run fetches under grant {grant}", BUSY)
+                time.sleep(RETRY_S)
             yield
 
     # On the chain

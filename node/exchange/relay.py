@@ -79,6 +79,11 @@ class Relay:
         """Serve local processes until cancelled; the caller holds the home's lock."""
         await serve_unix(self._path, MAX_PROCESSES, self._serve, task_status=task_status)
 
+    @property
+    def services(self) -> list[str]:
+        """What local processes serve to other members."""
+        return sorted(self._servers)
+
     # Peers
 
     def take(self, peer: bytes, payload: bytes) -> None:

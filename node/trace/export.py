@@ -54,6 +54,19 @@ class Content:
         receipts: Value = list(self.receipts)
         return encode([FORMAT, self.member, self.operator, self.time, self.title, receipts])
 
+    @classmethod
+    def decode(cls, data: bytes) -> Content:
+        """Raises DecodeError."""
+        row = expect_list(decode(data, max_bytes=MAX_FILE_BYTES), "content", 6)
+        if row[0] != FORMAT:
+            raise DecodeError("the content is of another format")
+        rows = expect_list(row[5], "receipts", max_length=MAX_RECEIPTS)
+        return cls(
+            expect_text(row[1], "member", 64), expect_text(row[2], "operator", 64),
+            expect_int(row[3], "time", 0), expect_text(row[4], "title", MAX_TITLE * 4),
+            tuple(expect_bytes(each, "receipt", max_length=MAX_FILE_BYTES) for each in rows),
+        )  # fmt: skip
+
     @property
     def digest(self) -> bytes:
         return sha256(self.encode())
@@ -93,7 +106,7 @@ def verify(data: bytes, genesis: Genesis) -> Report:
             raise ExportError("the file is of another format")
         signed = expect_bytes(row[1], "content", max_length=MAX_FILE_BYTES)
         signature = expect_bytes(row[2], "signature")
-        content = _content(signed)
+        content = Content.decode(signed)
         state = state_proof.verify(expect_bytes(row[3], "operator's proof"), genesis)
         record: Any = None if state.value is None else decode(state.value)
     except DecodeError as error:
@@ -109,18 +122,6 @@ def verify(data: bytes, genesis: Genesis) -> Report:
     if len({each.receipt.txid for each in reports}) != len(reports):
         raise ExportError("a receipt stands in the file twice")
     return Report(content, reports, record["key"], state.height)
-
-
-def _content(data: bytes) -> Content:
-    row = expect_list(decode(data, max_bytes=MAX_FILE_BYTES), "content", 6)
-    if row[0] != FORMAT:
-        raise ExportError("the content is of another format")
-    rows = expect_list(row[5], "receipts", max_length=MAX_RECEIPTS)
-    return Content(
-        expect_text(row[1], "member", 64), expect_text(row[2], "operator", 64),
-        expect_int(row[3], "time", 0), expect_text(row[4], "title", MAX_TITLE * 4),
-        tuple(expect_bytes(each, "receipt", max_length=MAX_FILE_BYTES) for each in rows),
-    )  # fmt: skip
 
 
 def explain(report: Report) -> dict[str, Any]:

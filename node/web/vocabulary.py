@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from contracts.system import cases, catalogue, custodians, feedback, sanctions
-from node import render
+from node import checking, render
 from node.exchange import due, reasons
+from node.exchange.declaration import ASK, AUTHORISE, WITHDRAW
+from node.exchange.registrar import DIED, KEY_LOST, OF_AGE, ON_REQUEST, SIGNED
 from node.parameter_docs import DOCS
 from node.trace import words as told
 from node.trace.entities import KINDS
@@ -39,6 +41,13 @@ WORDS: tuple[str, ...] = (
     # what waits
     "review", "second", "vote", "withdrawal", "use", "notice", "custody", "challenge", "dispute",
     "intersection", "sum", *due.SENTENCES.values(),
+    # jobs of the desk, and what they are at
+    "running", "done", "failed", "stopped", "opening", "receiving", "writing",
+    "counting",
+    # what audits and supervisors found
+    "passed", "silent", "for-owner", "for-recipient", "void",
+    # states of batches and of uses by law
+    "posted", "asked", "allowed", "notified",
     # results of transactions, errors, and what is wrong with arguments
     *render.SENTENCES.values(), render.NEWER, *sentences.CODES.values(), *sentences.ARGUMENTS,
     # rules of access and what would change what they say
@@ -51,6 +60,8 @@ WORDS: tuple[str, ...] = (
     sanctions.GRANTED, sanctions.REJECTED, *feedback.TOPICS, *KINDS,
     *watched.MEANINGS.values(), watched.SELDOM, *watched.FIGURES.values(), watched.ROWS_THROUGH,
     *told.EVENTS.values(),
+    # letters of subjects, and why what they authorised is withdrawn
+    AUTHORISE, WITHDRAW, ASK, "complain", OF_AGE, DIED, KEY_LOST, ON_REQUEST, SIGNED,
     # what became of asking for a log
     "verified", "wrong", "refused", "silent",
     # sources: kinds, how runs end, what is measured, what work of the desk does
@@ -61,4 +72,6 @@ WORDS: tuple[str, ...] = (
     *catalogue.FREQUENCIES, *custodians.MODES, "offered", "erased",
     "title", "rows", "level", "class", "standard", "licence", "frequency", "commitment",
     "added", "removed", "changed", "alike",
+    # what files prove
+    *checking.KINDS, *checking.STEPS, *checking.FACTS, "proving",
 )  # fmt: skip

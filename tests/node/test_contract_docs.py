@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from contracts import checks
 from contracts.system import VERSIONS
 from node.cli import cli
-from node.contract_docs import describe, own, type_of
+from node.contract_docs import describe, events, own, type_of
 
 LATEST = VERSIONS[max(VERSIONS)]
 
@@ -43,6 +43,12 @@ def test_the_catalogue_is_described() -> None:
     )
     assert register["duties"]
     assert "registered" in found["events"]
+
+
+def test_events_are_named_by_constants_and_arguments_too() -> None:
+    assert {"issued", "acknowledged", "completed"} <= set(events("dispatch"))
+    assert {"accepted", "withdrawn"} <= set(events("governance"))
+    assert events("nothing") == ()
 
 
 def test_the_command_describes_own_contracts_without_a_node() -> None:

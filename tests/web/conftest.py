@@ -179,24 +179,29 @@ class Town:
 def town(console: Console, tmp_path_factory: pytest.TempPathFactory) -> Town:
     made = Town(console, next(n for n in console.net.names if n != console.member))
     folder = tmp_path_factory.mktemp("town")
+    for member in (console.member, made.neighbour):
+        register(made, member, folder)
+    return made
+
+
+def register(town: Town, member: str, folder: Path) -> None:
+    """Let a member register its firms: a city at L2, an income at L3."""
     table = folder / "firms.csv"
     table.write_text("city,income\nBeijing,10\nShanghai,20\n")
-    for member in (console.member, made.neighbour):
-        rows = [
-            {"name": name, "type": kind, "unit": None, "codes": None, "level": level,
-             "class": "general", "mask": None}
-            for name, kind, level in (("city", "text", 2), ("income", "amount", 3))
-        ]  # fmt: skip
-        properties = {name: {"type": ["string", "integer", "null"]} for name in ("city", "income")}
-        standard = folder / f"{member}.json"
-        standard.write_text(json.dumps({
-            "id": f"{member}/firm", "version": 1, "title": "Firms",
-            "schema": {"type": "object", "properties": properties}, "fields": rows,
-        }))  # fmt: skip
-        made.at(member, "standard", "publish", standard)
-        made.at(member, "dataset", "register", table, "--standard", f"{member}/firm",
-                "--title", "Firms")  # fmt: skip
-    return made
+    rows = [
+        {"name": name, "type": kind, "unit": None, "codes": None, "level": level,
+         "class": "general", "mask": None}
+        for name, kind, level in (("city", "text", 2), ("income", "amount", 3))
+    ]  # fmt: skip
+    properties = {name: {"type": ["string", "integer", "null"]} for name in ("city", "income")}
+    standard = folder / f"{member}.json"
+    standard.write_text(json.dumps({
+        "id": f"{member}/firm", "version": 1, "title": "Firms",
+        "schema": {"type": "object", "properties": properties}, "fields": rows,
+    }))  # fmt: skip
+    town.at(member, "standard", "publish", standard)
+    town.at(member, "dataset", "register", table, "--standard", f"{member}/firm",
+            "--title", "Firms")  # fmt: skip
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,9 @@ def latest(town: Town) -> Any:
 
 
 def ask(client: httpx.Client, town: Town, **form: str) -> int:
-    answer = post(client, town, "/exchange/ask", **FORM, **form)
+    """What is empty in `form` is left out. Returns the request's number."""
+    given = {name: text for name, text in {**FORM, **form}.items() if text}
+    answer = post(client, town, "/exchange/ask", **given)
     sign(client, answer, town.console.csrf(client))
     return int(latest(town)["id"])
 

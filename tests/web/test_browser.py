@@ -86,6 +86,8 @@ def test_the_exchange_fits_every_width(browser: Any, town: Town, language: str) 
     page.on("pageerror", lambda error: said.append(str(error)))
     ask = f"/exchange/ask?dataset={town.theirs}"
     paths = {"inbox": "/exchange", "requests": "/exchange/requests", "ask": ask,
+             "deliveries": "/exchange/deliveries", "disputes": "/exchange/disputes",
+             "authorisations": "/exchange/authorisations", "prepared": "/exchange/prepared",
              "request": f"/exchange/requests/{waiting}", "grants": "/exchange/grants",
              "grant": f"/exchange/grants/{granted}"}  # fmt: skip
     look_at(page, town.console, paths, language)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
+from node.rpc.client import Client
 from tests.node.alliance import command
 from tests.web.conftest import PASSPHRASE, Console, needs_browser
 from tests.web.test_browser import look_at, visitor
@@ -47,20 +49,32 @@ def act(console: Console, client: httpx.Client, number: int, act: str, **form: s
     sign(client, client.post(path, data={"csrf": csrf, **form}), csrf)
 
 
-def decide(console: Console, number: int) -> None:
-    """Let the other members agree, and the epoch end."""
-    for member in ("health", "civil"):
-        command("gov", "vote", number, "yes", "--home", console.net.home(member).path)
+def make_block(console: Console) -> None:
+    command("operator", "train", "wang", "--trained-until", "2031-01-01",
+            "--confidential-until", "2031-01-01", "--home", console.home.path)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def deployed(console: Console, tmp_path_factory: pytest.TempPathFactory) -> int:
+    """The contracts `noted`, with script wherever it goes, and `poll`; the number of the first."""
+    with console.enter() as client:
+        first = put_forward(console, client, "/governance/contracts", name="noted", title=SCRIPT,
+                            source=SOURCE)  # fmt: skip
+        act(console, client, first, "vote", choice="yes")
+    folder = tmp_path_factory.mktemp("library")
+    command("contract", "library", "poll", "--folder", folder)
+    command("contract", "deploy", folder / "poll.star", "--vote", "--home", console.home.path)
+    for number in (first, first + 1):
+        for member in ("health", "civil"):
+            command("gov", "vote", number, "yes", "--home", console.net.home(member).path)
 
     def is_over() -> bool:
-        status = query(console, "governance", "get", proposal=number)["status"]
-        return status not in ("open", "accepted")
+        rows = (query(console, "governance", "get", proposal=first + each) for each in (0, 1))
+        return all(row["status"] == "executed" for row in rows)
 
-    while not is_over():  # each makes a block
-        command("operator", "train", "wang", "--trained-until", "2031-01-01",
-                "--confidential-until", "2031-01-01", "--home", console.home.path)  # fmt: skip
-        # The node's own word comes with its block.
-    until(console, is_over)
+    while not is_over():
+        make_block(console)
+    return first
 
 
 def test_a_parameter_is_proposed_voted_on_and_the_proposal_withdrawn(
@@ -120,28 +134,58 @@ def test_bad_forms_are_refused_with_a_sentence(console: Console, li: httpx.Clien
 
 
 def test_a_contract_is_deployed_shown_safely_and_changed(
-    console: Console, li: httpx.Client
+    console: Console, li: httpx.Client, deployed: int
 ) -> None:
-    number = put_forward(console, li, "/governance/contracts", name="noted", title=SCRIPT,
-                         source=SOURCE)  # fmt: skip
-    text = li.get(f"/governance/proposals/{number}").text
-    assert "&lt;script&gt;" in text
-    assert "<script>alert" not in text
-    act(console, li, number, "vote", choice="yes")
-    decide(console, number)
-    assert query(console, "governance", "get", proposal=number)["status"] == "executed"
     page = "/governance/contracts/noted"
     assert page in li.get("/governance/contracts").text
-    for path in ("/governance/contracts", page, "/governance"):
+    for path in ("/governance/contracts", page, "/governance",
+                 f"/governance/proposals/{deployed}"):  # fmt: skip
         text = li.get(path).text
         assert "<script>alert" not in text
         assert "<img src=x" not in text
+    assert "&lt;script&gt;" in li.get(page).text
     assert "noted.note" in li.get(page).text
     upgraded = put_forward(console, li, f"{page}/upgrade", source=SOURCE.replace("256", "512"))
     text = li.get(f"/governance/proposals/{upgraded}").text
     assert '<span class="gone">-method(note, text = text(256))</span>' in text
     act(console, li, upgraded, "withdraw")
     assert "Retire it" in li.get(page).text
+
+
+def test_a_poll_is_voted_in_shown_and_closed(
+    console: Console, li: httpx.Client, deployed: int
+) -> None:
+    until_ms = time.time_ns() // 1_000_000 + 5_000
+    command("contract", "call", "poll", "open", "poll=rule-7", "question=hex:" + "00" * 32,
+            "choices=3", 'members=["tax"]', "registrar=null", f"votes_until={until_ms}",
+            f"shown_until={until_ms + 3_600_000}", "quorum=0",
+            "--home", console.home.path)  # fmt: skip
+    page, csrf = "/governance/polls/rule-7", console.csrf(li)
+    assert li.get("/governance/polls", params={"poll": "rule-7"}).headers["location"] == page
+    for bad in ("3", "-1", "x", ""):
+        answer = li.post(f"{page}/vote", data={"csrf": csrf, "choice": bad})
+        assert answer.status_code == 400, bad
+    early = li.post(f"{page}/show", data={"csrf": csrf})
+    assert (early.status_code, "once no more are taken" in early.text) == (400, True)
+    sign(li, li.post(f"{page}/vote", data={"csrf": csrf, "choice": "1"}), csrf)
+    assert "not shown yet" in li.get(page).text
+    other = li.post(f"{page}/vote", data={"csrf": csrf, "choice": "2"})
+    assert (other.status_code, "cannot be changed" in other.text) == (400, True)
+
+    def is_over() -> bool:
+        with Client(console.home.socket) as client:
+            block = client.call("block.get", height="latest")
+        return bool(block["timestamp"] >= until_ms)
+
+    while not is_over():
+        make_block(console)
+    for step in ("show", "close"):
+        sign(li, li.post(f"{page}/{step}", data={"csrf": csrf}), csrf)
+    found = query(console, "poll", "poll", poll="rule-7")
+    assert (found["tally"], found["result"]["choice"]) == ([0, 1, 0], 1)
+    assert "choice 1" in li.get(page).text
+    for nothing in ("nothing", "%3Cscript%3E", "x" * 200):
+        assert 400 <= li.get(f"/governance/polls/{nothing}").status_code < 500
 
 
 def test_the_ledgers_own_contracts_are_documented(li: httpx.Client) -> None:
@@ -233,7 +277,8 @@ def test_governance_fits_every_width_and_reads_well(
              "members": "/governance/members", "member": "/governance/members/tax",
              "operators": "/governance/operators", "parameters": "/governance/parameters",
              "contracts": "/governance/contracts",
-             "contract": "/governance/contracts/dispatch"}  # fmt: skip
+             "contract": "/governance/contracts/dispatch",
+             "polls": "/governance/polls"}  # fmt: skip
     page = visitor(browser, console, language)
     said: list[str] = []
     page.on("pageerror", lambda error: said.append(str(error)))

@@ -12,6 +12,12 @@ from typing import Any
 import httpx
 import pytest
 
+from node import checking
+from node.errors import MunimentError
+from node.exchange import letter
+from node.exchange.consent import Scope
+from node.exchange.declaration import Form, declare
+from node.exchange.letter import LetterBox, write
 from node.network import load_genesis
 from node.publish import proof
 from node.publish.shelf import TYPES
@@ -83,6 +89,10 @@ def test_a_file_and_its_proof_are_verified_offline(
         sealed = tmp_path / f"trees.{name}.proof"
         sealed.write_bytes(portal.get(f"{place}.proof").content)
         assert proof.verify(sealed, data, trusted).records == len(TREES)
+        checked = checking.check(sealed.read_bytes(), trusted, (data.name, data.read_bytes()))
+        assert (checked.kind, checked.facts["records"]) == (checking.OPEN, len(TREES))
+    with pytest.raises(MunimentError, match="not what was registered|the data"):
+        checking.check(sealed.read_bytes(), trusted, (data.name, data.read_bytes()[:-9]))
     [row] = [row for row in csv.DictReader(io.StringIO((tmp_path / "trees.csv").read_text()))
              if row["place"].startswith("'")]  # fmt: skip
     assert row["place"] == "'=1+1"
@@ -168,6 +178,47 @@ def test_nothing_of_the_console_is_there(portal: httpx.Client) -> None:
         assert portal.get(path).status_code == 404, path
 
 
+def test_a_subject_hands_in_a_letter_and_reads_its_answer(
+    portal: httpx.Client, console: Console
+) -> None:
+    folder = console.home.letters
+    page = portal.get("/mine").text
+    if not letter.box_of(folder).is_open:
+        assert 'type="file"' not in page
+        assert console.net.names[-1] in page  # where the registrar is
+    LetterBox(folder, bytes(32)).open()
+    scope = Scope(bytes(32), 1, "civil", "land/permits", "tax", "loan", 1, 1 << 50)
+    form = Form(scope, bytes(32))
+    declared = declare("ask", form, bytes(32), "11010119900307123X", "11010119900307123X")
+    sealed, code = write(form, declared, bytes(32), "<script>alert(1)</script>")
+
+    def hand_in(data: bytes) -> httpx.Response:
+        return portal.post("/mine/letter", files={"letter": ("letter.json", data)})
+
+    assert "This file is no letter" in hand_in(b"{}").text
+    assert hand_in(bytes(70_000)).status_code == 400
+    assert "The letter has arrived" in hand_in(sealed.to_json().encode()).text
+    assert portal.post("/mine/answer", data={"code": code}).status_code == 404
+    assert portal.post("/mine/answer", data={"code": "../../x"}).status_code == 400
+    [(name, found)] = LetterBox(folder, bytes(32)).letters()
+    assert found.words == "<script>alert(1)</script>"
+    LetterBox(folder, bytes(32)).answer(name, {
+        "registrar": "civil", "time": 1_750_000_000_000, "kind": "complain", "text": "<img src=x>",
+        "dataset": "land/permits", "recipient": "tax", "purpose": "loan", "silent": ["land"],
+        "subject": [{"dataset": "land/permits", "recipient": "tax", "purpose": "loan",
+                     "withdrawn": "signed"}],
+        "requests": [{"dataset": "land/permits", "by": "tax", "purpose": "loan",
+                      "status": "granted", "had_it_in": [1], "left_out_in": [],
+                      "not_known_in": []}],
+    })  # fmt: skip
+    answer = portal.post("/mine/answer", data={"code": code})
+    assert answer.headers["cache-control"] == "no-store"
+    assert "was delivered" in answer.text
+    assert "&lt;img src=x&gt;" in answer.text
+    shown = portal.post("/mine/answer", data={"code": code}, headers={"accept-language": "zh"})
+    assert "已交付" in shown.text
+
+
 @needs_browser
 @pytest.mark.parametrize("language", ["en-GB", "zh-CN"])
 def test_pages_fit_every_width_and_a_checker_finds_nothing(
@@ -179,7 +230,7 @@ def test_pages_fit_every_width_and_a_checker_finds_nothing(
     trees = f"/datasets/{console.member}/trees"
     places = {"catalogue": "/", "dataset": trees, "records": f"{trees}/1/records?sort=2",
               "check": "/check", "developers": "/developers", "hand-in": "/hand-in",
-              "nothing": "/nothing"}  # fmt: skip
+              "mine": "/mine", "nothing": "/nothing"}  # fmt: skip
     found = {}
     for name, path in places.items():
         for width in (360, 1280, 1920):

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.errors import Unsatisfiable
 from hypothesis.strategies import just
 from openapi_spec_validator import validate
 from schemathesis import GenerationMode
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from node.web.portal.openapi import describe
 from tests.node.alliance import command
@@ -22,7 +23,8 @@ from tests.web.conftest import Console
 from tests.web.open_data import portal_app, publish_trees
 
 ROUNDS = int(os.environ.get("MUNIMENT_PORTAL_REQUESTS", "10000"))
-"""Requests of the campaign."""
+SEED = int(os.environ.get("MUNIMENT_PORTAL_SEED", "1"))
+"""Requests of the campaign, and which: it can be run in parts."""
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,7 @@ def token(console: Console) -> str:
     return command("inbox", "invite", "walker", "walks", "--home", home).strip()
 
 
-def walk(app: Any, console: Console, token: str, count: int) -> Counter[int]:
+def walk(app: Any, console: Console, token: str, count: int, number: int) -> Counter[int]:
     """Ask some `count` times, as described and not; every answer must be one that is described.
 
     Two of three questions are about what is there. Returns the answers' statuses.
@@ -62,29 +64,31 @@ def walk(app: Any, console: Console, token: str, count: int) -> Counter[int]:
         answer = case.call()
         seen[answer.status_code] += 1
         assert answer.status_code < 500, case.as_curl_command()
-        case.validate_response(answer)
+        # A range beyond the end is as it is described, and cannot be given.
+        beyond = [positive_data_acceptance] if answer.status_code == 416 else []
+        case.validate_response(answer, excluded_checks=beyond)
 
     for operation in operations:
         for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
             strategy = operation.as_strategy(generation_mode=mode)
             ask = given(case=strategy, mode=just(mode))(check)
-            bound = settings(max_examples=share, derandomize=True, database=None, deadline=None,
+            bound = settings(max_examples=share, database=None, deadline=None,
                              phases=[Phase.generate],
                              suppress_health_check=list(HealthCheck))  # fmt: skip
             with suppress(Unsatisfiable):  # nothing of it could be otherwise than described
-                bound(ask)()
+                seed(number)(bound(ask))()
     return seen
 
 
 def test_every_answer_is_described(app: Any, console: Console, token: str) -> None:
     validate(describe())
-    seen = walk(app, console, token, 200)
+    seen = walk(app, console, token, 200, 0)
     assert seen.total() >= 180
     assert {200, 201, 202, 400, 401, 404} <= seen.keys()
 
 
 @pytest.mark.campaign
 def test_ten_thousand_questions(app: Any, console: Console, token: str) -> None:
-    seen = walk(app, console, token, ROUNDS)
+    seen = walk(app, console, token, ROUNDS, SEED)
     print(f"{seen.total()} requests: {dict(sorted(seen.items()))}")
     assert seen.total() >= ROUNDS * 0.9

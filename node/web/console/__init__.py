@@ -12,10 +12,13 @@ from node.web import preferences, signing
 from node.web.console import (
     alerts,
     asking,
+    authorisations,
     cases,
     contracts,
     data,
+    deliveries,
     dispatch,
+    disputes,
     entry,
     evidence,
     exchange,
@@ -28,6 +31,8 @@ from node.web.console import (
     parameters,
     permits,
     plans,
+    polls,
+    prepared,
     readers,
     reviewing,
     sanctions,
@@ -43,15 +48,19 @@ AREAS = (*situation.AREAS, *data.AREAS, *exchange.AREAS, *supervision.AREAS, *di
          *governance.AREAS, *evidence.AREAS)  # fmt: skip
 _PARTS: tuple[Callable[[Site], list[BaseRoute]], ...] = (
     preferences.routes, entry.routes, situation.routes, exchange.routes, asking.routes,
-    reviewing.routes, grants.routes, data.routes, alerts.routes, cases.routes, sanctions.routes,
+    reviewing.routes, grants.routes, deliveries.routes, disputes.routes,
+    authorisations.routes, prepared.routes,
+    data.routes, alerts.routes, cases.routes, sanctions.routes,
     permits.routes, readers.routes, trace.routes, seconds.routes, dispatch.routes,
     ordering.routes, plans.routes, groups.routes, governance.routes, members.routes,
-    operators.routes, parameters.routes, contracts.routes, evidence.routes, signing.routes,
+    operators.routes, parameters.routes, contracts.routes, polls.routes,
+    evidence.routes, signing.routes,
 )  # fmt: skip
 PER_S, BURST = 20.0, 200.0
 
 
 def build(site: Site, hosts: frozenset[str]) -> ASGIApp:
     """The console of a site as an ASGI application; its areas are `AREAS`."""
-    guard = Middleware(Guard, hosts=hosts, rates=Rates(PER_S, BURST), private=True, tls=site.secure)
+    guard = Middleware(Guard, hosts=hosts, rates=Rates(PER_S, BURST), private=True, tls=site.secure,
+                       roomy=evidence.ROOMY)  # fmt: skip
     return application(site, [route for part in _PARTS for route in part(site)], guard)

@@ -22,6 +22,13 @@ from node.web.site import Area, Site, Visit, page
 AREAS = (Area("/exchange", "Exchange"),)
 PAGE = 50
 """Requests that `access.list` gives at once."""
+_PLACES = {
+    "review": "/exchange/requests/{}", "dispute": "/exchange/deliveries/{}/dispute",
+    "order": "/dispatch/orders/{}", "vote": "/governance/proposals/{}",
+    "second": "/exchange/prepared", "withdrawal": "/exchange/authorisations",
+    "use": "/exchange/authorisations", "notice": "/exchange/authorisations",
+}  # fmt: skip
+"""Where a page tells more of what waits."""
 _RANKS = ("DENY", "REVIEW", "APPROVE")
 
 
@@ -68,7 +75,8 @@ def masks_of(fields: Sequence[Any], names: Sequence[str]) -> list[tuple[str, str
 
 
 def _inbox(visit: Visit) -> Response:
-    return visit.page("exchange.html", rows=find_due(visit.query, visit.site.member, now_ms()))
+    rows = find_due(visit.query, visit.site.member, now_ms())
+    return visit.page("exchange.html", rows=rows, places=_PLACES)
 
 
 def _waiting(visit: Visit) -> Any:

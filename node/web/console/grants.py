@@ -1,28 +1,38 @@
-"""Grants with their quotas, their deliveries, and their end."""
+"""Grants with their quotas, what comes under them, and their end."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from node.exchange.asking import fields_of
+from contracts.api import STEWARD
+from node.errors import MunimentError
+from node.exchange.asking import fields_of, show_hours
 from node.render import name_of
 from node.web.console.exchange import PAGE, before_of, masks_of, now_ms
+from node.web.console.terms import kind_name
 from node.web.signing import propose
 from node.web.site import Site, Visit, page
 
 _REASON = re.compile(r"[a-z][a-z0-9-]{0,31}", re.ASCII)
+SYNTAXES = ("csv", "jsonl", "parquet")
+_JOBS = ("fetch", "export")
+JOBS_SHOWN = 3
+SERVICE = "delivery"
+"""As `node.exchange.server` names it, which loads what pages do not need."""
 
 
 def routes(site: Site) -> list[BaseRoute]:
     grant = "/exchange/grants/{number:int}"
     return [
         page(site, "/exchange/grants", _list),
-        page(site, grant, _show),
-        page(site, grant + "/{act}", _act, methods=("POST",), duties=("approver",)),
+        page(site, grant, show_grant),
+        page(site, grant + "/revoke", _revoke, methods=("POST",), duties=("approver",)),
+        page(site, grant + "/resume", _resume, methods=("POST",), duties=("approver",)),
     ]
 
 
@@ -31,6 +41,11 @@ def _list(visit: Visit) -> Response:
     rows = [_find(visit, row["id"]) for row in requests if row["status"] == "granted"]
     more = requests[-1]["id"] if len(requests) == PAGE else None
     return visit.page("grants.html", rows=rows, more=more)
+
+
+def find_grant(visit: Visit) -> Any:
+    """The grant that the path names, or None; see `_find`."""
+    return _find(visit, int(visit.param("number")))
 
 
 def _find(visit: Visit, number: int) -> Any:
@@ -42,36 +57,84 @@ def _find(visit: Visit, number: int) -> Any:
     return {**found, "usable": name_of(usable)}
 
 
-def _show(visit: Visit) -> Response:
-    found = _find(visit, int(visit.param("number")))
+def no_grant(visit: Visit) -> Response:
+    return visit.problem(visit.say("There is no such grant."), 404)
+
+
+def show_grant(visit: Visit, status: int = 200, **more: Any) -> Response:
+    """A grant's page; `more` is the answer to a look-up, or why there is none."""
+    found = find_grant(visit)
     if found is None:
-        return visit.problem(visit.say("There is no such grant."), 404)
+        return no_grant(visit)
     names = [field["name"] for field in fields_of(visit.query, found["standard"])]
     asked = visit.query("access", "request", {"request": found["id"]})
-    numbers = visit.query("deliveries", "of", {"grant": found["id"]})
-    deliveries = [visit.query("deliveries", "get", {"delivery": each}) for each in numbers[:PAGE]]
-    return visit.page("grant.html", grant=found, height=asked["height"],
-                      masks=masks_of(found["fields"], names),
-                      deliveries=[*zip(numbers, deliveries, strict=False)])  # fmt: skip
+    numbers = visit.query("deliveries", "of", {"grant": found["id"]})[-PAGE:]
+    deliveries = [visit.query("deliveries", "get", {"delivery": each}) for each in numbers]
+    jobs, away = _jobs(visit, found)
+    shown = {"key": "", "answer": None, "problem": ""} | more
+    may_fetch = found["recipient"] == visit.site.member and STEWARD in visit.duties
+    return visit.page(
+        "grant.html", status, grant=found, height=asked["height"],
+        kind=kind_name(visit, found["kind"]), syntaxes=SYNTAXES,
+        masks=masks_of(found["fields"], names), deliveries=deliveries[::-1], jobs=jobs, away=away,
+        hours=[show_hours(window) for window in found["hours"]], names=names,
+        key_name=names[asked["args"]["key"]] if asked["args"]["key"] is not None else "",
+        may_fetch=may_fetch and found["kind"] in ("table", "lookup"),
+        delegates=_delegates(visit, found) if may_fetch else [],
+        unserved=found["owner"] == visit.site.member and found["usable"] == "ok"
+        and not is_serving(visit), **shown,
+    )  # fmt: skip
 
 
-def _act(visit: Visit) -> Response:
-    found = _find(visit, int(visit.param("number")))
-    act, reason = visit.param("act"), visit.form.get("reason", "").strip()
-    if found is None or act not in ("revoke", "resume"):
-        return visit.problem(visit.say("There is no such grant."), 404)
-    args: dict[str, Any] = {"grant": found["id"]}
-    title = visit.say("Resume grant %s")
-    if act == "revoke":
-        if not _REASON.fullmatch(reason):
-            return visit.problem(
-                visit.say("A reason is one word such as misuse, in small letters.")
-            )
-        args["reason"], title = reason, visit.say("Revoke grant %s")
+def is_serving(visit: Visit) -> bool:
+    """Whether a process of this member serves deliveries to others."""
+    return SERVICE in visit.call("status")["services"]
+
+
+def _jobs(visit: Visit, grant: Mapping[str, Any]) -> tuple[list[Any], str]:
+    """The latest jobs of the desk under a grant of this member, and why they cannot be seen."""
+    if grant["recipient"] != visit.site.member:
+        return [], ""
+    try:
+        return jobs_of(visit, grant["id"])[:JOBS_SHOWN], ""
+    except MunimentError as error:
+        return [], visit.told(error)
+
+
+def jobs_of(visit: Visit, grant: int) -> list[dict[str, Any]]:
+    """The desk's jobs under a grant, the latest first. Raises MunimentError."""
+    found = visit.desk("job.list")
+    return [job for job in found if job["kind"] in _JOBS and job["about"] == str(grant)]
+
+
+def _delegates(visit: Visit, grant: Mapping[str, Any]) -> list[str]:
+    """Members that keep the dataset for its owner, and may deliver it too."""
+    rows = visit.query("custody", "list", {})
+    wanted = (grant["dataset"], "delegate", "active")
+    return sorted({row["custodian"] for row in rows
+                   if (row["dataset"], row["mode"], row["status"]) == wanted})  # fmt: skip
+
+
+def _revoke(visit: Visit) -> Response:
+    reason = visit.form.get("reason", "").strip()
+    if not _REASON.fullmatch(reason):
+        return visit.problem(visit.say("A reason is one word such as misuse, in small letters."))
+    return _end(visit, "revoke", visit.say("Revoke grant %s"), {"reason": reason})
+
+
+def _resume(visit: Visit) -> Response:
+    return _end(visit, "resume", visit.say("Resume grant %s"), {})
+
+
+def _end(visit: Visit, act: str, title: str, more: dict[str, str]) -> Response:
+    found = find_grant(visit)
+    if found is None:
+        return no_grant(visit)
     words = [
         (visit.say("Dataset"), found["dataset"]),
         (visit.say("Recipient"), found["recipient"]),
-        *([(visit.say("Reason"), reason)] if act == "revoke" else []),
+        *((visit.say("Reason"), reason) for reason in more.values()),
     ]
-    return propose(visit, title % found["id"], words, [("access", act, args)],
+    return propose(visit, title % found["id"], words,
+                   [("access", act, {"grant": found["id"], **more})],
                    f"/exchange/grants/{found['id']}")  # fmt: skip

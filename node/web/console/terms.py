@@ -55,7 +55,8 @@ def kind_name(visit: Visit, kind: str) -> str:
 def read(visit: Visit, found: Dataset, version: int | None, now_ms: int) -> Terms:
     """Read the visitor's form. Raises AskingError."""
     form = visit.form
-    fields = [index for index in range(len(found.fields)) if f"field-{index}" in form]
+    places = range(len(found.fields))
+    fields = [index for index in places if f"field-{index}" in form or "all" in form]
     if not fields:
         raise AskingError(visit.say("Choose one field at least."))
     numbers = {name: _number(visit, name) for name in _NUMBERS}

@@ -8,12 +8,12 @@ from starlette.types import ASGIApp
 from node.web import preferences
 from node.web.catalogue import Catalogue
 from node.web.guard import Guard
-from node.web.portal import api, feeds, pages, uploads
+from node.web.portal import api, feeds, pages, subjects, uploads
 from node.web.portal.context import Limits, Portal
 from node.web.portal.published import Published
 from node.web.site import Site, application
 
-AREAS = pages.AREAS
+AREAS = (*pages.AREAS[:2], *subjects.AREAS, *pages.AREAS[2:])
 OPEN = 1
 
 
@@ -30,6 +30,7 @@ def build(site: Site, hosts: frozenset[str], limits: Limits | None = None) -> AS
         *preferences.routes(site),
         *pages.routes(site, shared),
         *api.routes(site, shared),
+        *subjects.routes(site, shared),
         *uploads.Uploads(site, limits.tokens).routes(),
         *feeds.routes(site, catalogue),
     ]

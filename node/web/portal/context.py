@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from starlette.responses import Response
 
+from node.errors import MunimentError
 from node.publish import remarks
 from node.publish.shelf import Publication
 from node.web.catalogue import Catalogue, Record
@@ -55,16 +56,25 @@ class Portal:
         found = self.version(visit)
         return None if found is None else self.published.find(found[0], found[1]["version"])
 
-    def take_remark(self, visit: Visit, row: Record, given: Mapping[str, str]) -> str | None:
-        """Take what somebody says of a dataset; None where an address says too much.
+    def take(self, visit: Visit, put: Callable[[], str]) -> str | None:
+        """Let an address hand something in by `put`; None where it hands in too much.
 
-        Raises RemarkError, BoxError.
+        What `put` refuses is not counted.
         """
         client = visit.request.client
-        if not self.limits.writes.allows(client.host if client else ""):
+        address = client.host if client else ""
+        if not self.limits.writes.allows(address):
             return None
-        place = visit.site.home.open
-        return remarks.hand_in(place, row["dataset"], given["text"], given.get("name", ""))
+        try:
+            return put()
+        except MunimentError:
+            self.limits.writes.give_back(address)
+            raise
+
+    def take_remark(self, visit: Visit, row: Record, given: Mapping[str, str]) -> str | None:
+        """Take what somebody says of a dataset. Raises RemarkError, BoxError."""
+        place, name = visit.site.home.open, given.get("name", "")
+        return self.take(visit, lambda: remarks.hand_in(place, row["dataset"], given["text"], name))
 
 
 def whole(text: str, most: int) -> int | None:

@@ -30,7 +30,7 @@ def routes(site: Site, catalogue: Catalogue) -> list[BaseRoute]:
         return Response(text, media_type="text/plain")
 
     def sitemap(visit: Visit) -> Response:
-        places = ["/", "/check", "/hand-in", "/developers"]
+        places = ["/", "/check", "/mine", "/hand-in", "/developers"]
         places += [f"/datasets/{row['dataset']}" for row in catalogue.all()]
         rows = "".join(f"<url><loc>{escape(_root(visit) + place)}</loc></url>" for place in places)
         space = "http://www.sitemaps.org/schemas/sitemap/0.9"

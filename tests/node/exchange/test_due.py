@@ -28,6 +28,7 @@ from tests.contracts.system.test_subjects import (
     revise,
     work,
 )
+from tests.contracts.tree import Tree
 
 __all__ = ["office", "tree"]
 
@@ -141,3 +142,23 @@ def test_a_sum_waits_for_who_has_not_joined(tree: Chain) -> None:
               "commitment": bytes(32), "key": bytes(32)}  # fmt: skip
     assert tree.run("city", "sums", "join", joined).code == Code.OK
     assert waits(tree, "city") == []
+
+
+def test_an_order_waits_until_it_is_acknowledged_then_until_it_is_done() -> None:
+    net = Tree()
+    terms = {"kind": "order", "severity": "routine", "escalate_ms": 60_000,
+             "acknowledge_by": net.now + 1_000, "complete_by": net.now + 5_000}  # fmt: skip
+    order = {**terms, "recipients": ["city"], "envelopes": [net.seal("tax", "city")]}
+    assert net.run("tax", "dispatch", "issue", order).code == Code.OK
+    [due] = waits(net, "city")
+    assert (due.what(), due.by, due.overdue) == (
+        "acknowledge tax's order", terms["acknowledge_by"], False,
+    )  # fmt: skip
+    net.pass_time(2_000)
+    assert [due.overdue for due in waits(net, "city")] == [True]
+    assert net.run("city", "dispatch", "acknowledge", {"order": 1}).code == Code.OK
+    [due] = waits(net, "city")
+    assert (due.what(), due.by) == ("complete tax's order", terms["complete_by"])
+    done = {"order": 1, "envelope": None}
+    assert net.run("city", "dispatch", "complete", done).code == Code.OK
+    assert waits(net, "city") == []

@@ -19,6 +19,7 @@ from consensus.validators import Parameters
 from node.cli import cli
 from node.devnet import Devnet
 from node.errors import MunimentError
+from node.exchange import letter
 from tests.node.data.test_markers import contents, forms
 
 LI, WANG, ZHAO = "11010119900307123X", "110101198511110027", "110101197002290017"
@@ -215,6 +216,22 @@ def test_three_subjects_one_refuses_and_one_withdraws(town: Town) -> None:
             assert not any(secret in content for secret in secrets), stored
 
 
+def _complain(town: Town) -> tuple[Any, str]:
+    """Wang hands a letter in; returns what the registrar answers, and the code of the answer."""
+    key, form = town.folder / f"{WANG}.key", town.folder / "form.json"
+    out = town.folder / "letter.json"
+    said = town.run("authorise", "complain", key, form, "--identity", WANG, "--words", "Not agreed",
+                    "--yes", "-o", out, "--passphrase-file", town.secret)  # fmt: skip
+    assert town.at(REGISTRAR, "registrar", "letters") == []
+    name = letter.hand_in(town.net.home(REGISTRAR).letters, out.read_bytes())
+    [waiting] = town.at(REGISTRAR, "registrar", "letters")
+    assert (waiting["person"], waiting["words"]) == (WANG, "Not agreed")
+    assert "say something" in refused(town, REGISTRAR, "registrar", "answer", name)
+    told = town.at(REGISTRAR, "registrar", "answer", name, "--text", "It was withdrawn")
+    assert town.at(REGISTRAR, "registrar", "letters") == []
+    return told, said.split()[-1]
+
+
 def test_who_had_a_record_is_told_to_those_whom_it_concerns(town: Town) -> None:
     """Goes on from the story above: two deliveries, Li's record in both, Wang's in the first."""
     question = town.sign("ask", WANG, town.folder / "form.json")
@@ -235,6 +252,10 @@ def test_who_had_a_record_is_told_to_those_whom_it_concerns(town: Town) -> None:
         assert WANG not in json.dumps(answer)
         events = [f"{e['contract']}.{e['name']}" for e in answer["events"]]
         assert {"access.requested", "deliveries.opened", "subjects.revised"} <= set(events)
+        told, code = _complain(town)
+        assert told["requests"] == answer["requests"]
+        letters = town.net.home(REGISTRAR).letters
+        assert letter.read_answer(letters, code) == told
         # The supervisor, by the reference; it sees which rows every other entry is about.
         answer = town.at(
             SUPERVISOR, "trace", "subject", "--batch", 1, "--reference", reference

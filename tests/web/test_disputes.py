@@ -1,0 +1,137 @@
+"""Disputes, authorisations and second persons on pages."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+import pytest
+
+from node.cli.collect import unlocked
+from node.cli.common import submit_calls
+from node.cli.sealing import opener
+from node.desk import Desk, disputes
+from node.desk.jobs import Jobs
+from node.errors import MunimentError
+from node.network import bytes_from_text
+from tests.node.alliance import command
+from tests.web.conftest import Town, register
+from tests.web.test_asking import SCRIPT
+from tests.web.test_deliveries import serving
+from tests.web.test_exchange import sign
+
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+
+
+@pytest.fixture(scope="module")
+def delivery(town: Town, tmp_path_factory: pytest.TempPathFactory) -> int:
+    """A delivery from a third member to the neighbour, which the neighbour has fetched."""
+    known = (town.console.member, town.neighbour)
+    third = next(name for name in town.console.net.names if name not in known)
+    register(town, third, tmp_path_factory.mktemp("third"))
+    terms = ("--purpose", "public-service", "--basis", "public-task", "--rows", 5, "--days", 9)
+    asked = town.at(town.neighbour, "request", "new", f"{third}/firms", "city", *terms)
+    home = town.console.net.home(town.neighbour).path
+    with serving(town.console, third):
+        fetched = json.loads(command("fetch", asked["request"], "--json", "--home", home))
+    return int(fetched["delivery"])
+
+
+def neighbours_desk(town: Town) -> Desk:
+    """What the neighbour's desk works with."""
+    home = town.console.net.home(town.neighbour)
+    passphrase = home.passphrase.read_text().strip()
+    chain, master = unlocked(home.path, passphrase, as_node=True)
+    opened = opener(home, passphrase)
+    return Desk(home, town.neighbour, chain, master, opened, passphrase, Jobs())
+
+
+def test_a_recipient_shows_and_a_supervisor_settles(town: Town, delivery: int) -> None:
+    desk, asked = neighbours_desk(town), {"delivery": delivery, "row": 1, "text": ""}
+    looked = disputes.METHODS["dispute.look"](desk, asked)
+    assert not looked["proves"]
+    assert "agreed on and registered" in looked["found"][0]["says"]
+    with pytest.raises(MunimentError, match="proves nothing"):
+        disputes.METHODS["dispute.seal"](desk, asked)
+    said = {**asked, "text": f"There is no such city {SCRIPT}"}
+    made = disputes.METHODS["dispute.seal"](desk, said)
+    assert made["judges"] == [town.console.member]
+    calls = [*(("envelopes", "anchor", bytes_from_text(anchor)) for anchor in made["anchors"]),
+             ("deliveries", "dispute", bytes_from_text(made["args"]))]  # fmt: skip
+    state = submit_calls(desk.home, desk.passphrase, calls)
+    town.console.net.wait(town.console.member, lambda status: status["height"] >= state["height"])
+
+    path = f"/exchange/deliveries/{delivery}/dispute"
+    with town.console.enter() as client:
+        csrf = town.console.csrf(client)
+        assert f'href="{path}"' in client.get("/exchange").text
+        assert f'href="{path}"' in client.get("/exchange/disputes").text
+        page = evidence_page(client, path)
+        assert "the evidence does not stand against" in page
+        assert "There is no such city &lt;script&gt;" in page
+        settle = {"csrf": csrf, "outcome": "void", "rows": "0"}
+        for wrong in ({"outcome": SCRIPT}, {"rows": "-1"}, {"rows": ""}):
+            assert client.post(f"{path}/settle", data={**settle, **wrong}).status_code == 400
+        first, second = (client.post(f"{path}/settle", data=settle) for _ in range(2))
+        sign(client, first, csrf)
+        late = client.post(second.headers["location"], data={"csrf": csrf, "decision": "sign"})
+        assert f"{town.console.member} has settled this dispute" in late.text
+        assert "void" in client.get(path).text
+    assert town.query("deliveries", "get", delivery=delivery)["status"] == "settled"
+
+
+def evidence_page(client: httpx.Client, path: str) -> str:
+    """The page once the envelopes have come from the neighbour's node."""
+    while "What the evidence proves" not in (page := client.get(path).text):
+        pass
+    return page
+
+
+def test_only_recipients_dispute_and_only_what_came(town: Town, delivery: int) -> None:
+    path = f"/exchange/deliveries/{delivery}/dispute"
+    with town.console.enter() as client:
+        csrf = town.console.csrf(client)
+        answer = client.post(path, data={"csrf": csrf, "row": "1", "decision": "look"})
+        assert answer.status_code == 400
+        assert "nothing of delivery" in answer.text
+        for wrong in ({"row": "-1"}, {"row": "x"}, {"row": "1", "text": "x" * 300}):
+            assert client.post(path, data={"csrf": csrf, **wrong}).status_code == 400, wrong
+        assert client.get("/exchange/deliveries/999999/dispute").status_code == 404
+    with town.console.enter("wang") as client:  # no steward
+        data = {"csrf": town.console.csrf(client), "row": "1"}
+        assert client.post(path, data=data).status_code == 403
+
+
+def test_what_one_has_prepared_another_drops(town: Town) -> None:
+    member = town.console.member
+    made = town.at(member, "operator", "prepare", "catalogue", "destroy", f"dataset={town.ours}",
+                   "version=1", "rows=[1]")  # fmt: skip
+    with town.console.enter() as client:
+        csrf = town.console.csrf(client)
+        page = client.get("/exchange/prepared").text
+        assert "catalogue.destroy" in page
+        assert "/exchange/prepared" in client.get("/exchange").text
+        path = f"/exchange/prepared/{made['request']}/drop"
+        first, second = (client.post(path, data={"csrf": csrf}) for _ in range(2))
+        sign(client, first, csrf)
+        late = client.post(second.headers["location"], data={"csrf": csrf, "decision": "sign"})
+        assert "does not wait any more" in late.text
+        assert client.post(path, data={"csrf": csrf}).status_code == 400
+    with town.console.enter("zhao") as client:
+        data = {"csrf": town.console.csrf(client)}
+        assert client.post(path, data=data).status_code == 403
+
+
+def test_authorisations_are_listed_and_counted(town: Town) -> None:
+    with town.console.enter() as client:
+        assert "Uses by law" in client.get("/exchange/authorisations").text
+        scope = {"dataset": town.ours, "recipient": town.neighbour, "purpose": "public-service"}
+        data = {"csrf": town.console.csrf(client), **scope}
+        assert client.post("/exchange/authorisations", data=data).status_code == 303
+        while "data-waits" in (page := client.get("/exchange/authorisations").text):
+            pass
+        assert "0 records of version 1 are covered, 2 left out" in page
+        for wrong in (town.theirs, SCRIPT, ""):
+            answer = client.post("/exchange/authorisations", data={**data, "dataset": wrong})
+            assert answer.status_code == 400
+            assert SCRIPT not in answer.text
