@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import httpx
 import pytest
+import trio
 
-from tests.web.conftest import Town
+from node.network import load_genesis
+from node.web import console
+from node.web.link import Link
+from node.web.live import Live
+from node.web.sessions import Sessions
+from node.web.site import COOKIE, Site
+from tests.web.conftest import PASSPHRASE, Town
 from tests.web.test_asking import SCRIPT, sealed_at
 from tests.web.test_exchange import sign
 
@@ -35,6 +44,44 @@ def test_a_sample_shows_what_would_go_and_nothing_plain(town: Town) -> None:
             assert answer.status_code == 400, wrong
             assert SCRIPT not in answer.text
     assert town.query("access", "request", request=number)["status"] == "waiting"
+
+
+def test_a_deputy_stands_in_for_some_days(town: Town) -> None:
+    with town.console.enter() as client:
+        csrf = town.console.csrf(client)
+        form = {"csrf": csrf, "deputy": town.neighbour, "days": "3"}
+        for days in ("0", "x", "-1", "99999"):
+            answer = client.post("/exchange/deputy", data={**form, "days": days})
+            assert answer.status_code == 400, days
+        sign(client, client.post("/exchange/deputy", data=form), csrf)
+        assert f"{town.neighbour} gives the reviews of this member" in client.get("/exchange").text
+        sign(client, client.post("/exchange/deputy", data={**form, "deputy": ""}), csrf)
+        assert town.query("access", "deputy", member=town.console.member) is None
+
+
+@pytest.mark.trio
+async def test_pages_go_on_without_the_desk_and_say_so(town: Town, tmp_path: Path) -> None:
+    number, home, member = town.ask_for_ours(), town.console.home, town.console.member
+    link, genesis = Link(home.socket), load_genesis(home.genesis).genesis
+    sessions = Sessions(home, member, link, 1_800.0)
+    session = await trio.to_thread.run_sync(sessions.enter, "li", PASSPHRASE)
+    site = Site(home, member, genesis, link, Link(tmp_path / "no.sock"), Live(home, link),
+                console.AREAS, sessions)  # fmt: skip
+    transport = httpx.ASGITransport(console.build(site, frozenset({"here"})))
+    cookies = {COOKIE: session.token}
+    path = f"/exchange/requests/{number}"
+    async with httpx.AsyncClient(transport=transport, base_url="http://here",
+                                 cookies=cookies) as client:  # fmt: skip
+        assert "Approve</button>" in (await client.get(path)).text
+        form = {"csrf": session.csrf, "revision": "1"}
+        for more in ({"outcome": "try"}, {"outcome": "deny", "text": "no"}):
+            answer = await client.post(f"{path}/review", data={**form, **more})
+            assert answer.status_code == 400
+            assert "muniment desk" in answer.text
+        approved = await client.post(f"{path}/review", data={**form, "outcome": "approve"})
+        assert approved.status_code == 303
+        assert (await client.get("/exchange/authorisations")).status_code == 200
+    link.close()
 
 
 def test_masks_are_added_and_the_second_reviewer_hears_who_was_first(town: Town) -> None:

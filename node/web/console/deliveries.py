@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import Response
@@ -20,6 +20,7 @@ from node.web.console.grants import (
     find_grant,
     is_serving,
     jobs_of,
+    latest_under,
     no_grant,
     show_grant,
 )
@@ -44,22 +45,16 @@ def routes(site: Site) -> list[BaseRoute]:
 
 
 def _list(visit: Visit) -> Response:
-    """Deliveries under the grants of a page of requests, the latest first."""
+    """The latest deliveries under the grants of a page of requests, the latest first."""
     args = {"member": visit.site.member, **before_of(visit)}
     requests = visit.query("access", "list", args)
-    rows = sorted(_under(visit, requests), key=lambda row: -row["id"])
+    granted = [row["id"] for row in requests if row["status"] == "granted"]
+    numbers = sorted((n for grant in granted for n in latest_under(visit, grant)), reverse=True)
+    rows = [visit.query("deliveries", "get", {"delivery": each}) for each in numbers[:PAGE]]
     is_owner = any(row["owner"] == visit.site.member for row in requests)
     more = requests[-1]["id"] if len(requests) == PAGE else None
     return visit.page("deliveries.html", rows=rows, more=more,
                       unserved=is_owner and not is_serving(visit))  # fmt: skip
-
-
-def _under(visit: Visit, requests: Any) -> Iterator[Any]:
-    for request in requests:
-        if request["status"] == "granted":
-            numbers = visit.query("deliveries", "of", {"grant": request["id"]})
-            for number in numbers:
-                yield visit.query("deliveries", "get", {"delivery": number})
 
 
 def find_delivery(visit: Visit) -> Any:

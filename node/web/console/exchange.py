@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute
 from contracts.api import ACTING
 from contracts.masks import SPECS
 from node.errors import MunimentError
-from node.exchange.asking import fields_of, show_hours
+from node.exchange.asking import DAY_MS, AskingError, fields_of, show_hours
 from node.exchange.due import find_due
 from node.exchange.reasons import change_text, rule_text
 from node.web.console.terms import condition_texts, kind_name
@@ -37,6 +37,7 @@ def routes(site: Site) -> list[BaseRoute]:
     return [
         page(site, "/exchange", _inbox),
         page(site, "/exchange/requests", _list),
+        page(site, "/exchange/deputy", _set_deputy, methods=("POST",), duties=("approver",)),
         page(site, request, _show),
         page(site, request + "/withdraw", _withdraw, methods=("POST",), duties=ACTING),
     ]
@@ -76,7 +77,24 @@ def masks_of(fields: Sequence[Any], names: Sequence[str]) -> list[tuple[str, str
 
 def _inbox(visit: Visit) -> Response:
     rows = find_due(visit.query, visit.site.member, now_ms())
-    return visit.page("exchange.html", rows=rows, places=_PLACES)
+    deputy = visit.query("access", "deputy", {"member": visit.site.member})
+    members = [row["name"] for row in visit.query("members", "list", {})
+               if row["status"] == "active" and row["name"] != visit.site.member]  # fmt: skip
+    return visit.page("exchange.html", rows=rows, places=_PLACES, deputy=deputy, now=now_ms(),
+                      members=members if "approver" in visit.duties else [])  # fmt: skip
+
+
+def _set_deputy(visit: Visit) -> Response:
+    """Let another member give this member's reviews for some days; none ends it."""
+    deputy, days = visit.form.get("deputy", "")[:64], visit.form.get("days", "").strip()
+    if not (days.isascii() and days.isdecimal() and 0 < len(days) <= 4 and int(days)):
+        raise AskingError(visit.say("Days are a whole number above 0."))
+    until = now_ms() + int(days) * DAY_MS
+    words = [(visit.say("Stands in"), deputy or "–")]
+    if deputy:
+        words.append((visit.say("Until"), visit.language.moment(until)))
+    call = ("access", "set_deputy", {"deputy": deputy or None, "until": until})
+    return propose(visit, visit.say("Reviews by a deputy"), words, [call], "/exchange")
 
 
 def _waiting(visit: Visit) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from contracts.api import STEWARD
+from contracts.api import APPROVER, STEWARD
 from node.errors import MunimentError
 from node.exchange.asking import fields_of, show_hours
 from node.render import name_of
@@ -57,6 +57,16 @@ def _find(visit: Visit, number: int) -> Any:
     return {**found, "usable": name_of(usable)}
 
 
+def latest_under(visit: Visit, grant: int) -> list[int]:
+    """Numbers of the PAGE latest deliveries under a grant, the latest first."""
+    found: list[int] = []
+    args = {"grant": grant}
+    while part := visit.query("deliveries", "of", args):
+        found = (found + part)[-PAGE:]
+        args["after"] = part[-1]
+    return found[::-1]
+
+
 def no_grant(visit: Visit) -> Response:
     return visit.problem(visit.say("There is no such grant."), 404)
 
@@ -68,22 +78,33 @@ def show_grant(visit: Visit, status: int = 200, **more: Any) -> Response:
         return no_grant(visit)
     names = [field["name"] for field in fields_of(visit.query, found["standard"])]
     asked = visit.query("access", "request", {"request": found["id"]})
-    numbers = visit.query("deliveries", "of", {"grant": found["id"]})[-PAGE:]
-    deliveries = [visit.query("deliveries", "get", {"delivery": each}) for each in numbers]
+    deliveries = [
+        visit.query("deliveries", "get", {"delivery": each})
+        for each in latest_under(visit, found["id"])
+    ]
     jobs, away = _jobs(visit, found)
     shown = {"key": "", "answer": None, "problem": ""} | more
     may_fetch = found["recipient"] == visit.site.member and STEWARD in visit.duties
     return visit.page(
         "grant.html", status, grant=found, height=asked["height"],
         kind=kind_name(visit, found["kind"]), syntaxes=SYNTAXES,
-        masks=masks_of(found["fields"], names), deliveries=deliveries[::-1], jobs=jobs, away=away,
+        masks=masks_of(found["fields"], names), deliveries=deliveries, jobs=jobs, away=away,
         hours=[show_hours(window) for window in found["hours"]], names=names,
         key_name=names[asked["args"]["key"]] if asked["args"]["key"] is not None else "",
+        may_end=_may_end(visit, found),
         may_fetch=may_fetch and found["kind"] in ("table", "lookup"),
         delegates=_delegates(visit, found) if may_fetch else [],
         unserved=found["owner"] == visit.site.member and found["usable"] == "ok"
         and not is_serving(visit), **shown,
     )  # fmt: skip
+
+
+def _may_end(visit: Visit, grant: Mapping[str, Any]) -> bool:
+    """Owners end grants on their data, and supervisors any."""
+    if APPROVER not in visit.duties or grant["status"] not in ("active", "paused"):
+        return False
+    record = visit.query("members", "get", {"name": visit.site.member})
+    return grant["owner"] == visit.site.member or "supervisor" in record["roles"]
 
 
 def is_serving(visit: Visit) -> bool:
