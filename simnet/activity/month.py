@@ -11,6 +11,7 @@ from simnet.activity import base, health
 from simnet.activity.base import DAYS, PAST_DAYS, START, World
 from simnet.activity.departments import DAY_MS, draw
 from simnet.activity.further import FURTHER
+from simnet.activity.latest import LATEST
 from simnet.activity.later import LATER
 from simnet.activity.plants import FIRST_DAY, LAST_DAY, PLANTS, Plant, Planter
 from simnet.activity.unseen import UNSEEN
@@ -18,8 +19,8 @@ from simnet.activity.unseen import UNSEEN
 BEGIN = START + PAST_DAYS * DAY_MS
 """When the month begins (ms UTC); what is before is the past."""
 END = START + DAYS * DAY_MS
-KINDS: dict[str, Planter] = {**PLANTS, **FURTHER, **LATER, **UNSEEN}
-NODES = frozenset(("flapping", "late-votes", "stalling", "wrong-clock", "lagging"))
+KINDS: dict[str, Planter] = {**PLANTS, **FURTHER, **LATER, **LATEST, **UNSEEN}
+NODES = frozenset(("flapping", "late-votes", "stalling", "wrong-clock", "lagging", "ailing"))
 """Kinds of validators' nodes."""
 
 
