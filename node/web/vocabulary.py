@@ -56,7 +56,7 @@ WORDS: tuple[str, ...] = (
     *reasons.CHANGES.values(), reasons.OTHER_FIELDS, reasons.OTHER_BASIS,
     # supervision
     *cases.KINDS, *cases.DISPOSITIONS, "reported", "assigned", "disposed", "closed",
-    "opened", "commented", "attached", "reopened", "transaction", "file", "all", "record",
+    "opened", "commented", "attached", "reopened", "file", "all",
     *sanctions.MEASURES, "found", "imposed", "dismissed", "appealed", "overturned", "lifted",
     sanctions.GRANTED, sanctions.REJECTED, *feedback.TOPICS, *KINDS,
     *watched.MEANINGS.values(), watched.SELDOM, *watched.FIGURES.values(), watched.ROWS_THROUGH,

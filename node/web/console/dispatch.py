@@ -105,7 +105,7 @@ def progress(part: Mapping[str, Any]) -> int | None:
 
 
 def _board(visit: Visit) -> Response:
-    seen = visit.site.live.changed.get("dispatch", 0)  # before anything is asked
+    seen = visit.site.live.latest("dispatch")
     records = members_of(visit)
     active = [record for record in records if record["status"] == "active"]
     asked = [("dispatch", "due", {"member": record["name"]}) for record in active]
