@@ -109,22 +109,25 @@ class Shelf:
         return [list(json.loads(line.rstrip(b",\n")).values()) for line in lines]
 
     def put(self, found: Publication) -> None:
-        """Publish a version whose files stand in their folder; one published before goes."""
-        before = self.find(found.dataset, found.version)
+        """Publish a version whose files stand in their folder; whatever was before goes."""
         data = json.dumps({"format": FORMAT, **asdict(found)}, ensure_ascii=False).encode()
         atomic_write(self._place(found.dataset) / f"{found.version}.json", data, 0o600)
-        if before is not None:
-            shutil.rmtree(self._place(found.dataset) / before.folder, ignore_errors=True)
+        self._clear(found.dataset, found.version, found.folder)
 
     def withdraw(self, dataset: str, version: int) -> bool:
         """Remove a version; True if it was there."""
         place = self._place(dataset) / f"{version}.json"
-        found = self._read(place)
-        if found is None:
+        if not place.exists():
             return False
         place.unlink()
-        shutil.rmtree(place.parent / found.folder)
+        self._clear(dataset, version)
         return True
+
+    def _clear(self, dataset: str, version: int, kept: str = "") -> None:
+        """Remove folders of a version, also those of runs that did not end."""
+        for folder in self._place(dataset).glob(f"{version}-*"):
+            if folder.name != kept:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def fresh(self, dataset: str, name: str) -> Path:
         """Make a folder for files that are about to be published."""

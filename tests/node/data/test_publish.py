@@ -143,6 +143,10 @@ def test_publishing_again_replaces_and_withdrawing_leaves_nothing(press: Press) 
     with press.shelf.open(first, "json") as reading:
         press.command("portal", "publish", name)
         assert json.loads(reading.read())[0]["number"] == "0001"  # who reads, reads on
+    [description] = press.home.open.glob("*+lamps/1.json")
+    description.write_text("{")
+    (description.parent / "1-unfinished").mkdir()
+    press.command("portal", "publish", name)
     assert len(list(press.home.open.glob("*+lamps/*"))) == 2
     press.command("portal", "withdraw", name, "--version", "1")
     assert not list(press.home.open.glob("*+lamps/*"))
