@@ -185,6 +185,23 @@ def test_files_of_outsiders_come_in_sealed(portal: httpx.Client, console: Consol
     assert b"number" not in stored
 
 
+def test_head_has_the_headers_alone(portal: httpx.Client, console: Console) -> None:
+    trees = f"datasets/{console.member}/trees"
+    for path in ("/", f"/{trees}", f"/{trees}/1/records.json", f"/api/v1/{trees}",
+                 "/catalogue.ttl", "/nothing"):  # fmt: skip
+        whole, head = portal.get(path), portal.head(path)
+        assert (head.status_code, head.content) == (whole.status_code, b""), path
+        assert head.headers["content-length"] == str(len(whole.content)), path
+
+
+def test_who_goes_away_takes_the_download_along(portal: httpx.Client, console: Console) -> None:
+    place = f"/datasets/{console.member}/trees/1/records.parquet"
+    for _ in range(3):
+        with portal.stream("GET", place) as answer:
+            assert next(answer.iter_raw(16))
+    assert portal.get(place).status_code == 200
+
+
 def test_nothing_of_the_console_is_there(portal: httpx.Client) -> None:
     for path in ("/login", "/live", "/evidence", "/sign/x"):
         assert portal.get(path).status_code == 404, path
