@@ -14,7 +14,7 @@ from node.devnet import Devnet
 from node.errors import MunimentError
 from node.keys import load_key
 from node.network import load_genesis
-from node.publish import proof
+from node.publish import proof, shelf
 from node.publish.proof import Checked
 from node.publish.shelf import TYPES, Publication, Shelf
 
@@ -105,6 +105,20 @@ def test_published_files_are_what_was_registered(press: Press) -> None:
     passphrase = press.home.passphrase.read_text().strip()
     log = AccessLog(press.home.vault, load_key(press.home.key("vault"), "vault", passphrase))
     assert any(e.purpose == "open data" and e.dataset == name for e in log)
+
+
+def test_what_is_handed_out_at_once_is_bounded(
+    press: Press, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = press.register("signs", ROWS[:300])
+    press.command("portal", "publish", name)
+    found = press.shelf.find(name, 1)
+    assert found is not None
+    assert len(press.shelf.records(found, 100, 200)) == 200
+    monkeypatch.setattr(shelf, "MAX_SHOWN_BYTES", 1_000)
+    assert len(press.shelf.records(found, 100, 5)) == 5
+    with pytest.raises(MunimentError, match="too large"):
+        press.shelf.records(found, 100, 200)
 
 
 def test_only_open_data_is_published(press: Press) -> None:
