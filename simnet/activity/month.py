@@ -11,8 +11,8 @@ from simnet.activity import base, health
 from simnet.activity.base import DAYS, PAST_DAYS, START, World
 from simnet.activity.departments import DAY_MS, draw
 from simnet.activity.further import FURTHER
-from simnet.activity.latest import LATEST
 from simnet.activity.later import LATER
+from simnet.activity.latest import LATEST
 from simnet.activity.plants import FIRST_DAY, LAST_DAY, PLANTS, Plant, Planter
 from simnet.activity.unseen import UNSEEN
 
