@@ -42,6 +42,11 @@ def describe(contract: Contract) -> dict[str, Any]:
     }
 
 
+def heading(contract: Contract) -> str:
+    """The first line of what a contract says of itself."""
+    return _module_doc(contract).partition("\n")[0]
+
+
 def type_of(check: Checker) -> str:
     """What a checker accepts, in its own words.
 

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from node.cli.collect import chain_of
 from node.cli.common import (
     Refused,
     ask,
-    connect,
     home_option,
     json_option,
     moment,
     pairs,
     passphrase_option,
-    query,
     show,
     table,
 )
@@ -60,26 +59,20 @@ def publish(
     Level and registration are those of the chain. The files need no key: they stand in HOME/open,
     from where the portal serves them. That they were read enters the access log.
     """
-    from node.cli.vault import custody_of
-    from node.publish.shelf import Shelf
-    from node.publish.write import publish
+    from node.data.custody import Custody
+    from node.publish.press import publish_version
 
-    found = custody_of(home, passphrase_file)
-    number = version or query(home, "catalogue", {"dataset": name})["latest"]
-    opened = found.open(name, number)
-    who = person(home, operator, operator_file)
+    chain, master = chain_of(home, passphrase_file)
+    place = Home(home)
+    custody, who = Custody(place, chain, master), person(home, operator, operator_file)
+    with click.progressbar(length=0, label="records", file=sys.stderr) as bar:
 
-    def prove(key: bytes) -> bytes:
-        """Wait for the proof; the anchor of the access log makes the block that it waits for."""
-        with connect(home) as client, ThreadPoolExecutor(1) as pool:
-            waiting = pool.submit(client.call, "state.prove", key=key.hex())
-            found.log.note(who, name, number, (1, max(1, opened.head.rows)), "open data")
-            found.anchor()
-            return bytes.fromhex(waiting.result()["proof"])
+        def told(done: int, of: int) -> None:
+            bar.length = of
+            bar.update(done - bar.pos)
 
-    shelf = Shelf(Home(home).open)
+        made = publish_version(place, custody, chain, name, version, who, told)
     _moderator(home, passphrase_file).open()
-    made = publish(shelf, opened, lambda *question: ask(home, *question), prove)
     show(_told(made), as_json, lambda d: pairs(list(d.items())))
 
 
@@ -129,7 +122,6 @@ def withdraw(name: str, version: int, home: Path, as_json: bool) -> None:
 
 
 def _moderator(home: Path, passphrase_file: Path | None) -> Moderator:
-    from node.cli.collect import chain_of
     from node.publish.remarks import Moderator
 
     _, master = chain_of(home, passphrase_file)

@@ -121,13 +121,9 @@ def _look_up(
 
 def _rows_where(found: Custody, asker: Asker, dataset: str, version: int, where: str) -> list[int]:
     field, equals, value = where.partition("=")
-    opened = found.open(dataset, version)
-    if not equals or field not in opened.head.columns:
-        raise click.UsageError(f"--where FIELD=VALUE; fields: {', '.join(opened.head.columns)}")
-    at = opened.head.columns.index(field)
-    who = asker.person or "member key"
-    found.log.note(who, dataset, version, (1, opened.head.rows), f"trace record by {field}")
-    return [row for row, _, values in opened.records() if values[at] == value]
+    if not equals:
+        raise click.UsageError("--where FIELD=VALUE")
+    return found.rows_with(asker.person or "member key", dataset, version, field, value)
 
 
 def _rows_hashed(found: Custody, dataset: str, version: int, commitment: str) -> list[int]:

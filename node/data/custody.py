@@ -64,6 +64,21 @@ class Custody:
     def _folder(self, dataset: str, version: int) -> Path:
         return vault.folder_of(self._vault, dataset, version)
 
+    def rows_with(
+        self, who: str, dataset: str, version: int, field: str, value: str
+    ) -> list[int]:  # fmt: skip
+        """Rows (from 1) of a version whose field has this value: a plain read, which is logged.
+
+        Raises CustodyError, VaultError.
+        """
+        opened = self.open(dataset, version)
+        if field not in opened.head.columns:
+            known = ", ".join(opened.head.columns)
+            raise CustodyError(f"{dataset} has no field {field!r}; fields: {known}")
+        at = opened.head.columns.index(field)
+        self.log.note(who, dataset, version, (1, opened.head.rows), f"trace record by {field}")
+        return [row for row, _, values in opened.records() if values[at] == value]
+
     # Destroy
 
     def destroy(self, dataset: str, version: int, rows: Sequence[int]) -> dict[str, Any]:

@@ -48,7 +48,10 @@ class Statement:
 
 
 def statements(network: str, base: str, datasets: Iterable[dict[str, Any]]) -> list[Statement]:
-    """Return what DCAT-AP says of a catalogue of registrations, as `catalogue.get` returns them."""
+    """Return what DCAT-AP says of a catalogue of registrations, as `catalogue.get` returns them.
+
+    They may have a `page` about the dataset, and `downloads` of its records.
+    """
     catalogue = f"{base}catalogue"
     found = [
         Statement(catalogue, "rdf:type", "dcat:Catalog"),
@@ -69,7 +72,7 @@ def _agent(address: str, name: str) -> Iterator[Statement]:
 
 
 def _dataset(base: str, row: dict[str, Any]) -> Iterator[Statement]:
-    """The latest version of a dataset, its one distribution, and what they speak of."""
+    """The latest version of a dataset, its distributions, and what they speak of."""
     own = f"{base}dataset/{row['dataset']}"
 
     def say(predicate: str, value: str | Literal) -> Statement:
@@ -109,24 +112,41 @@ def _dataset(base: str, row: dict[str, Any]) -> Iterator[Statement]:
             yield Statement(f"{own}#period", f"dcat:{name}", _time(moment))
     for source in row["derived_from"]:
         yield say("dct:source", f"{base}dataset/{source['dataset']}")
-    yield from _distribution(base, own, row)
+    page = row.get("page") or f"{base}access/{row['dataset']}"
+    yield Statement(page, "rdf:type", "rdfs:Resource")
+    registered = Download(f"{own}/{row['version']}", row["media_type"], row["bytes"], row["time"])
+    for each in row.get("downloads") or (registered,):
+        yield from _distribution(base, own, page, row["licence"], each, each is not registered)
 
 
-def _distribution(base: str, own: str, row: dict[str, Any]) -> Iterator[Statement]:
-    place = f"{own}/{row['version']}"
-    media = f"{_IANA}{row['media_type']}"
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A dataset's records in one form; `time` in ms UTC."""
+
+    address: str
+    media_type: str
+    bytes: int
+    time: int
+
+
+def _distribution(
+    base: str, own: str, page: str, licence: str | None, found: Download, can_be_loaded: bool
+) -> Iterator[Statement]:
+    place = f"{found.address}#distribution" if can_be_loaded else found.address
+    media = f"{_IANA}{found.media_type}"
     yield Statement(own, "dcat:distribution", place)
     yield Statement(place, "rdf:type", "dcat:Distribution")
-    yield Statement(place, "dcat:accessURL", f"{base}access/{row['dataset']}")
-    yield Statement(f"{base}access/{row['dataset']}", "rdf:type", "rdfs:Resource")
+    yield Statement(place, "dcat:accessURL", page)
+    if can_be_loaded:
+        yield Statement(place, "dcat:downloadURL", found.address)
+        yield Statement(found.address, "rdf:type", "rdfs:Resource")
     yield Statement(place, "dcat:mediaType", media)
     yield Statement(media, "rdf:type", "dct:MediaType")
-    yield Statement(place, "dcat:byteSize", Literal(str(row["bytes"]), "xsd:nonNegativeInteger"))
-    yield Statement(place, "dct:modified", _time(row["time"]))
-    if row["licence"]:
-        licence = f"{base}licence/{row['licence']}"
-        yield Statement(place, "dct:license", licence)
-        yield Statement(licence, "rdf:type", "dct:LicenseDocument")
+    yield Statement(place, "dcat:byteSize", Literal(str(found.bytes), "xsd:nonNegativeInteger"))
+    yield Statement(place, "dct:modified", _time(found.time))
+    if licence:
+        yield Statement(place, "dct:license", f"{base}licence/{licence}")
+        yield Statement(f"{base}licence/{licence}", "rdf:type", "dct:LicenseDocument")
 
 
 def _time(ms: int) -> Literal:

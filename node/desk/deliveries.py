@@ -108,7 +108,8 @@ def _export(desk: Desk, params: Mapping[str, Any]) -> Any:
 def _write(desk: Desk, wanted: Wanted) -> dict[str, Any]:
     folder = desk.home.exported
     folder.mkdir(mode=0o700, exist_ok=True)
-    path = folder / f"{wanted.grant}-{wanted.delivery}.{wanted.syntax}"
+    assert wanted.delivery is not None, "a job writes one delivery"
+    path = copies.exported_as(folder, wanted.grant, wanted.delivery, wanted.syntax)
     return export(desk.home, desk.chain, desk.master, wanted, path, _now_ms())
 
 

@@ -1,12 +1,14 @@
-"""Access logs of those who hold a dataset: asked over the network, in the member's name."""
+"""What a trace needs of the vault and of other members: a record's row, and access logs."""
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from node.cli.trace_logs import PATIENCE_S, ask_logs, member_asker, to_data
 from node.cli.traced import lives
+from node.data.custody import Custody
 from node.desk.params import number, text
 from node.exchange.logs import Question
 from node.trace.record import Span, deliveries_of, holders_of
@@ -17,6 +19,28 @@ if TYPE_CHECKING:
 
 MAX_ENTRIES = 1_000
 """Entries of each log that are handed out, the latest."""
+MAX_ROWS = 100
+MAX_VALUE = 1_000
+
+
+def _row(desk: Desk, params: Mapping[str, Any]) -> str:
+    """Begin to look for the records of an own version whose field has a value; returns the job.
+
+    `operator` is who asks, and stands in the access log.
+    """
+    dataset, version = text(params, "dataset"), number(params, "version", 1)
+    field, operator = text(params, "field"), text(params, "operator")
+    value = text(params, "value", MAX_VALUE)
+
+    def work(progress: Progress) -> dict[str, Any]:
+        found = Custody(desk.home, desk.chain, desk.master)
+        rows = found.rows_with(operator, dataset, version, field, value)
+        return {"dataset": dataset, "version": version, "count": len(rows),
+                "rows": rows[:MAX_ROWS]}  # fmt: skip
+
+    # The value stays out of what jobs tell; without it no two questions are the same.
+    about = f"{dataset} v{version} {field} ({secrets.token_hex(3)})"
+    return desk.jobs.start("trace.row", about, work)
 
 
 def _logs(desk: Desk, params: Mapping[str, Any]) -> str:
@@ -42,4 +66,4 @@ def _ask(desk: Desk, question: Question, progress: Progress) -> dict[str, Any]:
     return {**found, **about}
 
 
-METHODS: dict[str, Method] = {"trace.logs": _logs}
+METHODS: dict[str, Method] = {"trace.logs": _logs, "trace.row": _row}

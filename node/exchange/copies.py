@@ -253,6 +253,17 @@ def erase(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def exported_as(exported: Path, grant: int, delivery: int, syntax: str) -> Path:
+    """Where the desk writes what came with a delivery."""
+    return exported / f"{grant}-{delivery}.{syntax}"
+
+
+def erase_exported(exported: Path, grant: int) -> None:
+    """Remove what the desk wrote of a grant's copies. May be repeated."""
+    for path in exported.glob(f"{grant}-*"):
+        path.unlink(missing_ok=True)
+
+
 def held(copies: Path) -> list[int]:
     """Return the grants under which something is here."""
     found = [path.name for path in copies.glob("*") if path.name.isdigit()]

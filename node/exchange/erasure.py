@@ -84,6 +84,7 @@ def erase_rows(home: Home, chain: Chain, master: bytes, rows: Iterable[Sequence[
             for copy in copies.load(home.copies, known["grant"], master):
                 if copy.order.delivery == delivery:
                     copy.strike(struck, master)
+            copies.erase_exported(home.exported, known["grant"])
 
 
 def order_record(obligation: int, rows: list[Row]) -> Content:

@@ -37,6 +37,7 @@ def erase(home: Home, chain: Chain, master: bytes, grant: int) -> None:
                 with suppress(MunimentError):  # whoever served it may have closed it
                     fetcher.lapse(copy)
             copy.erase()
+        copies.erase_exported(home.exported, grant)
         chain.submit("deliveries", "attest", {"grant": grant})
         shutil.rmtree(home.copies / str(grant), ignore_errors=True)
 

@@ -38,10 +38,13 @@ Prove = Callable[[bytes], bytes]
 """Returns the proof of what the ledger's state holds at a key."""
 
 
-def publish(shelf: Shelf, opened: vault.Version, query: Query, prove: Prove) -> Publication:
+def publish(
+    shelf: Shelf, opened: vault.Version, query: Query, prove: Prove, told: Callable[[int], None]
+) -> Publication:
     """Write a version's files and publish them, instead of earlier ones. Raises ShelfError.
 
-    `prove` is called once it is clear that the version is open, before its records are read.
+    `prove` is called once it is clear that the version is open, before its records are read;
+    `told` now and then with the number of records that are written.
     """
     head = opened.head
     title = f"{head.dataset} version {head.version}"
@@ -57,7 +60,7 @@ def publish(shelf: Shelf, opened: vault.Version, query: Query, prove: Prove) -> 
     try:
         body: Any = decode(opened.standard)
         profiles = [Profile(f["name"], labels(body, f["name"]), f["type"]) for f in body["fields"]]
-        erased = _write(folder, opened, state, profiles)
+        erased = _write(folder, opened, state, profiles, told)
         wider = [(place, each) for place, each in enumerate(profiles) if each.needs_more]
         for values in opened.rows() if wider else ():
             for place, profile in wider:
@@ -77,7 +80,10 @@ def publish(shelf: Shelf, opened: vault.Version, query: Query, prove: Prove) -> 
     return made
 
 
-def _write(folder: Path, opened: vault.Version, state: bytes, profiles: list[Profile]) -> list[int]:
+def _write(
+    folder: Path, opened: vault.Version, state: bytes, profiles: list[Profile],
+    told: Callable[[int], None],
+) -> list[int]:  # fmt: skip
     """Write all files but the description; returns the rows that are erased."""
     erased = opened.erased()
     hidden = sorted((opened.places(row, 1)[0], row) for row in erased)
@@ -95,7 +101,9 @@ def _write(folder: Path, opened: vault.Version, state: bytes, profiles: list[Pro
             _Json(create("records.json"), create(INDEX), names),
             _Parquet(create("records.parquet"), names),
         ]
-        for _, seed, values in opened.records():
+        for row, seed, values in opened.records():
+            if row % BATCH_RECORDS == 0:
+                told(row)
             seeds.write(seed)
             for profile, value in zip(profiles, values, strict=True):
                 profile.add(value)
@@ -121,7 +129,7 @@ class _Csv:
         self._file.write(texts.csv_line(values))
 
     def end(self) -> None:
-        pass
+        self._file.flush()
 
 
 class _Json:

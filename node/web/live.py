@@ -49,8 +49,7 @@ class Seen:
 class Live:
     """The last report; None while the node cannot be reached, with the reason beside it.
 
-    `changed` is the number of each contract's latest entry in the index: what a page was made from
-    is old once it is another.
+    `changed` is the number of each contract's latest entry in the index; see `latest`.
     """
 
     home: Home
@@ -80,6 +79,13 @@ class Live:
         """Return once there is a report later than number `after`."""
         while self.number <= after:
             await self._changed.wait()
+
+    def latest(self, *contracts: str) -> int:
+        """The number of the latest entry of these contracts, 0 without any.
+
+        A page takes it before it asks anything, and is old once it is another.
+        """
+        return max(self.changed.get(each, 0) for each in contracts)
 
     def throughput(self, buckets: int = 60) -> list[float]:
         """Transactions a second over the last SPAN_S seconds, the oldest first."""

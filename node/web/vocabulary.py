@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from contracts.system import cases, catalogue, custodians, feedback, sanctions
+from contracts.system import VERSIONS, cases, catalogue, custodians, feedback, sanctions
 from node import checking, render
+from node.contract_docs import heading
 from node.exchange import due, reasons
 from node.exchange.declaration import ASK, AUTHORISE, WITHDRAW
 from node.exchange.registrar import DIED, KEY_LOST, OF_AGE, ON_REQUEST, SIGNED
@@ -37,7 +38,7 @@ WORDS: tuple[str, ...] = (
     "accepted", "rejected", "executed", "yes", "no", "suspended", "expelled", "retired",
     "archive", "data-centre", "observer", "registrar", "supervisor", "third-party", "validator",
     "member", "node", "sealing", "voting", *governance.KINDS.values(), governance.OTHER_KIND,
-    *DOCS.values(),
+    *DOCS.values(), *(heading(each) for each in VERSIONS[max(VERSIONS)].values()),
     # what waits
     "review", "second", "vote", "withdrawal", "use", "notice", "custody", "challenge", "dispute",
     "intersection", "sum", *due.SENTENCES.values(),
@@ -55,7 +56,7 @@ WORDS: tuple[str, ...] = (
     *reasons.CHANGES.values(), reasons.OTHER_FIELDS, reasons.OTHER_BASIS,
     # supervision
     *cases.KINDS, *cases.DISPOSITIONS, "reported", "assigned", "disposed", "closed",
-    "opened", "commented", "attached", "reopened", "transaction", "file", "all", "record",
+    "opened", "commented", "attached", "reopened", "file", "all",
     *sanctions.MEASURES, "found", "imposed", "dismissed", "appealed", "overturned", "lifted",
     sanctions.GRANTED, sanctions.REJECTED, *feedback.TOPICS, *KINDS,
     *watched.MEANINGS.values(), watched.SELDOM, *watched.FIGURES.values(), watched.ROWS_THROUGH,

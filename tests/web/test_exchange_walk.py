@@ -8,6 +8,7 @@ import pytest
 
 from node.rpc.client import Client
 from tests.web.conftest import SHOTS, Console, Town, needs_browser
+from tests.web.test_browser import AXE, FOUND, RULES, look_at
 from tests.web.test_deliveries import serving
 
 pytestmark = [needs_browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
@@ -96,8 +97,30 @@ def test_two_departments_exchange_data_by_mouse(
     owns.page.click(f'tr:has(a[href="/exchange/grants/{number}"]) td a')
     owns.sees("The header that stands on the chain")
     assert asks.said == owns.said == []
+    delivery = asks.page.url.removeprefix(second_console.address)
     for person in (asks, owns):
         person.page.context.close()
+    look_closely(browser, second_console, {"fetched": f"/exchange/grants/{number}",
+                                           "delivery": delivery,
+                                           "dispute": f"{delivery}/dispute"})  # fmt: skip
+
+
+def look_closely(browser: Any, console: Console, paths: dict[str, str]) -> None:
+    """Pages with something on them fit, and trip no assistive technology, in both languages."""
+    with console.enter("chen") as client:
+        token = client.cookies["muniment"]
+    for language in ("en-GB", "zh-CN"):
+        # The policy would keep the checker's script out of the page.
+        context = browser.new_context(locale=language, bypass_csp=True)
+        context.add_cookies([{"name": "muniment", "value": token, "url": console.address}])
+        page = context.new_page()
+        look_at(page, console, paths, language)
+        for name, path in paths.items():
+            page.set_viewport_size({"width": 360, "height": 900})
+            page.goto(console.address + path)
+            page.add_script_tag(path=AXE)
+            assert page.evaluate(FOUND, RULES) == [], name
+        context.close()
 
 
 def asked_by(console: Console, town: Town) -> int:

@@ -17,6 +17,12 @@ KEYWORDS = {"_": None, "say": None, "gettext": None, "ngettext": (1, 2)}
 
 def _said() -> set[str]:
     """What templates, handlers and the ledger's vocabulary say; plurals by their first form."""
+    plain, counted = _messages()
+    return plain | counted
+
+
+def _messages() -> tuple[set[str], set[str]]:
+    """Words that are said as they are, and the first forms of those that are counted."""
     found = extract_from_dir(
         WEB,
         method_map=[("**.py", "python"), ("templates/**.html", "jinja2")],
@@ -24,7 +30,15 @@ def _said() -> set[str]:
         keywords=KEYWORDS,
     )
     titles = {area.title for area in (*console.AREAS, *portal.AREAS)}
-    return {m if isinstance(m, str) else m[0] for _, _, m, _, _ in found} | set(WORDS) | titles
+    messages = [message for _, _, message, _, _ in found]
+    plain = {message for message in messages if isinstance(message, str)}
+    counted = {message[0] for message in messages if not isinstance(message, str)}
+    return plain | set(WORDS) | titles, counted
+
+
+def test_no_word_is_said_plainly_that_stands_as_a_counted_one() -> None:
+    plain, counted = _messages()
+    assert plain & counted == set()
 
 
 @pytest.mark.parametrize("code", [code for code in language.NAMES if code != "en"])

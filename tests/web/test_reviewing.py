@@ -89,6 +89,8 @@ def test_masks_are_added_and_the_second_reviewer_hears_who_was_first(town: Town)
     with town.console.enter() as first, town.console.enter("wang") as second:
         late = review(second, town, number, "deny")
         assert late.status_code == 303
+        stale = review(second, town, number, "deny", revision="2")
+        assert "amended meanwhile" in stale.text
         mask = {"mask-1": "range", "with-1": "width=50"}
         sign(first, review(first, town, number, "approve", **mask), town.console.csrf(first))
         grant = town.query("access", "grant", grant=number)

@@ -219,7 +219,7 @@ def test_a_case_goes_from_alert_to_measure_with_two_operators(watch: Watch) -> N
         press(wang, f"/seconds/{waiting['id']}/confirm", token, back="//elsewhere")
         assert "lifted" in wang.get(violation).text
         assert violation in li.get("/supervision/violations?state=lifted").text
-        assert wang.post("/seconds/999999/confirm", data={"csrf": token}).status_code == 404
+        assert wang.post("/seconds/999999/confirm", data={"csrf": token}).status_code == 400
 
 
 def test_similar_cases_stand_beside_a_case(watch: Watch) -> None:
@@ -450,11 +450,7 @@ def test_lineage_is_exported_for_other_tools(watch: Watch) -> None:
 def test_who_read_a_dataset_is_asked_by_the_desk(watch: Watch) -> None:
     with inside(watch) as (client, csrf):
         assert "Ask who read it" in _traced(client, kind="dataset", id=watch.town.ours)
-        asked = client.post("/trace/logs", data={"csrf": csrf, "dataset": watch.town.ours})
-        assert asked.status_code == 303
-        page = client.get(asked.headers["location"]).text
-        while "data-waits" in page:
-            page = client.get(asked.headers["location"]).text
+        page = _answered(client, "/trace/logs", {"csrf": csrf, "dataset": watch.town.ours})
         assert "All logs are verified." in page
         assert f"<td>{watch.home}</td>" in page
         for dataset in (SCRIPT, ""):
@@ -462,6 +458,35 @@ def test_who_read_a_dataset_is_asked_by_the_desk(watch: Watch) -> None:
             assert answer.status_code == 400
         for job in ("x", "0" * 16):
             assert client.get(f"/trace/logs/{job}").status_code in (400, 404)
+
+
+def test_a_records_row_is_found_by_a_value_in_the_own_vault(watch: Watch) -> None:
+    ours = watch.town.ours
+    with inside(watch) as (client, csrf):
+        assert "Find the row by a value" in _traced(client, 400, kind="record", id=ours)
+        form = {"csrf": csrf, "dataset": ours, "field": "city", "value": "Shanghai"}
+        page = _answered(client, "/trace/row", form)
+        assert "1 record has this value." in page
+        assert "row=2" in page
+        assert "0 records have this value." in _answered(
+            client, "/trace/row", {**form, "value": SCRIPT}
+        )
+        assert "no field" in _answered(client, "/trace/row", {**form, "field": "nothing"})
+        logs = _answered(client, "/trace/logs", {"csrf": csrf, "dataset": ours})
+        assert "trace record by city" in logs
+        assert "<td>li</td>" in logs
+        for wrong in ({"dataset": watch.town.theirs}, {"value": ""}, {"dataset": SCRIPT}):
+            assert client.post("/trace/row", data={**form, **wrong}).status_code == 400
+
+
+def _answered(client: httpx.Client, path: str, form: dict[str, str]) -> str:
+    """What the desk says in the end to a question that a form asks."""
+    asked = client.post(path, data=form)
+    assert asked.status_code == 303, asked.text
+    page = client.get(asked.headers["location"]).text
+    while "data-waits" in page:
+        page = client.get(asked.headers["location"]).text
+    return page
 
 
 # In a browser
@@ -515,11 +540,13 @@ def test_a_new_alert_becomes_a_measure_by_mouse_alone(browser: Any, watch: Watch
     sign_it(li)
     li.click('a[href^="/supervision/violations/"]')
     where = li.url
+    wang.goto(where)
     li.click('form[action$="/impose"] button')
     sign_it(li)
-    wang.goto(where)
-    wang.click('form[action$="/confirm"] button')
+    li.click("main a.button")
+    wang.click('form[action$="/confirm"] button')  # it comes by itself
     sign_it(wang)
+    li.wait_for_selector("dl.facts .badge.bad")
     wang.click("main a.button")
     assert "已施加" in wang.inner_text("dl.facts")
     number = int(where.rpartition("/")[2])

@@ -60,7 +60,7 @@ def meaning_of(visit: Visit, detector: str) -> str:
 
 
 def _list(visit: Visit) -> Response:
-    seen = visit.site.live.changed.get("alerts", 0)  # before the question: what comes later is new
+    seen = visit.site.live.latest("alerts")
     state = visit.option("state", "open")
     facets = {name: visit.option(name) for name in ("detector", "member")}
     if state == "open":
@@ -82,6 +82,7 @@ def _list(visit: Visit) -> Response:
 
 
 def _show(visit: Visit, counted: Counted) -> Response:
+    seen = visit.site.live.latest("alerts", "cases")
     alert = visit.query("alerts", "get", {"alert": int(visit.param("number"))})
     if alert is None:
         return _none(visit)
@@ -91,7 +92,7 @@ def _show(visit: Visit, counted: Counted) -> Response:
         history = index.trace(f"alert:{alert['id']}")
         plot = _plot(visit, index, alert, counted)
     return visit.page(
-        "alert.html", alert=alert, meaning=meaning_of(visit, alert["detector"]),
+        "alert.html", seen=seen, alert=alert, meaning=meaning_of(visit, alert["detector"]),
         figures=[_figure(visit, *row) for row in alert["reasons"]], plot=plot, cases=cases,
         history=history, events=EVENTS,
         dispositions=DISPOSITIONS, may_decide=_may_decide(visit, alert["member"]),

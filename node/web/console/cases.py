@@ -68,7 +68,7 @@ def routes(site: Site) -> list[BaseRoute]:
 
 
 def _list(visit: Visit) -> Response:
-    seen = visit.site.live.changed.get("cases", 0)
+    seen = visit.site.live.latest("cases")
     facets = {"state": visit.option("state"), "kind": visit.option("kind"),
               "member": visit.option("member")}  # fmt: skip
     found = latest_rows(visit, "cases")
@@ -163,6 +163,7 @@ def _proofs(entries: Sequence[Entry]) -> Mapping[tuple[int, str], Iterator[str]]
 
 
 def _show(visit: Visit) -> Response:
+    seen = visit.site.live.latest("cases", "sanctions", "alerts")
     case = _find(visit)
     if case is None:
         return _none(visit)
@@ -176,7 +177,8 @@ def _show(visit: Visit) -> Response:
              for what, by, operator, time, height, data in _steps(visit, number)]  # fmt: skip
     about = visit.query("sanctions", "of", {"member": case["member"]}) if case["member"] else []
     return visit.page(
-        "case.html", case=case, steps=steps, has_texts=any(each["envelope"] for each in steps),
+        "case.html", seen=seen, case=case, steps=steps,
+        has_texts=any(each["envelope"] for each in steps),
         texts=read_texts(visit, [each["envelope"] for each in steps]),
         similar=similar(visit.query, case),
         alerts=[visit.query("alerts", "get", {"alert": each}) for each in case["alerts"]],
@@ -239,7 +241,8 @@ def _attach(visit: Visit) -> Response:
         digest = what
     else:
         return visit.problem(visit.say("A transaction or file is named by 64 hexadecimal digits."))
-    words = [(visit.say("Evidence"), f"{visit.say(kind)} {what}"), (visit.say("Proof"), digest)]
+    label = visit.say("one transaction") if kind == "transaction" else visit.say(kind)
+    words = [(visit.say("Evidence"), f"{label} {what}"), (visit.say("Proof"), digest)]
     args = {"kind": kind, "digest": bytes.fromhex(digest)}
     return _act(visit, visit.say("Attach evidence to case %s"), "attach", args, words,
                 has_text=True)  # fmt: skip

@@ -12,9 +12,8 @@ from contracts.system import VERSIONS
 from contracts.system.contracts import PAGE
 from node import contract_docs
 from node.web.console.changes import source_diff
+from node.web.console.fields import FormError, name_of_form
 from node.web.console.governance import DECIDE, put_forward
-from node.web.console.ordering import FormError
-from node.web.console.plans import name_of_form
 from node.web.site import Site, Visit, page
 
 _CONTRACTS = "/governance/contracts"
@@ -45,7 +44,7 @@ def _lists(visit: Visit, given: Any, problem: str = "") -> Response:
     after = visit.option("after")
     heads = visit.query("contracts", "list", {"after": after} if after else {})
     own = [
-        (name, contract_docs.describe(found)["doc"].split("\n")[0])
+        (name, visit.say(contract_docs.heading(found)))
         for name, found in sorted(VERSIONS[_version(visit)].items())
     ]
     return visit.page("contracts.html", 400 if problem else 200, heads=heads, own=own,

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from node.web.catalogue import FACETS, Catalogue, search
-from node.web.console import datasets, sources
+from node.web.console import datasets, opening, sources
 from node.web.site import Area, Site, Visit, page
 
 AREAS = (Area("/data", "Data"),)
@@ -20,6 +20,7 @@ def routes(site: Site) -> list[BaseRoute]:
 
     return [
         *sources.routes(site),
+        *opening.routes(site, catalogue),
         page(site, "/data", lambda visit: _search(visit, catalogue)),
         page(site, "/data/standards", _standards),
         page(site, "/data/standards/{owner}/{name}", _standard),

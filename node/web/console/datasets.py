@@ -116,7 +116,7 @@ def _held(visit: Visit, row: Mapping[str, Any]) -> tuple[Any, str]:
     try:
         return visit.desk("dataset.held", dataset=row["dataset"], version=row["version"]), ""
     except MunimentError as error:
-        return None, str(error)
+        return None, visit.told(error)
 
 
 def _found(held: Any, fields: Any) -> dict[str, list[Any]]:

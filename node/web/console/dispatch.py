@@ -24,7 +24,8 @@ PAGE = 100
 """Orders that `dispatch.list` gives at once, and rows that `dispatch.due` gives of a member."""
 SHOWN_EACH = 60
 """Of a tier, on the board; the most urgent."""
-HISTORY = 500
+HISTORY, LETTERS = 500, 50
+"""Of an order: what happened first, and texts that came last."""
 _ANSWERS = ("acknowledge", "report", "complete")
 _DECISIONS = ("confirm", "send_back", "cancel")
 
@@ -104,7 +105,7 @@ def progress(part: Mapping[str, Any]) -> int | None:
 
 
 def _board(visit: Visit) -> Response:
-    seen = visit.site.live.changed.get("dispatch", 0)  # before anything is asked
+    seen = visit.site.live.latest("dispatch")
     records = members_of(visit)
     active = [record for record in records if record["status"] == "active"]
     asked = [("dispatch", "due", {"member": record["name"]}) for record in active]
@@ -183,14 +184,16 @@ def _possible(part: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _letters(visit: Visit, order: Mapping[str, Any]) -> list[tuple[str, str, Letter]]:
-    """(member, step, text) of what came sealed with the steps, as far as it is for this member."""
-    found = []
-    for name, part in order["parts"].items():
-        for step, _, _, _, envelope in part["steps"]:
-            letter = read(visit, [envelope]) if envelope else None
-            if letter is not None:
-                found.append((name, step, letter))
-    return found
+    """(member, step, text) of what came sealed with the latest steps and is for this member."""
+    sealed = [
+        (time, name, step, envelope)
+        for name, part in order["parts"].items()
+        for step, time, _, _, envelope in part["steps"]
+        if envelope
+    ]
+    found = ((name, step, read(visit, [envelope]))
+             for _, name, step, envelope in sorted(sealed)[-LETTERS:])  # fmt: skip
+    return [(name, step, letter) for name, step, letter in found if letter is not None]
 
 
 def _history(visit: Visit, number: int) -> list[Entry]:

@@ -97,11 +97,6 @@ def _set_deputy(visit: Visit) -> Response:
     return propose(visit, visit.say("Reviews by a deputy"), words, [call], "/exchange")
 
 
-def _waiting(visit: Visit) -> Any:
-    """Requests that wait for a review by this member."""
-    return visit.query("access", "waiting", {"member": visit.site.member, "time": now_ms()})
-
-
 def _list(visit: Visit) -> Response:
     args = {"member": visit.site.member, **before_of(visit)}
     rows = visit.query("access", "list", args)
@@ -153,14 +148,26 @@ def show_request(visit: Visit, status: int = 200, **more: Any) -> Response:
         reasons=reasons_of(visit, asked["reasons"], names),
         now=now, later=reasons_of(visit, now["reasons"], names) if now else [],
         masks=masks_of(now["fields"], names) if now else [], specs=SPECS,
-        is_reviewer="approver" in visit.duties and is_reviewer(visit, asked["id"]),
+        is_reviewer="approver" in visit.duties and is_reviewer(visit, asked),
         may_act=may_act, **shown,
     )  # fmt: skip
 
 
-def is_reviewer(visit: Visit, number: int) -> bool:
-    """Whether a request waits for a review that this member may give."""
-    return any(row["id"] == number for row in _waiting(visit))
+def is_reviewer(visit: Visit, asked: Mapping[str, Any]) -> bool:
+    """Whether a request waits for a review that this member may give, for itself or another."""
+    member = visit.site.member
+    if asked["status"] != "waiting" or asked["recipient"] == member:
+        return False
+    record = visit.query("members", "get", {"name": member})
+    own = {f"member/{member}", *record["roles"]} | {record["tier"]}
+    return any(party in own or _stands_in(visit, party) for party in asked["parties"])
+
+
+def _stands_in(visit: Visit, party: str) -> bool:
+    """Whether this member is the deputy of the member that a party names."""
+    kind, _, name = party.partition("/")
+    found = visit.query("access", "deputy", {"member": name}) if kind == "member" else None
+    return found is not None and found[0] == visit.site.member and found[1] >= now_ms()
 
 
 def _show(visit: Visit) -> Response:

@@ -13,7 +13,7 @@ from contracts.system.governance import PAGE
 from node.errors import MunimentError
 from node.web.console.changes import changes_of, source_diff
 from node.web.console.exchange import before_of, now_ms
-from node.web.console.ordering import FormError
+from node.web.console.fields import FormError
 from node.web.sentences import of_result
 from node.web.signing import propose
 from node.web.site import Area, Site, Visit, page

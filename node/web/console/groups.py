@@ -11,9 +11,8 @@ from contracts.system.dispatch import DUTIES
 from node.cli.sealing import RECIPIENTS_EACH
 from node.errors import MunimentError
 from node.web.console.dispatch import members_of
+from node.web.console.fields import FormError, name_of_form, recipients_of, text_of
 from node.web.console.letters import read, seal_to_all
-from node.web.console.ordering import FormError, recipients_of, text_of
-from node.web.console.plans import name_of_form
 from node.web.signing import CallArguments, propose
 from node.web.site import Site, Visit, page
 

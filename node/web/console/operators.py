@@ -13,8 +13,8 @@ from starlette.routing import BaseRoute
 from contracts.api import ADMIN, DUTIES
 from contracts.system.operators import PAGE
 from node.web.console.exchange import now_ms
-from node.web.console.ordering import FormError
-from node.web.console.seconds import prepare
+from node.web.console.fields import FormError
+from node.web.console.seconds import prepare, waiting
 from node.web.signing import propose
 from node.web.site import Site, Visit, page
 
@@ -48,7 +48,7 @@ def _page(visit: Visit, given: Mapping[str, str], problem: str = "") -> Response
     known = {row["name"] for row in rows if row["status"] == "active"}
     return visit.page(
         "operators.html", 400 if problem else 200, rows=rows, given=given, problem=problem,
-        duties=DUTIES, waiting=visit.query("operators", "requests", {"member": member}),
+        duties=DUTIES, waiting=waiting(visit, "operators"),
         made=[card for card in _made_here(visit) if card["operator"] not in known],
         may=ADMIN in visit.duties, now=now_ms(),
         days={row["name"]: {term: _day(row[term]) for term in _TERMS} for row in rows},

@@ -1,4 +1,4 @@
-"""The form of an order or notice, and the parts that forms of plans and groups share with it."""
+"""The form of an order or notice."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from contracts.system.dispatch import DUTIES, KINDS, SEVERITIES
 from node.errors import MunimentError
 from node.web.console.dispatch import below, members_of
 from node.web.console.exchange import now_ms
+from node.web.console.fields import UNITS, FormError, recipients_of, span_of, text_of
 from node.web.console.letters import seal_to_all
 from node.web.signing import propose
 from node.web.site import Site, Visit, page
 
-UNITS = {"minutes": 60_000, "hours": 3_600_000, "days": 86_400_000, "seconds": 1_000}
-"""Of spans in forms, in ms."""
 _NEW = "/dispatch/new"
 _FIRST = {"kind": "order", "severity": "routine", "acknowledge": "1", "acknowledge-unit": "days",
           "complete": "3", "complete-unit": "days", "escalate": "1",
@@ -29,40 +28,6 @@ def routes(site: Site) -> list[BaseRoute]:
         page(site, _NEW, _show, duties=DUTIES),
         page(site, _NEW, _issue, methods=("POST",), duties=DUTIES),
     ]
-
-
-class FormError(MunimentError):
-    """A form that is not filled in as it has to be."""
-
-    code = "form"
-
-
-# What forms share
-
-
-def recipients_of(visit: Visit, choices: Sequence[str]) -> list[str]:
-    """The members that are ticked, of `choices`. Raises FormError."""
-    chosen = sorted(name for name in choices if f"to-{name}" in visit.form)
-    if not chosen:
-        raise FormError(visit.say("Choose one member at least."))
-    return chosen
-
-
-def span_of(visit: Visit, name: str) -> int:
-    """A span of the form, in ms. Raises FormError."""
-    text, unit = visit.form.get(name, "").strip(), visit.form.get(f"{name}-unit", "")
-    is_number = text.isascii() and text.isdecimal() and len(text) <= 6 and int(text) > 0
-    if not is_number or unit not in UNITS:
-        raise FormError(visit.say("A span of time is a whole number above 0 and its unit."))
-    return int(text) * UNITS[unit]
-
-
-def text_of(visit: Visit) -> str:
-    """The text of the form, with line ends as they are here."""
-    return visit.form.get("text", "").replace("\r\n", "\n").strip()
-
-
-# Orders
 
 
 def _show(visit: Visit) -> Response:
@@ -114,6 +79,8 @@ def _propose(visit: Visit) -> Response:
     text, escalate, now = text_of(visit), span_of(visit, "escalate"), now_ms()
     acknowledge_by = now + span_of(visit, "acknowledge")
     complete_by = now + span_of(visit, "complete") if form.get("complete", "").strip() else None
+    if complete_by is not None and complete_by < acknowledge_by:
+        raise FormError(say("It cannot be due before it is to be acknowledged."))
     sealed, anchors = seal_to_all(visit, kind, text, to)
     args = {
         "kind": kind, "severity": severity, "recipients": to,

@@ -12,8 +12,9 @@ from consensus.codec import DecodeError
 from consensus.validators import FAULT_MODELS, Parameters
 from node.errors import MunimentError
 from node.parameter_docs import DOCS
+from node.web.console.fields import FormError
 from node.web.console.governance import DECIDE, put_forward
-from node.web.console.ordering import FormError
+from node.web.sentences import of_error
 from node.web.site import Site, Visit, page
 
 _PARAMETERS = "/governance/parameters"
@@ -60,14 +61,23 @@ def _changes(visit: Visit) -> tuple[dict[str, Any], dict[str, Any]]:
             continue
         if name == "fault_model":
             changes[name] = text
-        elif text.isascii() and text.isdecimal() and len(text) <= 15:
-            changes[name] = int(text)
         else:
-            raise FormError(visit.say("%s must be a whole number.") % name)
+            changes[name] = _number(visit, name, text)
     if not changes:
         raise FormError(visit.say("Nothing is to be changed."))
     try:
         Parameters.from_value({**following, **changes})
     except DecodeError as error:
-        raise FormError(str(error)) from error
+        sentence = of_error(visit.language, error.code, str(error))
+        raise FormError(sentence) from error
     return changes, following
+
+
+def _number(visit: Visit, name: str, text: str) -> int:
+    """Raises FormError."""
+    low, high = Parameters.bounds(name) or (0, 0)
+    if not (text.isascii() and text.isdecimal() and len(text) <= 15 and low <= int(text) <= high):
+        low_text, high_text = visit.language.number(low), visit.language.number(high)
+        sentence = visit.say("%s must be a whole number from %s to %s.")
+        raise FormError(sentence % (name, low_text, high_text))
+    return int(text)

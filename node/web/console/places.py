@@ -26,8 +26,8 @@ def page_of(kind: str, identity: str) -> str:
     return known.format(quote(identity)) if known else trace_of(kind, identity)
 
 
-def trace_of(kind: str, identity: str) -> str:
-    return "/trace?" + urlencode({"kind": kind, "id": identity})
+def trace_of(kind: str, identity: str, **more: str) -> str:
+    return "/trace?" + urlencode({"kind": kind, "id": identity, **more})
 
 
 def links_of(events: Iterable[Sequence[Any]], members: Iterable[str]) -> list[tuple[str, str, str]]:

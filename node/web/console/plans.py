@@ -7,13 +7,18 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from consensus.codec import DecodeError
-from contracts.checks import slug
 from contracts.system.dispatch import DUTIES, SEVERITIES
 from node.errors import MunimentError
 from node.web.console.dispatch import below, members_of
+from node.web.console.fields import (
+    UNITS,
+    FormError,
+    name_of_form,
+    recipients_of,
+    span_of,
+    text_of,
+)
 from node.web.console.letters import read, seal_to_all
-from node.web.console.ordering import UNITS, FormError, recipients_of, span_of, text_of
 from node.web.signing import propose
 from node.web.site import Site, Visit, page
 
@@ -107,6 +112,8 @@ def _propose(visit: Visit) -> Response:
     name, text = name_of_form(visit, "plan"), text_of(visit)
     to = recipients_of(visit, below(members_of(visit), visit.site.member))
     spans = {f"{each}_ms": span_of(visit, each) for each in ("acknowledge", "complete", "escalate")}
+    if spans["complete_ms"] < spans["acknowledge_ms"]:
+        raise FormError(say("It cannot be due before it is to be acknowledged."))
     sealed, anchors = seal_to_all(visit, "plan", text, to)
     args = {"plan": name, "severity": severity, "recipients": to, **spans,
             "envelopes": [bytes.fromhex(envelope) for envelope in sealed]}  # fmt: skip
@@ -123,12 +130,3 @@ def _propose(visit: Visit) -> Response:
                    [*anchors, ("emergency", "prepare", args)],
                    f"{_PLANS}/new?plan={name}", sealed,
                    then=f"{_PLANS}/{visit.site.member}/{name}")  # fmt: skip
-
-
-def name_of_form(visit: Visit, field: str) -> str:
-    """A name that the ledger takes. Raises FormError."""
-    try:
-        return slug(visit.form.get(field, "").strip(), field)
-    except DecodeError as error:
-        sentence = visit.say("A name is of small letters, digits, hyphen, dot and underscore.")
-        raise FormError(sentence) from error

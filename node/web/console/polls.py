@@ -11,7 +11,7 @@ from contracts.api import ACTING
 from node.ballots import CONTRACT
 from node.rpc.client import NodeError
 from node.web.console.exchange import now_ms
-from node.web.console.ordering import FormError
+from node.web.console.fields import FormError
 from node.web.signing import propose
 from node.web.site import Site, Visit, page
 

@@ -45,6 +45,8 @@ def _review(visit: Visit) -> Response:
     if outcome not in (*_OUTCOMES, "try") or not revision.isdecimal() or len(revision) > 9:
         return visit.problem(visit.say("This form is not complete."))
     _require_waiting(visit, found["id"])
+    if int(revision) != found["revision"]:
+        raise AskingError(visit.say("The request was amended meanwhile; look at it again."))
     given = dict(visit.form)
     try:
         masks = _masks(visit, found)
@@ -95,7 +97,7 @@ def _propose(
 def _require_waiting(visit: Visit, number: int) -> None:
     """Say who decided, where somebody was first. Raises AskingError."""
     found = visit.query("access", "request", {"request": number})
-    if is_reviewer(visit, number):
+    if is_reviewer(visit, found):
         return
     last = max(found["reviews"].values(), key=lambda row: row[3], default=None)
     if last is None:

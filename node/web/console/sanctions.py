@@ -119,6 +119,7 @@ def said_with(index: Index, step: Entry) -> str | None:
 
 
 def _show(visit: Visit) -> Response:
+    seen = visit.site.live.latest("sanctions", "operators")
     row = _find(visit)
     if row is None:
         return _none(visit)
@@ -133,7 +134,7 @@ def _show(visit: Visit) -> Response:
     envelopes = {"found": row["envelope"], "appeal": (row["appeal"] or [None, None])[1],
                  "decided": said}  # fmt: skip
     return visit.page(
-        "violation.html", row=row, history=history, events=EVENTS, measure=measure,
+        "violation.html", seen=seen, row=row, history=history, events=EVENTS, measure=measure,
         days=span // sanctions.DAY_MS,
         envelopes=envelopes, texts=read_texts(visit, list(envelopes.values())),
         may=allowed(row, member, members_of(visit).get(member, {"roles": [], "tier": ""}), now)

@@ -149,7 +149,7 @@ def _repair(visit: Visit) -> Response:
         visit.desk("quarantine.fix", source=visit.param("name"), record=int(record),
                    changes={field: value or None})  # fmt: skip
     except MunimentError as error:
-        return _quarantine(visit, 400, problem=str(error), given=dict(visit.form))
+        return _quarantine(visit, 400, problem=visit.told(error), given=dict(visit.form))
     return visit.see(f"{_path(visit)}/quarantine")
 
 

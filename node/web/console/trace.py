@@ -49,7 +49,7 @@ def _show(visit: Visit) -> Response:
         try:
             entries, missing = _find(visit, asked, number)
         except MunimentError as error:
-            problem = str(error)
+            problem = visit.told(error)
     members = {row["name"] for row in visit.query("members", "list")} if entries else set()
     more = len(entries) > SHOWN
 

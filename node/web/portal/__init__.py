@@ -32,6 +32,6 @@ def build(site: Site, hosts: frozenset[str], limits: Limits | None = None) -> AS
         *api.routes(site, shared),
         *subjects.routes(site, shared),
         *uploads.Uploads(site, limits.tokens).routes(),
-        *feeds.routes(site, catalogue),
+        *feeds.routes(site, shared),
     ]
     return application(site, routes, guard)

@@ -9,15 +9,21 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from node.data import dcat
-from node.web.catalogue import Catalogue
+from node.publish.shelf import TYPES
+from node.web.catalogue import Record
+from node.web.portal.context import Portal
 from node.web.site import Site, Visit, page
 
 Text = Callable[[Visit], Response]
 
 
-def routes(site: Site, catalogue: Catalogue) -> list[BaseRoute]:
+def routes(site: Site, portal: Portal) -> list[BaseRoute]:
+    catalogue = portal.catalogue
+
     def feed(visit: Visit) -> list[dcat.Statement]:
-        return dcat.statements(site.genesis.network, f"{_root(visit)}/", catalogue.all())
+        root = _root(visit)
+        rows = [_with_files(root, portal, row) for row in catalogue.all()]
+        return dcat.statements(site.genesis.network, f"{root}/", rows)
 
     def turtle(visit: Visit) -> Response:
         return Response(dcat.to_turtle(feed(visit)), media_type="text/turtle")
@@ -40,6 +46,18 @@ def routes(site: Site, catalogue: Catalogue) -> list[BaseRoute]:
     made = {"/catalogue.ttl": turtle, "/catalogue.jsonld": jsonld, "/robots.txt": robots,
             "/sitemap.xml": sitemap}  # fmt: skip
     return [page(site, path, handler, public=True) for path, handler in made.items()]
+
+
+def _with_files(root: str, portal: Portal, row: Record) -> Record:
+    """A registration with its page and the files that are published of it."""
+    page = f"{root}/datasets/{row['dataset']}"
+    made = portal.published.find(row, row["version"])
+    files = [] if made is None else [
+        dcat.Download(f"{page}/{made.version}/records.{name}", kind.partition(";")[0],
+                      made.files[name].bytes, made.time)
+        for name, kind in TYPES.items()
+    ]  # fmt: skip
+    return {**row, "page": page, "downloads": files}
 
 
 def _root(visit: Visit) -> str:

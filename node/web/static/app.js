@@ -12,7 +12,16 @@ function take(event) {
     }
   }
   const part = document.querySelector("[data-follows]");
-  if (part && String(changed[part.dataset.follows] ?? 0) !== part.dataset.seen) follow(part);
+  if (!part || is_filled(part)) return;
+  const latest = Math.max(...part.dataset.follows.split(" ").map((name) => changed[name] ?? 0));
+  if (String(latest) !== part.dataset.seen) follow(part);
+}
+
+// What somebody is filling in stays.
+function is_filled(part) {
+  const focused = document.activeElement;
+  return (part.contains(focused) && focused.matches("input, select, textarea"))
+    || [...part.querySelectorAll("textarea")].some((text) => text.value !== text.defaultValue);
 }
 
 async function fetched(selector) {
@@ -21,7 +30,7 @@ async function fetched(selector) {
   return new DOMParser().parseFromString(await answer.text(), "text/html").querySelector(selector);
 }
 
-// A part that follows a contract is asked for again when that has changed; the focus stays.
+// A part that follows contracts is asked for again when one has announced something; the focus stays.
 let following = false;
 async function follow(part) {
   if (following) return;

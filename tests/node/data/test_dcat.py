@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 from pyshacl import validate
-from rdflib import Graph
+from rdflib import Graph, URIRef
 from rdflib.compare import isomorphic
 
 from node.data import dcat
 
 SHAPES = Path(__file__).parent / "dcat-ap-3.0.1.ttl"
+DCAT = "http://www.w3.org/ns/dcat#"
 BASE = "urn:muniment:00ff:"
 
 
@@ -31,6 +32,9 @@ ROWS = [
     registration("tax/permits"),
     registration("tax/other", theme=None, licence=None, spatial=None, temporal=None, level=1,
                  derived_from=[], keywords=[]),
+    registration("tax/files", level=1, page="https://x/datasets/tax/files", downloads=[
+        dcat.Download("https://x/records.csv", "text/csv", 9, 1_750_000_000_000),
+        dcat.Download("https://x/records.json", "application/json", 9, 1_750_000_000_000)]),
 ]  # fmt: skip
 
 
@@ -60,6 +64,15 @@ def test_the_shapes_find_what_is_left_out(shapes: Graph, broken: str) -> None:
     found = [s for s in dcat.statements("trial", BASE, ROWS) if s.predicate != broken]
     data = Graph().parse(data=dcat.to_turtle(found), format="turtle")
     assert not validate(data, shacl_graph=shapes)[0]
+
+
+def test_files_are_distributions_that_can_be_loaded_down() -> None:
+    found = graph(ROWS)
+    [files] = {str(o) for o in found.objects(predicate=URIRef(f"{DCAT}accessURL"))
+               if "https" in str(o)}  # fmt: skip
+    assert files == "https://x/datasets/tax/files"
+    loaded = {str(o) for o in found.objects(predicate=URIRef(f"{DCAT}downloadURL"))}
+    assert loaded == {"https://x/records.csv", "https://x/records.json"}
 
 
 def test_text_survives(shapes: Graph) -> None:

@@ -34,9 +34,14 @@ async def test_what_was_cut_off_and_never_gone_on_with_goes_with_the_grant(
         with pytest.raises(CutError):
             await fetcher.run(socket, fetcher.begin(1), cut)
     assert expiry.erase_ended(home, world.asked("tax"), bytes(32), world.now()) == []
+    home.exported.mkdir()
+    mine, other = (copies.exported_as(home.exported, grant, 1, "csv") for grant in (1, 11))
+    mine.write_text("x")
+    other.write_text("x")
     end_grant(world)
     assert expiry.erase_ended(home, world.asked("tax"), bytes(32), world.now()) == [1]
     assert not list(home.copies.glob("1/*"))
+    assert (mine.exists(), other.exists()) == (False, True)
     assert world.chain.ask("deliveries", "copies", grant=1)[1] is not None
     world.chain.late_ms += DEFAULT["lapse_ms"]
     world.chain.execute()
