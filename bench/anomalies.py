@@ -24,7 +24,7 @@ from simnet.activity.plants import Plant
 
 DAYS = (END - BEGIN) / DAY_MS
 GRACE_MS = DAY_MS
-HELD_OUT = range(141, 161)
+HELD_OUT = range(161, 181)
 FITTED = (1, 2, 3)
 """Seeds on which the plain detectors find how strict they have to be."""
 

@@ -97,12 +97,16 @@ class SignedGenesis:
 
 def load_card(path: Path) -> Card:
     """Read and check a member's card. Raises NetworkFileError."""
-    content = _load(path)
+    return card_of(_load(path), str(path))
+
+
+def card_of(content: Any, what: str) -> Card:
+    """Check a card that was JSON; `what` calls it. Raises NetworkFileError."""
     try:
         encode(content)
         return Card.from_value(_from_json(content))
     except (DecodeError, ValueError, TypeError) as error:
-        raise NetworkFileError(f"{path} is not a valid card: {error}") from error
+        raise NetworkFileError(f"{what} is not a valid card: {error}") from error
 
 
 def save_card(path: Path, card: Card) -> None:

@@ -183,7 +183,7 @@ def verify_state(file: Path, genesis: Path, as_json: bool) -> None:
 @genesis_option
 @json_option
 def verify(file: Path, data_file: Path | None, genesis: Path, as_json: bool) -> None:
-    """Check a receipt, evidence of a delivery, a case, or open data, with GENESIS alone.
+    """Check a receipt, evidence of a delivery, a case, an export, or open data, with GENESIS alone.
 
     \b
     muniment verify permit.receipt --genesis genesis.json
@@ -193,7 +193,7 @@ def verify(file: Path, data_file: Path | None, genesis: Path, as_json: bool) -> 
     from node.exchange import evidence
     from node.network import load_genesis
     from node.publish import proof
-    from node.trace import case_file
+    from node.trace import case_file, export
 
     trusted = load_genesis(genesis).genesis
     if proof.is_one(file):
@@ -204,6 +204,9 @@ def verify(file: Path, data_file: Path | None, genesis: Path, as_json: bool) -> 
     data = _read(file)
     if case_file.is_one(data):
         show(case_file.explain(case_file.verify(data, trusted)), as_json, _render_case)
+        return
+    if export.is_one(data):
+        show(export.explain(export.verify(data, trusted)), as_json, _render_export)
         return
     if evidence.is_one(data):
         found = evidence.explain(evidence.verify(data, trusted))
@@ -232,6 +235,14 @@ def _render_case(d: dict[str, Any]) -> None:
             names = [name for name in rows[0] if name != "txid"]
             click.echo(f"\n{title}, all proved:")
             table(names, [[_case_cell(name, row[name]) for name in names] for row in rows])
+
+
+def _render_export(d: dict[str, Any]) -> None:
+    facts = [(name, value) for name, value in d.items() if not isinstance(value, list)]
+    pairs([(name, moment(value) if name == "signed at" else value) for name, value in facts])
+    click.echo("\nreceipts, each proved:")
+    names = ("block", "time", "by", "what", "result")
+    table(names, [[_case_cell(name, row[name]) for name in names] for row in d["history"]])
 
 
 def _case_cell(name: str, value: Any) -> object:

@@ -19,6 +19,8 @@ from node.home import atomic_write
 from node.publish import texts
 
 FORMAT = 1
+MAX_SHOWN_BYTES = 8 << 20
+"""Records that are handed out at once have at most so many bytes of JSON."""
 STEP = 100
 """Records between two marks of the index."""
 OPEN = 1
@@ -94,7 +96,10 @@ class Shelf:
         return self._open(found, path_of(name))
 
     def records(self, found: Publication, first: int, count: int) -> list[list[Field]]:
-        """Records from `first` (counted from 0) on, at most `count`."""
+        """Records from `first` (counted from 0) on, at most `count`.
+
+        Raises ShelfError where they are too large to be held at once.
+        """
         if first >= found.records:
             return []
         with self._open(found, INDEX) as index:
@@ -104,27 +109,35 @@ class Shelf:
             file.seek(place)
             for _ in range(first % STEP):
                 file.readline(texts.MAX_RECORD_BYTES)
-            wanted = min(count, found.records - first)
-            lines = [file.readline(texts.MAX_RECORD_BYTES) for _ in range(wanted)]
+            wanted, left = min(count, found.records - first), MAX_SHOWN_BYTES
+            lines = []
+            for _ in range(wanted):
+                lines.append(file.readline(left + 1))
+                left -= len(lines[-1])
+                if left < 0:
+                    raise ShelfError("these records are too large to be shown; take the file")
         return [list(json.loads(line.rstrip(b",\n")).values()) for line in lines]
 
     def put(self, found: Publication) -> None:
-        """Publish a version whose files stand in their folder; one published before goes."""
-        before = self.find(found.dataset, found.version)
+        """Publish a version whose files stand in their folder; whatever was before goes."""
         data = json.dumps({"format": FORMAT, **asdict(found)}, ensure_ascii=False).encode()
         atomic_write(self._place(found.dataset) / f"{found.version}.json", data, 0o600)
-        if before is not None:
-            shutil.rmtree(self._place(found.dataset) / before.folder, ignore_errors=True)
+        self._clear(found.dataset, found.version, found.folder)
 
     def withdraw(self, dataset: str, version: int) -> bool:
         """Remove a version; True if it was there."""
         place = self._place(dataset) / f"{version}.json"
-        found = self._read(place)
-        if found is None:
+        if not place.exists():
             return False
         place.unlink()
-        shutil.rmtree(place.parent / found.folder)
+        self._clear(dataset, version)
         return True
+
+    def _clear(self, dataset: str, version: int, kept: str = "") -> None:
+        """Remove folders of a version, also those of runs that did not end."""
+        for folder in self._place(dataset).glob(f"{version}-*"):
+            if folder.name != kept:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def fresh(self, dataset: str, name: str) -> Path:
         """Make a folder for files that are about to be published."""

@@ -129,7 +129,7 @@ class _Csv:
         self._file.write(texts.csv_line(values))
 
     def end(self) -> None:
-        pass
+        self._file.flush()
 
 
 class _Json:

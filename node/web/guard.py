@@ -160,7 +160,8 @@ class Guard:
 
 
 def _too_long(path: str, most: int) -> Response:
-    return plain(path, 413, f"more than {most} bytes are not taken")
+    amount = f"{most >> 20} MiB" if most >= 1 << 20 else f"{most} bytes"
+    return plain(path, 413, f"more than {amount} are not taken")
 
 
 def _incident(path: str, number: str) -> Response:

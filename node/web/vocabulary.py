@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contracts.system import VERSIONS, cases, catalogue, custodians, feedback, sanctions
-from node import render
+from node import checking, render
 from node.contract_docs import heading
 from node.exchange import due, reasons
 from node.exchange.declaration import ASK, AUTHORISE, WITHDRAW
@@ -73,4 +73,6 @@ WORDS: tuple[str, ...] = (
     *catalogue.FREQUENCIES, *custodians.MODES, "offered", "erased",
     "title", "rows", "level", "class", "standard", "licence", "frequency", "commitment",
     "added", "removed", "changed", "alike",
+    # what files prove
+    *checking.KINDS, *checking.STEPS, *checking.FACTS, "proving",
 )  # fmt: skip

@@ -12,14 +12,15 @@ from simnet.activity.base import DAYS, PAST_DAYS, START, World
 from simnet.activity.departments import DAY_MS, draw
 from simnet.activity.further import FURTHER
 from simnet.activity.later import LATER
+from simnet.activity.latest import LATEST
 from simnet.activity.plants import FIRST_DAY, LAST_DAY, PLANTS, Plant, Planter
 from simnet.activity.unseen import UNSEEN
 
 BEGIN = START + PAST_DAYS * DAY_MS
 """When the month begins (ms UTC); what is before is the past."""
 END = START + DAYS * DAY_MS
-KINDS: dict[str, Planter] = {**PLANTS, **FURTHER, **LATER, **UNSEEN}
-NODES = frozenset(("flapping", "late-votes", "stalling", "wrong-clock", "lagging"))
+KINDS: dict[str, Planter] = {**PLANTS, **FURTHER, **LATER, **LATEST, **UNSEEN}
+NODES = frozenset(("flapping", "late-votes", "stalling", "wrong-clock", "lagging", "ailing"))
 """Kinds of validators' nodes."""
 
 

@@ -1,11 +1,11 @@
-"""Four kinds of misbehaviour, written after the watch's limits were frozen for the last time."""
+"""Four kinds of misbehaviour, written after the watch's limits were frozen for the fourth time."""
 
 from __future__ import annotations
 
 from node.watch.item import HEALTH_MS
 from simnet.activity import health
 from simnet.activity.base import START, World
-from simnet.activity.departments import HOUR_MS, MINUTE_MS, Department
+from simnet.activity.departments import DAY_MS, HOUR_MS, MINUTE_MS, Dataset, Department, Grant
 from simnet.activity.plants import (
     Plant,
     Planter,
@@ -17,81 +17,88 @@ from simnet.activity.plants import (
 )
 
 
-def takeover(world: World, reports: health.Reports, department: Department, day: int) -> Plant:
-    """A reviewer's key is used at night to approve what an accomplice has asked for by day."""
-    random, times = world.random, list[float]()
-    reviewer = person(world, department)
-    others = [world.departments[n] for n in world.departments if n != department.name]
-    friends = [d for d in others if department.name in dict(d.usual)]
-    accomplice = random.choice(friends or others)
-    sender = person(world, accomplice)
-    for later in working_days(world, day, random.randint(2, 3)):
-        for _ in range(random.randint(2, 4)):
-            dataset = max(department.datasets, key=lambda d: (d.level, random.random()))
-            asked = world.moment(accomplice, later, world.office_minute(accomplice))
-            night = world.moment(department, later + 1, random.uniform(30, 270))
-            number = world.number("request")
-            world.add(asked, "access", "requested", [number, accomplice.name, dataset.id], sender)
-            decided = [number, "REVIEW", "level", dataset.level]
-            world.add(asked, "access", "decided", decided, sender)
-            reviewed = [number, department.name, "approved", []]
-            world.add(night, "access", "reviewed", reviewed, reviewer)
-            granted = [number, department.name, accomplice.name, dataset.id]
-            world.add(night, "access", "granted", granted, reviewer)
-            times += [asked, night]
-    return planted("takeover", times, department.name, accomplice.name)
+def harvest(world: World, reports: health.Reports, department: Department, day: int) -> Plant:
+    """Records are drawn one by one at a counter, with keys that are somebody's."""
+    random, sender, times = world.random, person(world, department), list[float]()
+    grant = _counter(world, department, sender)
+    for later in working_days(world, day, random.randint(2, 4)):
+        for _ in range(random.randint(1, 3)):
+            begin = world.moment(department, later, world.office_minute(department))
+            minutes, pace = random.randint(30, 120), random.uniform(3, 10)
+            world.look_up(grant, begin, minutes, pace, random.uniform(0, 0.06), sender)
+            times += [begin, begin + (minutes + 1) * MINUTE_MS]
+    return planted("harvest", times, department.name)
 
 
-def key_shopping(world: World, reports: health.Reports, department: Department, day: int) -> Plant:
-    """An administrator gives duties to names that nobody knows, and takes them away again."""
+def _counter(world: World, department: Department, sender: str) -> Grant:
+    """The department's grant to look up; where it has none it is given one in the past."""
+    for grant in department.grants:
+        if grant.kind == "lookup":
+            return grant
+    dataset = world.random.choice(world.departments[department.usual[0][0]].datasets)
+    made = world.ask(department, dataset, START + DAY_MS, sender, "APPROVE", "lookup")
+    assert made is not None
+    return made
+
+
+def leaving(world: World, reports: health.Reports, department: Department, day: int) -> Plant:
+    """Somebody who is about to leave takes along something of all that may be had."""
     random, sender, times = world.random, person(world, department), list[float]()
     for later in working_days(world, day, random.randint(1, 3)):
-        for _ in range(random.randint(2, 6)):
-            name = f"temp-{world.number('temp')}"
+        grants = tables(department)
+        for grant in random.sample(grants, max(1, round(random.uniform(0.6, 1) * len(grants)))):
             times.append(world.moment(department, later, world.office_minute(department)))
-            data = [department.name, name, ["steward"]]
-            world.add(times[-1], "operators", "granted", data, sender)
-            times.append(times[-1] + random.uniform(10, 200) * MINUTE_MS)
-            world.add(times[-1], "operators", "revoked", [department.name, name], sender)
-    return planted("key-shopping", times, department.name)
+            rows = rows_of(random, grant.dataset, random.uniform(1, 3))
+            world.deliver(grant, rows, times[-1], sender)
+    return planted("leaving", times, department.name)
 
 
-def relay(world: World, reports: health.Reports, department: Department, day: int) -> Plant:
-    """What was taken from one member is passed on to another, day by day, within hours."""
+def straw_man(world: World, reports: health.Reports, department: Department, day: int) -> Plant:
+    """What a member is refused, another asks for, and hands on under a name of its own."""
+    random, sender, times = world.random, person(world, department), list[float]()
+    others = [name for name in world.departments if name != department.name]
+    friend, owner = (world.departments[name] for name in random.sample(others, 2))
+    helper = person(world, friend)
+    wanted = sorted(owner.datasets, key=lambda d: -d.level)[:3]
+    for later in working_days(world, day, random.randint(2, 4)):
+        dataset = random.choice(wanted)
+        time = world.moment(department, later, department.opens + random.uniform(0, 200))
+        world.ask(department, dataset, time, sender, "DENY")
+        times.append(time)
+        time += random.uniform(0.2, 3) * HOUR_MS
+        taken = world.ask(friend, dataset, time, helper, "APPROVE")
+        copy = Dataset(f"{friend.name}/extract-{world.number('extract')}", 2, dataset.rows)
+        rows = rows_of(random, dataset)
+        assert taken is not None
+        time = world.deliver(taken, rows, time + random.uniform(5, 60) * MINUTE_MS, helper)
+        time += random.uniform(5, 60) * MINUTE_MS
+        world.add(time, "catalogue", "registered", [copy.id, 1, bytes(32)], helper)
+        time += random.uniform(5, 60) * MINUTE_MS
+        passed = world.ask(department, copy, time, sender, "APPROVE")
+        assert passed is not None
+        times.append(time + random.uniform(5, 60) * MINUTE_MS)
+        world.deliver(passed, rows, times[-1], sender)
+    return planted("straw-man", times, department.name, friend.name)
+
+
+def ailing(world: World, reports: health.Reports, department: Department, day: int) -> Plant:
+    """A validator's machine slows down little by little: it votes less, and falls behind."""
     random, times = world.random, list[float]()
-    taker, grant = person(world, department), random.choice(tables(department))
-    third = world.departments[
-        random.choice([n for n in world.departments if n not in (department.name, grant.owner)])
-    ]
-    onward = world.ask(
-        third, random.choice(department.datasets), world.moment(third, day - 1, third.opens + 60),
-        person(world, third), "APPROVE",
-    )  # fmt: skip
-    assert onward is not None
-    for later in working_days(world, day, random.randint(4, 7)):
-        time = world.moment(department, later, department.opens + random.uniform(10, 120))
-        rows = rows_of(random, grant.dataset)
-        end = world.deliver(grant, rows, time, taker)
-        passed = end + random.uniform(0.3, 4) * HOUR_MS
-        world.deliver(onward, rows, passed, person(world, third))
-        times += [time, passed]
-    return planted("relay", times, department.name, third.name)
-
-
-def lagging(world: World, reports: health.Reports, department: Department, day: int) -> Plant:
-    """A validator's node follows the chain at a growing distance."""
-    random, times = world.random, list[float]()
-    begin = health.slot_of(day, random.uniform(0, 1_200))
-    for place in range(random.randint(8, 40)):
+    begin, length = health.slot_of(day, random.uniform(0, 1_200)), random.randint(24, 96)
+    worst = random.uniform(0.05, 0.4)
+    for place in range(length):
         times.append(START + (begin + place + 1) * HEALTH_MS)
-        behind = round((place + 1) * random.uniform(2, 20))
-        health.change(reports, department.name, begin + place, lag=behind)
-    return planted("lagging", times, department.name)
+        share = worst * (place + 1) / length
+        health.change(
+            reports, department.name, begin + place,
+            absent=round(share * health.BLOCKS), lag=world.poisson(20 * share),
+        )  # fmt: skip
+    return planted("ailing", times, department.name)
 
 
 UNSEEN: dict[str, Planter] = {
-    "takeover": takeover,
-    "key-shopping": key_shopping,
-    "relay": relay,
-    "lagging": lagging,
+    "harvest": harvest,
+    "leaving": leaving,
+    "straw-man": straw_man,
+    "ailing": ailing,
 }

@@ -151,7 +151,7 @@ def test_bad_forms_are_refused_with_a_sentence(console: Console) -> None:
             {"kind": "war"}, {"severity": ""}, {"acknowledge": "0"}, {"acknowledge": "-1"},
             {"acknowledge": "١"}, {"acknowledge-unit": "years"}, {"complete": "9" * 9},
             {"escalate": ""}, {"origin": "x"}, {"text": ""}, {"text": "x" * 65_537},
-            {"to-health": "on", "text": "  "},
+            {"text": "  "}, {"complete": "1", "complete-unit": "minutes"},
         ):  # fmt: skip
             answer = li.post("/dispatch/new", data={**good, **change})
             assert answer.status_code == 400, change
@@ -194,8 +194,13 @@ def test_a_plan_is_prepared_drilled_put_into_force_and_ended(
         page = "/dispatch/plans/tax/flood-1"
         assert page in li.get("/dispatch/plans").text
         assert "Open the gates." in li.get(page).text
+        twice = li.post(f"{page}/activate", data={"csrf": csrf}).headers["location"]
         for step in ("drill", "activate"):
             sign(li, li.post(f"{page}/{step}", data={"csrf": csrf}), csrf)
+        late = li.post(twice, data={"csrf": csrf, "decision": "sign"}).headers["location"]
+        assert "the status does not allow it: active" in li.get(late).text
+        chinese = li.get(late, headers={"accept-language": "zh-CN"}).text
+        assert "当前状态不允许：有效" in chinese
         plan = query(console, "emergency", "get", owner="tax", plan="flood-1")
         number = plan["active"][0]
         assert (plan["drills"], plan["version"]) == (1, 1)

@@ -53,6 +53,7 @@ def test_a_recipient_shows_and_a_supervisor_settles(town: Town, delivery: int) -
     assert "agreed on and registered" in looked["found"][0]["says"]
     with pytest.raises(MunimentError, match="proves nothing"):
         disputes.METHODS["dispute.seal"](desk, asked)
+    command("dispute", "open", delivery, "--row", 1, "--yes", "--home", desk.home.path, fails=True)
     said = {**asked, "text": f"There is no such city {SCRIPT}"}
     made = disputes.METHODS["dispute.seal"](desk, said)
     assert made["judges"] == [town.console.member]
@@ -69,6 +70,11 @@ def test_a_recipient_shows_and_a_supervisor_settles(town: Town, delivery: int) -
         page = evidence_page(client, path)
         assert "the evidence does not stand against" in page
         assert "There is no such city &lt;script&gt;" in page
+        shown = command("dispute", "show", delivery, "--home", town.console.home.path)
+        assert "the evidence does not stand against" in shown
+        assert "Beijing" in shown or "Shanghai" in shown
+        assert "Beijing" not in page
+        assert "Shanghai" not in page
         settle = {"csrf": csrf, "outcome": "void", "rows": "0"}
         for wrong in ({"outcome": SCRIPT}, {"rows": "-1"}, {"rows": ""}):
             assert client.post(f"{path}/settle", data={**settle, **wrong}).status_code == 400

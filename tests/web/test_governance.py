@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from node.provision import make_home
 from node.rpc.client import Client
 from tests.node.alliance import command
 from tests.web.conftest import PASSPHRASE, Console, needs_browser
@@ -214,6 +216,24 @@ def test_members_stand_in_a_tree_with_keys_and_operators(
     number = put_forward(console, li, "/governance/members/land/suspend")
     assert "suspended" in li.get(f"/governance/proposals/{number}").text
     act(console, li, number, "withdraw")
+
+
+def test_a_new_member_is_put_to_the_vote_by_its_card(
+    console: Console, li: httpx.Client, tmp_path: Path
+) -> None:
+    listen = "/ip4/127.0.0.1/tcp/4999"
+    home, card, _ = make_home(tmp_path / "water", "water", "a passphrase", (listen,), (listen,))
+    number = put_forward(console, li, "/governance/members", card=home.card.read_text(),
+                         tier="local", parent="health", **{"role-observer": "on"})  # fmt: skip
+    page = li.get(f"/governance/proposals/{number}").text
+    assert "water" in page
+    assert card.voting_key.hex() in page
+    act(console, li, number, "withdraw")
+    csrf = console.csrf(li)
+    for bad in ("", "[" * 5_000, "{}", '{"name": "water"}', SCRIPT):
+        answer = li.post("/governance/members", data={"csrf": csrf, "card": bad, "tier": "local"})
+        assert answer.status_code == 400, bad
+        assert "<script>alert" not in answer.text
 
 
 def test_duties_are_granted_by_two_renewed_and_revoked(

@@ -2,19 +2,48 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
+import pytest
 
 from node.publish import remarks
 from node.publish.shelf import Shelf
 from node.rpc.client import Client
-from tests.web.conftest import Console
+from tests.node.alliance import command
+from tests.web.conftest import Console, needs_browser
 from tests.web.open_data import register
+from tests.web.test_browser import AXE, FOUND, RULES, look_at, visitor
 
 
-def test_a_steward_publishes_answers_and_withdraws(console: Console) -> None:
-    home, name = console.home, f"{console.member}/lamps"
-    register(home, "lamps", 1)
-    register(home, "wages", 3)
+@pytest.fixture(scope="module")
+def lamps(console: Console) -> str:
+    """An open dataset, beside one that is not."""
+    register(console.home, "lamps", 1)
+    register(console.home, "wages", 3)
+    return f"{console.member}/lamps"
+
+
+@needs_browser
+@pytest.mark.parametrize("language", ["en-GB", "zh-CN"])
+def test_the_page_fits_and_a_checker_finds_nothing(
+    browser: Any, console: Console, lamps: str, language: str
+) -> None:
+    home = console.home
+    command("portal", "publish", lamps, "--home", home.path)
+    waiting = remarks.hand_in(home.open, lamps, "Too dim, " * 40, "Somebody")
+    page = visitor(browser, console, language)
+    look_at(page, console, {"opening": "/data/open"}, language)
+    page.set_viewport_size({"width": 360, "height": 900})
+    page.add_script_tag(path=AXE)
+    assert page.evaluate(FOUND, RULES) == []
+    page.context.close()
+    command("portal", "reject", waiting, "--home", home.path)
+    command("portal", "withdraw", lamps, "--version", 1, "--home", home.path)
+
+
+def test_a_steward_publishes_answers_and_withdraws(console: Console, lamps: str) -> None:
+    home, name = console.home, lamps
     public = f"{console.portal}/datasets/{name}"
     with console.enter() as client, httpx.Client() as anybody:
 

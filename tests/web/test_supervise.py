@@ -219,7 +219,7 @@ def test_a_case_goes_from_alert_to_measure_with_two_operators(watch: Watch) -> N
         press(wang, f"/seconds/{waiting['id']}/confirm", token, back="//elsewhere")
         assert "lifted" in wang.get(violation).text
         assert violation in li.get("/supervision/violations?state=lifted").text
-        assert wang.post("/seconds/999999/confirm", data={"csrf": token}).status_code == 404
+        assert wang.post("/seconds/999999/confirm", data={"csrf": token}).status_code == 400
 
 
 def test_similar_cases_stand_beside_a_case(watch: Watch) -> None:

@@ -8,12 +8,13 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from node.web.console import places
+from node.web.console import places, proofs
 from node.web.preferences import own_path
 from node.web.sentences import of_error, of_result
 from node.web.site import Area, Site, Visit, page
 
 AREAS = (Area("/evidence", "Evidence"),)
+ROOMY = proofs.ROOMY
 _TXID = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _HEIGHT = re.compile(r"[0-9]{1,15}", re.ASCII)
 LATEST = 20
@@ -22,6 +23,7 @@ LATEST = 20
 def routes(site: Site) -> list[BaseRoute]:
     return [
         page(site, "/evidence", _search),
+        *proofs.routes(site),
         page(site, "/blocks/{height}", _block),
         page(site, "/tx/{txid}", _transaction),
         page(site, "/tx/{txid}/receipt", _receipt),

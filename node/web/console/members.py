@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,11 +10,14 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from consensus.genesis import PURPOSES, ROLES, TIERS
+from node.errors import MunimentError
+from node.network import card_of
 from node.web.console.fields import FormError
 from node.web.console.governance import DECIDE, put_forward, shown, voters_of
 from node.web.site import Site, Visit, page
 
 _MEMBERS = "/governance/members"
+MAX_CARD = 8_192
 _ACTS = ("suspend", "reinstate", "expel")
 
 
@@ -21,6 +25,7 @@ def routes(site: Site) -> list[BaseRoute]:
     member = _MEMBERS + "/{name}"
     return [
         page(site, _MEMBERS, _tree),
+        page(site, _MEMBERS, _admit, methods=("POST",), duties=DECIDE),
         page(site, member, _show),
         page(site, member + "/{act}", _act, methods=("POST",), duties=DECIDE),
     ]
@@ -43,11 +48,36 @@ def tree_of(records: Sequence[Mapping[str, Any]]) -> list[tuple[int, Mapping[str
 
 
 def _tree(visit: Visit) -> Response:
-    records = visit.query("members", "list")
-    epoch = visit.call("validators.get")
-    return visit.page("members.html", tree=tree_of(records), epoch=epoch,
-                      validators={each["name"] for each in epoch["validators"]},
-                      voters=voters_of(records))  # fmt: skip
+    return _page(visit, {})
+
+
+def _page(visit: Visit, given: Mapping[str, str], problem: str = "") -> Response:
+    records, epoch = visit.query("members", "list"), visit.call("validators.get")
+    return visit.page(
+        "members.html", 400 if problem else 200, tree=tree_of(records), epoch=epoch,
+        validators={each["name"] for each in epoch["validators"]}, voters=voters_of(records),
+        given=given, problem=problem, may=not visit.duties.isdisjoint(DECIDE), tiers=TIERS,
+        roles=ROLES, names=[each["name"] for each in records],
+    )  # fmt: skip
+
+
+def _admit(visit: Visit) -> Response:
+    try:
+        card = card_of(_json(visit), visit.say("What is pasted"))
+    except MunimentError as error:
+        return _page(visit, visit.form, visit.told(error))
+    wanted = {key: value for key, value in _wanted(visit).items() if value is not None}
+    words = [(visit.say("Member"), card.name), (visit.say("Key"), card.member_key.hex()),
+             *((key, shown(value)) for key, value in wanted.items())]  # fmt: skip
+    return put_forward(visit, "admit", {"card": card.to_value(), **wanted}, words, _MEMBERS)
+
+
+def _json(visit: Visit) -> Any:
+    """Raises FormError."""
+    try:
+        return json.loads(visit.form.get("card", "")[:MAX_CARD])
+    except (ValueError, RecursionError) as error:
+        raise FormError(visit.say("What is pasted is no card.")) from error
 
 
 def _find(visit: Visit) -> Any:

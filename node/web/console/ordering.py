@@ -79,6 +79,8 @@ def _propose(visit: Visit) -> Response:
     text, escalate, now = text_of(visit), span_of(visit, "escalate"), now_ms()
     acknowledge_by = now + span_of(visit, "acknowledge")
     complete_by = now + span_of(visit, "complete") if form.get("complete", "").strip() else None
+    if complete_by is not None and complete_by < acknowledge_by:
+        raise FormError(say("It cannot be due before it is to be acknowledged."))
     sealed, anchors = seal_to_all(visit, kind, text, to)
     args = {
         "kind": kind, "severity": severity, "recipients": to,

@@ -112,6 +112,8 @@ def _propose(visit: Visit) -> Response:
     name, text = name_of_form(visit, "plan"), text_of(visit)
     to = recipients_of(visit, below(members_of(visit), visit.site.member))
     spans = {f"{each}_ms": span_of(visit, each) for each in ("acknowledge", "complete", "escalate")}
+    if spans["complete_ms"] < spans["acknowledge_ms"]:
+        raise FormError(say("It cannot be due before it is to be acknowledged."))
     sealed, anchors = seal_to_all(visit, "plan", text, to)
     args = {"plan": name, "severity": severity, "recipients": to, **spans,
             "envelopes": [bytes.fromhex(envelope) for envelope in sealed]}  # fmt: skip

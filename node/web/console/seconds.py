@@ -10,10 +10,17 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from contracts.api import APPROVER
+from node.errors import MunimentError
 from node.network import bytes_as_text
 from node.web.preferences import own_path
 from node.web.signing import CallArguments, propose
 from node.web.site import Site, Visit, page
+
+
+class SecondError(MunimentError):
+    """Somebody has confirmed or dropped it already, or its time is up."""
+
+    code = "second"
 
 
 def routes(site: Site) -> list[BaseRoute]:
@@ -49,15 +56,25 @@ def waiting(visit: Visit, contract: str, **args: Any) -> list[Any]:
 
 def _confirm(visit: Visit) -> Response:
     number = int(visit.param("number"))
-    rows = visit.query("operators", "requests", {"member": visit.site.member})
-    found = next((row for row in rows if row["id"] == number), None)
-    if found is None:
-        return visit.problem(visit.say("Nothing of this number waits for a second person."), 404)
+    found = _find(visit, number)
+    who = found["by"] or visit.site.member
     words = [
-        (visit.say("Prepared by"), found["by"] or visit.site.member),
+        (visit.say("Prepared by"), who),
         (visit.say("Calls"), f"{found['contract']}.{found['method']}"),
         (visit.say("Arguments"), json.dumps(bytes_as_text(found["args"]), ensure_ascii=False)),
     ]
-    return propose(visit, visit.say("Confirm what %s has prepared") % words[0][1], words,
+
+    def check(later: Visit) -> None:
+        _find(later, number)
+
+    return propose(visit, visit.say("Confirm what %s has prepared") % who, words,
                    [("operators", "confirm", {"request": number})],
-                   own_path(visit.form.get("back", "/")))  # fmt: skip
+                   own_path(visit.form.get("back", "/")), check=check)  # fmt: skip
+
+
+def _find(visit: Visit, number: int) -> Any:
+    """What waits under this number. Raises SecondError where it waits no more."""
+    for row in visit.query("operators", "requests", {"member": visit.site.member}):
+        if row["id"] == number:
+            return row
+    raise SecondError(visit.say("Nothing of this number waits for a second person."))

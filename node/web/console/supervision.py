@@ -162,5 +162,5 @@ def read_texts(visit: Visit, envelopes: Sequence[str | None]) -> dict[str, str]:
         try:
             found[envelope] = visit.desk("sealing.open", envelope=envelope).get("text") or "–"
         except MunimentError as error:
-            found[envelope] = f"({error})"
+            found[envelope] = f"({visit.told(error)})"
     return found

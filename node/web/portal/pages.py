@@ -13,7 +13,7 @@ from node.data.commitment import Field
 from node.publish import remarks
 from node.publish.proof import SUFFIX
 from node.publish.remarks import RemarkError
-from node.publish.shelf import PROOF, TYPES, Publication
+from node.publish.shelf import PROOF, TYPES, Publication, ShelfError
 from node.web import charts
 from node.web.catalogue import OPEN_FACETS, Record, search
 from node.web.portal.api import file_of, registration_of
@@ -73,11 +73,19 @@ def _show(visit: Visit, portal: Portal, row: Record, said: str = "", status: int
         "portal/dataset.html", status, row=row, stars=stars, votes=sum(stars), said=said,
         fields=standard["standard"]["fields"] if standard else [],
         versions=[each for each in versions if each["level"] == 1],
-        made=made, first=portal.published.records(made, 0, FIRST) if made else [],
+        made=made, first=_first(portal, made),
         charts=_charts(visit, made) if made else [], types=TYPES, proof=PROOF, suffix=SUFFIX,
         remarks=remarks.shown(folder, row["dataset"]), may_speak=remarks.box_of(folder).is_open,
         most=remarks.MAX_TEXT,
     )  # fmt: skip
+
+
+def _first(portal: Portal, made: Publication | None) -> list[list[Field]]:
+    """The first records, where they are small enough for a page."""
+    try:
+        return portal.published.records(made, 0, FIRST) if made else []
+    except ShelfError:
+        return []
 
 
 def _charts(visit: Visit, made: Publication) -> list[dict[str, Any]]:

@@ -30,6 +30,7 @@ class Published:
         self._checked: OrderedDict[str, tuple[float, bool]] = OrderedDict()
         self._proofs: OrderedDict[bytes, bytes] = OrderedDict()
         self._places = threading.Semaphore(MOST_WAITING)
+        self._lock = threading.Lock()
 
     def find(self, row: Record, version: int) -> Publication | None:
         """A version of an open dataset, if its records may be shown. Raises ShelfError."""
@@ -49,7 +50,7 @@ class Published:
         when, answer = self._checked.get(found.folder, (float("-inf"), False))
         if now - when > FRESH_S:
             answer = why_stale(self._link.query, found) is None
-            _keep(self._checked, found.folder, (now, answer))
+            self._keep(self._checked, found.folder, (now, answer))
         return answer
 
     def proof(self, dataset: str, version: int) -> bytes:
@@ -67,12 +68,12 @@ class Published:
             made = bytes.fromhex(self._link.call("state.prove", key=key.hex())["proof"])
         finally:
             self._places.release()
-        _keep(self._proofs, key, made)
+        self._keep(self._proofs, key, made)
         return made
 
-
-def _keep(kept: OrderedDict[_K, _V], key: _K, value: _V) -> None:
-    kept[key] = value
-    kept.move_to_end(key)
-    while len(kept) > MOST_KEPT:
-        kept.popitem(last=False)
+    def _keep(self, kept: OrderedDict[_K, _V], key: _K, value: _V) -> None:
+        with self._lock:
+            kept[key] = value
+            kept.move_to_end(key)
+            while len(kept) > MOST_KEPT:
+                kept.popitem(last=False)

@@ -86,3 +86,18 @@ for (const form of document.querySelectorAll("[data-previews]")) {
     if (fresh && mine === number) place.replaceChildren(...fresh.childNodes);
   });
 }
+
+// A file that is dropped anywhere on a page that checks files.
+for (const form of document.querySelectorAll("[data-drop]")) {
+  const input = form.querySelector('input[type="file"]');
+  const over = (on) => form.classList.toggle("over", on);
+  document.addEventListener("dragover", (event) => { event.preventDefault(); over(true); });
+  document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) over(false); });
+  document.addEventListener("drop", (event) => {
+    event.preventDefault();
+    over(false);
+    if (!event.dataTransfer.files.length) return;
+    input.files = event.dataTransfer.files;
+    form.requestSubmit();
+  });
+}

@@ -19,6 +19,7 @@ import pytest
 from consensus.codec import encode
 from consensus.validators import Parameters
 from contracts.codes import Code
+from node import checking
 from node.cli.common import ask
 from node.errors import MunimentError
 from node.network import load_genesis
@@ -230,6 +231,9 @@ def test_a_case_is_proved_offline_by_one_file(told: Alliance, tmp_path: Path) ->
     assert "overturned" in command("verify", out, "--genesis", genesis)
 
     data, trusted = out.read_bytes(), load_genesis(genesis).genesis
+    checked = checking.check(data, trusted)
+    assert checking.WHOLE in checked.steps
+    assert list(checked.lines) == [*found["violations"], *found["history"]]
     kind, proofs, receipts = cbor2.loads(data)
     for left in (receipts[1:], receipts[:3] + receipts[4:], [*receipts, receipts[0]]):
         with pytest.raises(MunimentError):

@@ -14,7 +14,7 @@ from node.devnet import Devnet
 from node.errors import MunimentError
 from node.keys import load_key
 from node.network import load_genesis
-from node.publish import proof
+from node.publish import proof, shelf
 from node.publish.proof import Checked
 from node.publish.shelf import TYPES, Publication, Shelf
 
@@ -107,6 +107,20 @@ def test_published_files_are_what_was_registered(press: Press) -> None:
     assert any(e.purpose == "open data" and e.dataset == name for e in log)
 
 
+def test_what_is_handed_out_at_once_is_bounded(
+    press: Press, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = press.register("signs", ROWS[:300])
+    press.command("portal", "publish", name)
+    found = press.shelf.find(name, 1)
+    assert found is not None
+    assert len(press.shelf.records(found, 100, 200)) == 200
+    monkeypatch.setattr(shelf, "MAX_SHOWN_BYTES", 1_000)
+    assert len(press.shelf.records(found, 100, 5)) == 5
+    with pytest.raises(MunimentError, match="too large"):
+        press.shelf.records(found, 100, 200)
+
+
 def test_only_open_data_is_published(press: Press) -> None:
     name = press.register("staff", ROWS[:3], level=3)
     assert "of level L3" in press.command("portal", "publish", name, fails=True)
@@ -143,6 +157,10 @@ def test_publishing_again_replaces_and_withdrawing_leaves_nothing(press: Press) 
     with press.shelf.open(first, "json") as reading:
         press.command("portal", "publish", name)
         assert json.loads(reading.read())[0]["number"] == "0001"  # who reads, reads on
+    [description] = press.home.open.glob("*+lamps/1.json")
+    description.write_text("{")
+    (description.parent / "1-unfinished").mkdir()
+    press.command("portal", "publish", name)
     assert len(list(press.home.open.glob("*+lamps/*"))) == 2
     press.command("portal", "withdraw", name, "--version", "1")
     assert not list(press.home.open.glob("*+lamps/*"))

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from bench.delivery import Scene, row_of
+from node import checking
 from node.data.watermark.candidate import mark_id
 from node.data.watermark.kept import Marks
 from node.errors import MunimentError
@@ -102,6 +103,7 @@ def test_evidence_of_a_delivery_is_explained_and_no_byte_of_it_can_be_altered(
     assert said["masks"].count(" v1") == 4
     assert said["rows"] == f"{ROWS} of {ROWS} gone through"
     data, trusted = path.read_bytes(), load_genesis(genesis).genesis
+    assert checking.check(data, trusted).facts == said
     for place in range(0, len(data), 7):
         altered = bytearray(data)
         altered[place] ^= 1 << place % 8
