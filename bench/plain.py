@@ -106,9 +106,14 @@ def trees(rows: Sequence[Seen], strict: float) -> Iterator[Alert]:
         day = days[calendar.day(time), member]
         day[feature] = day.get(feature, 0.0) + amount
     for (day_number, member), found in sorted(days.items()):
-        vector = {name: math.log1p(found.get(name, 0.0)) for name in names}
+        vector = {name: _softened(found.get(name, 0.0)) for name in names}
         far = model.score_one(vector)
         model.learn_one(vector)
         if far >= strict:
             time = (day_number + 1) * DAY_MS - calendar.offset * 60_000
             yield Alert("trees", member, "", 2, 0, time, far, (Reason("trees", far, 0, far),))
+
+
+def _softened(amount: float) -> float:
+    """The logarithm of one more; sums of logarithms may be below zero."""
+    return math.copysign(math.log1p(abs(amount)), amount)
