@@ -92,12 +92,14 @@ def _employ(story: Story, member: str, secret: Path) -> None:
 
 def _await(address: str) -> None:
     """Wait until a console shows its page to log in. Raises DemoError."""
-    end = time.monotonic() + START_S
-    while True:
+    end, problem = time.monotonic() + START_S, ""
+    while time.monotonic() < end:
         try:
-            if httpx.get(f"{address}/login").is_success:
+            answer = httpx.get(f"{address}/login")
+            if answer.is_success:
                 return
+            problem = f"status {answer.status_code}"
         except httpx.TransportError as error:
-            if time.monotonic() > end:
-                raise DemoError(f"{address} does not answer: {error}") from error
+            problem = str(error)
         signal.sigtimedwait([], POLL_S)
+    raise DemoError(f"{address} does not answer: {problem}")
