@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -43,8 +44,8 @@ class Subscribers:
 
 def service_of(net: Net, name: str) -> Service:
     host = net.hosts[name]
-    unused = cast(Any, None)
-    return Service(cast(Core, host.core), unused, unused, net.genesis, lambda: host.now, list)
+    unused, alone = cast(Any, None), cast(Any, SimpleNamespace(services=[]))
+    return Service(cast(Core, host.core), alone, unused, net.genesis, lambda: host.now, list)
 
 
 async def test_it_is_told_when_it_begins_and_when_it_ends(
