@@ -92,7 +92,8 @@ class Bench:
 
     def _publish(self) -> list[Any]:
         content = standard.draft("tax/bench", "Bench", ("a", "b"), 1)
-        raw = self.sign("tax", Call("standards", "publish", content))
+        height = self._height("tax")
+        raw = self.sign("tax", Call("standards", "publish", content), height=height)
         with Client(self.net.home("tax").socket) as client:
             client.call("tx.submit", tx=raw.raw.hex())
             state = client.call("tx.wait", txid=raw.txid.hex(), timeout_ms=20_000)
