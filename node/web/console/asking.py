@@ -17,10 +17,10 @@ from node.errors import MunimentError
 from node.exchange.asking import Dataset, is_trained
 from node.exchange.terms import SHOWN
 from node.web.console import terms
-from node.web.console.exchange import masks_of, now_ms, opened_of, reasons_of
+from node.web.console.exchange import find_request, masks_of, now_ms, opened_of, reasons_of
 from node.web.console.terms import Terms
 from node.web.signing import CallArguments, anchored, propose
-from node.web.site import Site, Visit, page
+from node.web.site import MissingError, Site, Visit, page
 
 _ASK = "/exchange/ask"
 DAYS = 30
@@ -115,9 +115,9 @@ def _again(act: str, handle: Any) -> Any:
     """A handler of an own request that is amended or cloned."""
 
     def handler(visit: Visit) -> Response:
-        before = visit.query("access", "request", {"request": int(visit.param("number"))})
-        if before is None or before["recipient"] != visit.site.member:
-            return visit.problem(visit.say("There is no such request."), 404)
+        before = find_request(visit)
+        if before["recipient"] != visit.site.member:
+            raise MissingError(visit.say("There is no such request."))
         if act == "amend" and before["status"] != "waiting":
             return visit.problem(visit.say("This request does not wait any more."))
         version = before["args"]["version"]

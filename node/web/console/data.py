@@ -43,7 +43,6 @@ def _standards(visit: Visit) -> Response:
 
 def _standard(visit: Visit) -> Response:
     identity = f"{visit.param('owner')}/{visit.param('name')}"[:200]
-    found = visit.query("standards", "get", {"id": identity})
-    if found is None:
-        return visit.problem(visit.say("There is no standard of this name."), 404)
+    missing = visit.say("There is no standard of this name.")
+    found = visit.find("standards", "get", {"id": identity}, missing)
     return visit.page("standard.html", found=found, body=found["standard"])

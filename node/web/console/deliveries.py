@@ -21,10 +21,9 @@ from node.web.console.grants import (
     is_serving,
     jobs_of,
     latest_under,
-    no_grant,
     show_grant,
 )
-from node.web.site import Site, Visit, page
+from node.web.site import MissingError, Site, Visit, page
 
 _KEY = b"deliveries/delivery/"
 
@@ -58,18 +57,13 @@ def _list(visit: Visit) -> Response:
 
 
 def find_delivery(visit: Visit) -> Any:
-    """The delivery that the path names, or None."""
-    return visit.query("deliveries", "get", {"delivery": int(visit.param("number"))})
-
-
-def no_delivery(visit: Visit) -> Response:
-    return visit.problem(visit.say("There is no such delivery."), 404)
+    """The delivery that the path names. Raises MissingError."""
+    args = {"delivery": int(visit.param("number"))}
+    return visit.find("deliveries", "get", args, visit.say("There is no such delivery."))
 
 
 def _show(visit: Visit) -> Response:
     found = find_delivery(visit)
-    if found is None:
-        return no_delivery(visit)
     copy, problem = _copy_of(visit, found)
     return visit.page("delivery.html", it=found, header=header_of(found), copy=copy,
                       problem=problem, syntaxes=SYNTAXES, serving=is_serving(visit))  # fmt: skip
@@ -96,8 +90,6 @@ def _copy_of(visit: Visit, delivery: Mapping[str, Any]) -> tuple[Any, str]:
 
 def _proof(visit: Visit) -> Response:
     found = find_delivery(visit)
-    if found is None:
-        return no_delivery(visit)
     key = _KEY + checks.number_key(found["id"])
     data = bytes.fromhex(visit.call("state.prove", key=key.hex())["proof"])
     name = f'attachment; filename="delivery-{found["id"]}.state"'
@@ -110,8 +102,6 @@ def _proof(visit: Visit) -> Response:
 
 def _fetch(visit: Visit) -> Response:
     found = find_grant(visit)
-    if found is None:
-        return no_grant(visit)
     rows = visit.form.get("rows", "").strip()
     if rows and not (rows.isascii() and rows.isdecimal() and 0 < len(rows) < 16 and int(rows)):
         raise AskingError(visit.say("Records are a whole number above 0."))
@@ -126,8 +116,8 @@ def _fetch(visit: Visit) -> Response:
 def _export(visit: Visit) -> Response:
     found = find_grant(visit)
     delivery, syntax = visit.form.get("delivery", ""), visit.form.get("syntax", "")
-    if found is None or not delivery.isdecimal() or len(delivery) > 15:
-        return no_grant(visit)
+    if not delivery.isdecimal() or len(delivery) > 15:
+        raise MissingError(visit.say("There is no such delivery."))
     visit.desk("delivery.export", grant=found["id"], delivery=int(delivery),
                syntax=syntax if syntax in SYNTAXES else SYNTAXES[0], who=_who(visit))  # fmt: skip
     return visit.see(f"/exchange/grants/{found['id']}")
@@ -136,8 +126,6 @@ def _export(visit: Visit) -> Response:
 def _look_up(visit: Visit) -> Response:
     """Ask by one key, or end the session; the answer is on this page only."""
     found = find_grant(visit)
-    if found is None:
-        return no_grant(visit)
     key = "" if "close" in visit.form else visit.form.get("key", "")[:1_024].strip()
     if not key and "close" not in visit.form:
         raise AskingError(visit.say("Which key is looked up?"))
@@ -150,8 +138,6 @@ def _look_up(visit: Visit) -> Response:
 
 def _stop(visit: Visit) -> Response:
     found = find_grant(visit)
-    if found is None:
-        return no_grant(visit)
     for job in jobs_of(visit, found["id"]):
         if job["state"] == "running":
             visit.desk("job.stop", job=job["id"])

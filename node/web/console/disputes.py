@@ -13,7 +13,7 @@ from contracts.system.deliveries import OUTCOMES
 from node.errors import MunimentError
 from node.exchange.asking import AskingError
 from node.network import bytes_from_text
-from node.web.console.deliveries import find_delivery, no_delivery
+from node.web.console.deliveries import find_delivery
 from node.web.console.exchange import PAGE
 from node.web.signing import CallArguments, propose
 from node.web.site import Site, Visit, page
@@ -43,8 +43,7 @@ def _list(visit: Visit) -> Response:
 
 
 def _show(visit: Visit) -> Response:
-    found = find_delivery(visit)
-    return no_delivery(visit) if found is None else _page(visit, found)
+    return _page(visit, find_delivery(visit))
 
 
 def _page(visit: Visit, found: Any, status: int = 200, **more: Any) -> Response:
@@ -75,8 +74,6 @@ def _evidence(visit: Visit, delivery: Mapping[str, Any]) -> tuple[Any, str]:
 def _open(visit: Visit) -> Response:
     """First what a supervisor would find is shown; then it is sealed, and signed."""
     found = find_delivery(visit)
-    if found is None:
-        return no_delivery(visit)
     given, text = dict(visit.form), visit.form.get("text", "").strip()
     try:
         row = _count(visit, "row", 0)
@@ -104,8 +101,6 @@ def _open(visit: Visit) -> Response:
 
 def _settle(visit: Visit) -> Response:
     found = find_delivery(visit)
-    if found is None:
-        return no_delivery(visit)
     outcome = visit.form.get("outcome", "")
     if outcome not in OUTCOMES:
         raise AskingError(visit.say("This form is not complete."))

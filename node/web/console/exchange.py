@@ -104,12 +104,9 @@ def _list(visit: Visit) -> Response:
 
 
 def find_request(visit: Visit) -> Any:
-    """The request that the path names, or None."""
-    return visit.query("access", "request", {"request": int(visit.param("number"))})
-
-
-def no_request(visit: Visit) -> Response:
-    return visit.problem(visit.say("There is no such request."), 404)
+    """The request that the path names. Raises MissingError."""
+    args = {"request": int(visit.param("number"))}
+    return visit.find("access", "request", args, visit.say("There is no such request."))
 
 
 def opened_of(visit: Visit, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,9 +126,7 @@ def opened_of(visit: Visit, asked: Mapping[str, Any]) -> dict[str, Any]:
 
 def show_request(visit: Visit, status: int = 200, **more: Any) -> Response:
     """A request's page; `more` is what a reviewer has tried on it."""
-    if find_request(visit) is None:
-        return no_request(visit)
-    args = {"request": int(visit.param("number")), "time": now_ms()}
+    args = {"request": find_request(visit)["id"], "time": now_ms()}
     explained = visit.query("access", "explain", args)
     asked, now = explained["request"], explained["now"]
     fields = fields_of(visit.query, asked["standard"])
@@ -176,8 +171,6 @@ def _show(visit: Visit) -> Response:
 
 def _withdraw(visit: Visit) -> Response:
     found = find_request(visit)
-    if found is None:
-        return no_request(visit)
     return propose(visit, visit.say("Withdraw request %s") % found["id"],
                    request_words(visit, found),
                    [("access", "withdraw", {"request": found["id"]})],

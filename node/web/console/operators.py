@@ -128,18 +128,13 @@ def _grant(visit: Visit) -> Response:
 
 
 def _find(visit: Visit) -> Any:
+    """The operator that the path names. Raises MissingError."""
     args = {"member": visit.site.member, "operator": visit.param("name")}
-    return visit.query("operators", "get", args)
-
-
-def _none(visit: Visit) -> Response:
-    return visit.problem(visit.say("There is no such operator."), 404)
+    return visit.find("operators", "get", args, visit.say("There is no such operator."))
 
 
 def _train(visit: Visit) -> Response:
     row = _find(visit)
-    if row is None:
-        return _none(visit)
     terms = _terms(visit)
     words = [(visit.say("Operator"), row["name"]), *_shown(visit, terms)]
     return propose(visit, visit.say("Renew the terms of %s") % row["name"], words,
@@ -149,8 +144,6 @@ def _train(visit: Visit) -> Response:
 
 def _revoke(visit: Visit) -> Response:
     row = _find(visit)
-    if row is None:
-        return _none(visit)
     duties = ", ".join(visit.say(duty) for duty in row["duties"])
     words = [(visit.say("Operator"), row["name"]), (visit.say("Duties"), duties or "–")]
     return propose(visit, visit.say("Revoke the duties of %s") % row["name"], words,

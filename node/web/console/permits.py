@@ -23,7 +23,7 @@ from node.web.console.supervision import (
     supervisors_of,
 )
 from node.web.signing import propose
-from node.web.site import Site, Visit, page
+from node.web.site import MissingError, Site, Visit, page
 
 _PERMITS, _FEEDBACK = ROOT + "/permits", ROOT + "/feedback"
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
@@ -78,9 +78,10 @@ def _issue(visit: Visit) -> Response:
 
 def _revoke(visit: Visit) -> Response:
     member = visit.form.get("member", "").strip()
-    found = visit.query("permits", "get", {"member": member}) if _NAME.fullmatch(member) else None
-    if found is None:
-        return visit.problem(visit.say("There is no such permit."), 404)
+    missing = visit.say("There is no such permit.")
+    if not _NAME.fullmatch(member):
+        raise MissingError(missing)
+    found = visit.find("permits", "get", {"member": member}, missing)
     words = [(visit.say("Member"), member), (visit.say("Purposes"), ", ".join(found["scenarios"]))]
     return propose(visit, visit.say("End the permit of %s") % member, words,
                    [("permits", "revoke", {"member": member})], _PERMITS)  # fmt: skip

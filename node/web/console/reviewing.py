@@ -16,7 +16,6 @@ from node.web.console.exchange import (
     find_request,
     is_reviewer,
     masks_of,
-    no_request,
     now_ms,
     request_words,
     show_request,
@@ -39,8 +38,6 @@ def _review(visit: Visit) -> Response:
     The revision that was on the page is the one that is reviewed: a later one is refused.
     """
     found, revision = find_request(visit), visit.form.get("revision", "")
-    if found is None:
-        return no_request(visit)
     outcome = visit.form.get("outcome", "")
     if outcome not in (*_OUTCOMES, "try") or not revision.isdecimal() or len(revision) > 9:
         return visit.problem(visit.say("This form is not complete."))
