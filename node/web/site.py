@@ -105,6 +105,11 @@ class Visit:
     def duties(self) -> frozenset[str]:
         return self.session.duties if self.session else frozenset()
 
+    @property
+    def operator(self) -> str:
+        """Who is logged in, whose name enters access logs; empty where nobody is."""
+        return self.session.operator if self.session else ""
+
     # Questions
 
     def query(self, contract: str, method: str, args: dict[str, Any] | None = None) -> Any:

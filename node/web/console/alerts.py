@@ -17,19 +17,17 @@ from node.watch.history import by_day, can_count, grants_of
 from node.watch.item import Terms
 from node.watch.words import MEANINGS, SELDOM, figure_text
 from node.web import charts
+from node.web.console.rows import all_rows, latest_rows, pages_of
 from node.web.console.supervision import (
     LOOKING,
     ROOT,
-    all_rows,
     came_to,
-    latest_rows,
     members_of,
-    number_of,
-    pages_of,
     reading,
     supervisors_of,
     unchanged,
 )
+from node.web.forms import number_of
 from node.web.signing import propose
 from node.web.site import Site, Visit, page
 

@@ -14,20 +14,19 @@ from contracts.api import APPROVER
 from contracts.system.cases import DISPOSITIONS, KINDS, MAX_STEPS
 from node.trace.index import Entry, Index
 from node.trace.similar import similar
+from node.web.console.rows import latest_rows, pages_of
 from node.web.console.supervision import (
     LOOKING,
     ROOT,
     came_to,
-    latest_rows,
     members_of,
-    number_of,
-    pages_of,
     propose_worded,
     read_texts,
     reading,
     supervisors_of,
     unchanged,
 )
+from node.web.forms import number_of
 from node.web.signing import propose
 from node.web.site import Site, Visit, page
 

@@ -16,7 +16,8 @@ from node.errors import MunimentError
 from node.trace.picture import to_svg
 from node.web.catalogue import Catalogue
 from node.web.console.seconds import prepare, waiting
-from node.web.console.sources import latest_job, who
+from node.web.console.sources import latest_job
+from node.web.forms import number_of
 from node.web.lineage import Lineage
 from node.web.signing import CallArguments, propose, seal
 from node.web.site import MissingError, Site, Visit, page
@@ -58,11 +59,6 @@ def _path(visit: Visit) -> str:
 
 def _is_own(visit: Visit) -> bool:
     return visit.param("owner") == visit.site.member
-
-
-def _number(text: str) -> int | None:
-    is_number = text.isascii() and text.isdecimal() and 0 < len(text) < 10
-    return int(text) if is_number and int(text) else None
 
 
 def _find(visit: Visit, version: int | None = None) -> Any:
@@ -129,14 +125,14 @@ def _found(held: Any, fields: Any) -> dict[str, list[Any]]:
 def _preview(visit: Visit) -> Response:
     if not _is_own(visit):
         return visit.problem(visit.say("Only records of this member's own data are here."))
-    row = _find(visit, _number(visit.option("version")))
+    row = _find(visit, number_of(visit.option("version")))
     seen = visit.desk("dataset.preview", dataset=row["dataset"], version=row["version"],
-                      who=who(visit))  # fmt: skip
+                      who=visit.operator)  # fmt: skip
     return visit.page("preview.html", row=row, seen=seen)
 
 
 def _lineage(visit: Visit, lineage: Lineage) -> Response:
-    row = _find(visit, _number(visit.option("version")))
+    row = _find(visit, number_of(visit.option("version")))
     graph = lineage.of(row["dataset"], row["version"])
     picture = to_svg(graph, lambda name, number: f"/data/{name}/lineage?version={number}")
     return visit.page("lineage.html", row=row, graph=graph, picture=Markup(picture))
@@ -144,9 +140,9 @@ def _lineage(visit: Visit, lineage: Lineage) -> Response:
 
 def _compare(visit: Visit) -> Response:
     """What the chain says of two versions, and, of own data, which records differ."""
-    new = _number(visit.option("new"))
+    new = number_of(visit.option("new"))
     after = _find(visit, new)
-    old = _number(visit.option("old")) or after["version"] - 1
+    old = number_of(visit.option("old")) or after["version"] - 1
     before = _find(visit, old) if old else None
     if before is None:
         raise MissingError(visit.say("There are no two such versions to be compared."))
@@ -165,7 +161,7 @@ def _told(value: Any) -> str:
 
 
 def _start_comparing(visit: Visit) -> Response:
-    old, new = (_number(visit.form.get(name, "")) for name in ("old", "new"))
+    old, new = (number_of(visit.form.get(name, "")) for name in ("old", "new"))
     if not old or not new:
         return visit.problem(visit.say("This form is not complete."))
     visit.desk("dataset.compare", dataset=_name(visit), old=old, new=new)
@@ -203,7 +199,7 @@ def _rate(visit: Visit) -> Response:
 
 def _grade(visit: Visit) -> Response:
     """Confirm or override what was found, from the next version on."""
-    level, reason = _number(visit.form.get("level", "")), visit.form.get("reason", "").strip()
+    level, reason = number_of(visit.form.get("level", "")), visit.form.get("reason", "").strip()
     if level is None or not reason:
         return visit.problem(visit.say("A decision needs a level and a reason."))
     visit.desk("dataset.decide", dataset=_name(visit), field=visit.form.get("field", "")[:200],
@@ -213,9 +209,9 @@ def _grade(visit: Visit) -> Response:
 
 def _destroy(visit: Visit) -> Response:
     """Prepare the destruction of a version or of records, for another person to confirm."""
-    version = _number(visit.form.get("version", ""))
+    version = number_of(visit.form.get("version", ""))
     texts = visit.form.get("rows", "")[:4_000].replace(",", " ").split()
-    rows = [_number(text) for text in texts]
+    rows = [number_of(text) for text in texts]
     if version is None:
         return visit.problem(visit.say("This form is not complete."))
     row = _find(visit, version)

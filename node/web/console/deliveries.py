@@ -23,6 +23,7 @@ from node.web.console.grants import (
     latest_under,
     show_grant,
 )
+from node.web.forms import number_of
 from node.web.site import MissingError, Site, Visit, page
 
 _KEY = b"deliveries/delivery/"
@@ -103,11 +104,11 @@ def _proof(visit: Visit) -> Response:
 def _fetch(visit: Visit) -> Response:
     found = find_grant(visit)
     rows = visit.form.get("rows", "").strip()
-    if rows and not (rows.isascii() and rows.isdecimal() and 0 < len(rows) < 16 and int(rows)):
+    if rows and number_of(rows) is None:
         raise AskingError(visit.say("Records are a whole number above 0."))
     syntax, server = visit.form.get("syntax", ""), visit.form.get("server", "")[:64]
     visit.desk(
-        "delivery.fetch", grant=found["id"], rows=int(rows) if rows else None, who=_who(visit),
+        "delivery.fetch", grant=found["id"], rows=number_of(rows), who=visit.operator,
         server=server or None, syntax=syntax if syntax in SYNTAXES else None,
     )  # fmt: skip
     return visit.see(f"/exchange/grants/{found['id']}")
@@ -115,11 +116,13 @@ def _fetch(visit: Visit) -> Response:
 
 def _export(visit: Visit) -> Response:
     found = find_grant(visit)
-    delivery, syntax = visit.form.get("delivery", ""), visit.form.get("syntax", "")
-    if not delivery.isdecimal() or len(delivery) > 15:
+    delivery, syntax = number_of(visit.form.get("delivery", "")), visit.form.get("syntax", "")
+    if delivery is None:
         raise MissingError(visit.say("There is no such delivery."))
-    visit.desk("delivery.export", grant=found["id"], delivery=int(delivery),
-               syntax=syntax if syntax in SYNTAXES else SYNTAXES[0], who=_who(visit))  # fmt: skip
+    visit.desk(
+        "delivery.export", grant=found["id"], delivery=delivery, who=visit.operator,
+        syntax=syntax if syntax in SYNTAXES else SYNTAXES[0],
+    )  # fmt: skip
     return visit.see(f"/exchange/grants/{found['id']}")
 
 
@@ -142,7 +145,3 @@ def _stop(visit: Visit) -> Response:
         if job["state"] == "running":
             visit.desk("job.stop", job=job["id"])
     return visit.see(f"/exchange/grants/{found['id']}")
-
-
-def _who(visit: Visit) -> str:
-    return "" if visit.session is None else visit.session.operator

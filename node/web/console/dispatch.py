@@ -16,6 +16,7 @@ from node.errors import MunimentError
 from node.trace.index import Entry, open_index
 from node.web.console.exchange import before_of, now_ms
 from node.web.console.letters import Letter, read, seal_to_all
+from node.web.forms import whole
 from node.web.signing import CallArguments, propose
 from node.web.site import Area, MissingError, Site, Visit, page
 
@@ -253,11 +254,11 @@ def _act(visit: Visit) -> Response:
     concerned = args.get("member", visit.site.member)
     stand = _stand(order, concerned)
     if act == "report":
-        percent = visit.form.get("progress", "")
-        if not (percent.isascii() and percent.isdecimal() and int(percent[:4]) <= 100):
+        percent = whole(visit.form.get("progress", ""), 3)
+        if percent is None or percent > 100:
             return visit.problem(visit.say("Progress is a whole number from 0 to 100."))
-        args["progress"] = int(percent)
-        words.append((visit.say("Progress"), visit.language.percent(int(percent) / 100)))
+        args["progress"] = percent
+        words.append((visit.say("Progress"), visit.language.percent(percent / 100)))
 
     def check(again: Visit) -> None:
         if _stand(_find(visit), concerned) != stand:

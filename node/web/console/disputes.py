@@ -15,6 +15,8 @@ from node.exchange.asking import AskingError
 from node.network import bytes_from_text
 from node.web.console.deliveries import find_delivery
 from node.web.console.exchange import PAGE
+from node.web.console.rows import all_rows
+from node.web.forms import whole
 from node.web.signing import CallArguments, propose
 from node.web.site import Site, Visit, page
 
@@ -33,11 +35,7 @@ def routes(site: Site) -> list[BaseRoute]:
 
 def _list(visit: Visit) -> Response:
     """The latest disputes; those that are not settled first."""
-    rows: list[Any] = []
-    args: dict[str, Any] = {}
-    while (part := visit.query("deliveries", "disputes", args)) and len(rows) < 1_000:
-        rows += part
-        args = {"after": part[-1]["id"]}
+    rows = all_rows(visit, "deliveries", "disputes", {})
     rows.sort(key=lambda row: (row["dispute"]["outcome"] is not None, -row["id"]))
     return visit.page("disputes.html", rows=rows[:PAGE])
 
@@ -129,9 +127,10 @@ def _count(visit: Visit, name: str, empty: int | None) -> int:
     text = visit.form.get(name, "").strip()
     if not text and empty is not None:
         return empty
-    if not (text.isascii() and text.isdecimal() and len(text) < 16):
+    number = whole(text)
+    if number is None:
         raise AskingError(visit.say("Records are a whole number."))
-    return int(text)
+    return number
 
 
 def _path(delivery: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from node.exchange.asking import DAY_MS, AskingError, fields_of, show_hours
 from node.exchange.due import find_due
 from node.exchange.reasons import change_text, rule_text
 from node.web.console.terms import condition_texts, kind_name
+from node.web.forms import number_of, whole
 from node.web.signing import propose
 from node.web.site import Area, Site, Visit, page
 
@@ -49,9 +50,8 @@ def now_ms() -> int:
 
 def before_of(visit: Visit) -> dict[str, int]:
     """The cursor of a list that is paged by number; nothing where it is none."""
-    text = visit.option("before")
-    is_number = text.isascii() and text.isdecimal() and 0 < len(text) <= 15 and int(text) > 0
-    return {"before": int(text)} if is_number else {}
+    number = number_of(visit.option("before"))
+    return {"before": number} if number else {}
 
 
 def reasons_of(visit: Visit, reasons: Sequence[Any], names: Sequence[str]) -> list[dict[str, str]]:
@@ -86,10 +86,10 @@ def _inbox(visit: Visit) -> Response:
 
 def _set_deputy(visit: Visit) -> Response:
     """Let another member give this member's reviews for some days; none ends it."""
-    deputy, days = visit.form.get("deputy", "")[:64], visit.form.get("days", "").strip()
-    if not (days.isascii() and days.isdecimal() and 0 < len(days) <= 4 and int(days)):
+    deputy, days = visit.form.get("deputy", "")[:64], whole(visit.form.get("days", ""), 4)
+    if not days:
         raise AskingError(visit.say("Days are a whole number above 0."))
-    until = now_ms() + int(days) * DAY_MS
+    until = now_ms() + days * DAY_MS
     words = [(visit.say("Stands in"), deputy or "–")]
     if deputy:
         words.append((visit.say("Until"), visit.language.moment(until)))

@@ -14,6 +14,7 @@ from contracts.api import ADMIN, DUTIES
 from contracts.system.operators import PAGE
 from node.web.console.exchange import now_ms
 from node.web.console.fields import FormError
+from node.web.console.rows import all_rows
 from node.web.console.seconds import prepare, waiting
 from node.web.signing import propose
 from node.web.site import Site, Visit, page
@@ -39,12 +40,7 @@ def _list(visit: Visit) -> Response:
 
 def _page(visit: Visit, given: Mapping[str, str], problem: str = "") -> Response:
     member = visit.site.member
-    rows = visit.query("operators", "list", {"member": member})
-    while len(rows) % PAGE == 0 and rows:
-        more = visit.query("operators", "list", {"member": member, "after": rows[-1]["name"]})
-        if not more:
-            break
-        rows += more
+    rows = all_rows(visit, "operators", "list", {"member": member}, by="name")
     known = {row["name"] for row in rows if row["status"] == "active"}
     return visit.page(
         "operators.html", 400 if problem else 200, rows=rows, given=given, problem=problem,

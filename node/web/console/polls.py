@@ -12,6 +12,7 @@ from node.ballots import CONTRACT
 from node.rpc.client import NodeError
 from node.web.console.exchange import now_ms
 from node.web.console.fields import FormError
+from node.web.forms import whole
 from node.web.signing import propose
 from node.web.site import MissingError, Site, Visit, page
 
@@ -87,8 +88,7 @@ def _act(visit: Visit) -> Response:
 
 def _choice(visit: Visit, found: Any) -> int:
     """Raises FormError."""
-    text = visit.form.get("choice", "")
-    choices = len(found["tally"])
-    if not (text.isascii() and text.isdecimal() and len(text) <= 2 and int(text) < choices):
+    choice = whole(visit.form.get("choice", ""))
+    if choice is None or choice >= len(found["tally"]):
         raise FormError(visit.say("Choose one of the choices."))
-    return int(text)
+    return choice

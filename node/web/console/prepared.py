@@ -28,8 +28,7 @@ def _waiting(visit: Visit) -> Any:
 
 
 def _list(visit: Visit) -> Response:
-    own = "" if visit.session is None else visit.session.operator
-    return visit.page("prepared.html", rows=_waiting(visit), own=own, path=_PATH,
+    return visit.page("prepared.html", rows=_waiting(visit), own=visit.operator, path=_PATH,
                       may_drop=not visit.duties.isdisjoint((ADMIN, *ACTING)))  # fmt: skip
 
 

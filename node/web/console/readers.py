@@ -9,7 +9,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from node.web.console.places import trace_of
-from node.web.console.supervision import LOOKING, number_of
+from node.web.console.supervision import LOOKING
+from node.web.forms import number_of
 from node.web.site import MissingError, Site, Visit, page
 
 _LOGS, _ROW = "/trace/logs", "/trace/row"

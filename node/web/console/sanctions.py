@@ -14,12 +14,11 @@ from contracts.system.cases import SUPERVISOR
 from node.trace.index import Entry, Index
 from node.trace.words import EVENTS
 from node.web.console.exchange import now_ms
+from node.web.console.rows import latest_rows, pages_of
 from node.web.console.seconds import prepare, waiting
 from node.web.console.supervision import (
     ROOT,
-    latest_rows,
     members_of,
-    pages_of,
     propose_worded,
     read_texts,
     reading,

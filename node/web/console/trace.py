@@ -22,7 +22,9 @@ from node.trace.prov import to_prov
 from node.trace.record import Span, of_record
 from node.trace.words import EVENTS
 from node.web.console import places
-from node.web.console.supervision import SHOWN, behind, number_of, reading
+from node.web.console.rows import SHOWN
+from node.web.console.supervision import behind, reading
+from node.web.forms import number_of
 from node.web.site import MissingError, Site, Visit, page
 
 RECORD = "record"
