@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from consensus.crypto import sha256
 from node.cli.sealing import seal_to
+from node.desk.found import fetcher, find
 from node.desk.params import ParamError, number, text
 from node.exchange import dispute, disputing
-from node.exchange.fetch import Fetcher
 from node.exchange.piece import MAX_WHY_BYTES, Piece, to_parts
 from node.network import bytes_as_text
 
@@ -49,10 +49,10 @@ def _seal(desk: Desk, params: Mapping[str, Any]) -> Any:
 
 
 def _gathered(desk: Desk, params: Mapping[str, Any]) -> tuple[Any, Piece, list[Finding]]:
-    delivery = _find(desk, params)
+    delivery = find(desk, params, "deliveries", "get", "delivery")
     row = number(params, "row", 0)
     why = text(params, "text", MAX_WHY_BYTES // 4) if params.get("text") else ""
-    with Fetcher(desk.home, desk.chain, desk.master).locked(delivery["grant"], PATIENCE_S):
+    with fetcher(desk).locked(delivery["grant"], PATIENCE_S):
         copy = disputing.copy_of(desk.home, desk.master, delivery)
         piece = dispute.gather(copy, row, why)
     terms = dispute.Terms.load(desk.chain.chain_id, desk.chain.query, delivery["id"])
@@ -64,7 +64,7 @@ def _evidence(desk: Desk, params: Mapping[str, Any]) -> Any:
 
     The values of the row that it points at are left out: the supervisor's command shows them.
     """
-    delivery = _find(desk, params)
+    delivery = find(desk, params, "deliveries", "get", "delivery")
     if delivery["dispute"] is None:
         raise ParamError(f"delivery {delivery['id']} is not disputed")
     piece = disputing.evidence_of(
@@ -74,14 +74,6 @@ def _evidence(desk: Desk, params: Mapping[str, Any]) -> Any:
         return None
     told = disputing.explain(desk.chain.chain_id, desk.chain.query, delivery["id"], piece)
     return {name: value for name, value in told.items() if name != "row"} | {"row": piece.row}
-
-
-def _find(desk: Desk, params: Mapping[str, Any]) -> Any:
-    wanted = number(params, "delivery", 1)
-    found = desk.chain.query("deliveries", "get", {"delivery": wanted})
-    if found is None:
-        raise ParamError(f"there is no delivery {wanted}")
-    return found
 
 
 METHODS: dict[str, Method] = {
