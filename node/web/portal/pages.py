@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute
 
 from node.data.commitment import Field
 from node.publish import remarks
+from node.publish.profile import number_of
 from node.publish.proof import SUFFIX
 from node.publish.remarks import RemarkError
 from node.publish.shelf import PROOF, TYPES, Publication, ShelfError
@@ -162,18 +163,10 @@ def _sorted(
     is_number = "mean" in made.columns[column]
 
     def key(row: list[Field]) -> Any:
-        return _as_number(row[column]) if is_number else row[column]
+        return number_of(row[column]) if is_number else row[column]
 
     known = [row for row in rows if key(row) is not None]
     return sorted(known, key=key, reverse=falls) + [row for row in rows if key(row) is None]
-
-
-def _as_number(value: Field) -> float | None:
-    try:
-        number = float(value or "")
-    except ValueError:
-        return None
-    return number if number == number else None
 
 
 def _file(visit: Visit, portal: Portal) -> Response:
