@@ -52,7 +52,7 @@ def _take(visit: Visit, portal: Portal) -> Response:
     except AuthoriseError:
         return _show(visit, 400, wrong=visit.say("This file is no letter."))
     except BoxError as error:
-        return _show(visit, error.status, wrong=error.message)
+        return _show(visit, error.status, wrong=visit.told(error))
     if done is None:
         return _show(visit, 429, wrong=visit.say("That is much at once; please wait some minutes."))
     return _show(visit, done=done)

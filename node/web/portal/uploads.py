@@ -109,5 +109,5 @@ class Uploads:
                 arrival.add(given.data)
                 arrival.complete()
         except IntakeError as error:
-            return self._page(visit, said=error.message, status=error.status)
+            return self._page(visit, said=visit.told(error), status=error.status)
         return self._page(visit, done=arrival.id)
