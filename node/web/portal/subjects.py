@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute
 from node.exchange import letter
 from node.exchange.consent import AuthoriseError
 from node.exchange.letter import MAX_LETTER_BYTES
-from node.publish.box import BoxError
+from node.publish.box import Box, BoxError
 from node.web.portal.context import Portal
 from node.web.site import Area, Site, Visit, page
 
@@ -30,7 +30,7 @@ def routes(site: Site, portal: Portal) -> list[BaseRoute]:
 
 
 def _show(visit: Visit, status: int = 200, **said: Any) -> Response:
-    is_open = letter.box_of(visit.site.home.letters).is_open
+    is_open = Box(visit.site.home.letters).is_open
     values = {"done": "", "wrong": "", **said}
     registrars = [] if is_open else _registrars(visit)
     return visit.page("portal/mine.html", status, is_open=is_open, registrars=registrars, **values)
