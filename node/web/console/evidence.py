@@ -18,6 +18,7 @@ ROOMY = proofs.ROOMY
 _TXID = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _HEIGHT = re.compile(r"[0-9]{1,15}", re.ASCII)
 LATEST = 20
+PAGE = 100
 
 
 def routes(site: Site) -> list[BaseRoute]:
@@ -36,10 +37,10 @@ def _search(visit: Visit) -> Response:
         return visit.see(f"/tx/{wanted}")
     if _HEIGHT.fullmatch(wanted):
         return visit.see(f"/blocks/{int(wanted)}")
-    top = visit.call("status")["height"]
-    low = visit.call("status")["kept"]["results_from"]
+    status = visit.call("status")
+    top, low = status["height"], status["kept"]["results_from"]
     heights = range(top, max(low, top - LATEST, 1) - 1, -1)
-    blocks = [visit.call("block.get", height=height) for height in heights]
+    blocks = [visit.call("block.get", height=height, most=0) for height in heights]
     problem = visit.say("This is neither a height nor a transaction's id.") if wanted else ""
     return visit.page("evidence.html", wanted=wanted, blocks=blocks, problem=problem)
 
@@ -48,8 +49,12 @@ def _block(visit: Visit) -> Response:
     height = visit.param("height")
     if not _HEIGHT.fullmatch(height):
         return visit.problem(visit.say("This is no block's height."), 404)
-    block = visit.call("block.get", height=int(height))
-    return visit.page("block.html", block=block, top=visit.call("status")["height"])
+    option = visit.option("first")
+    first = int(option) if option.isascii() and option.isdigit() and len(option) < 10 else 0
+    block = visit.call("block.get", height=int(height), first=first, most=PAGE)
+    more = first + PAGE if first + PAGE < block["count"] else 0
+    top = visit.call("status")["height"]
+    return visit.page("block.html", block=block, top=top, first=first, more=more)
 
 
 def _transaction(visit: Visit) -> Response:
