@@ -236,7 +236,7 @@ class SupervisionDemo:
 
     def _block_time(self, height: int) -> int:
         with Client(self._net.home("tax").socket) as client:
-            return int(client.call("block.get", height=height)["timestamp"])
+            return int(client.call("block.get", height=height, most=0)["timestamp"])
 
 
 def _escalated(client: Client, order: int) -> int:

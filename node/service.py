@@ -290,7 +290,10 @@ class Service:
     # The chain
 
     async def _block_get(self, params: dict[str, Any], session: Session) -> Any:
-        """The final block at `height` (a number, or `latest`) with its transactions."""
+        """The final block at `height` (a number, or `latest`) with its transactions.
+
+        Of them all, unless `most` of them from place `first` on are enough; `count` is of all.
+        """
         ledger = self._core.ledger
         height = params.get("height", "latest")
         if height == "latest":
@@ -308,12 +311,14 @@ class Service:
         if found is not None and found[0] == height and validators is not None:
             names = [validators.validators[i].name for i in found[1].signers]
             certificate = {"view": found[1].statement.view, "signers": names}
-        receipts = ledger.store.receipts_at(height)
-        codes: list[int | None] = [None] * len(full.raws)
-        if height >= ledger.store.results_from():
-            codes = [r.code for r in of_transactions(receipts, len(full.raws))]
+        first = _integer(params, "first", 0)
+        raws = full.raws[first : first + _integer(params, "most", len(full.raws))]
+        codes: list[int | None] = [None] * len(raws)
+        if raws and height >= ledger.store.results_from():
+            receipts = of_transactions(ledger.store.receipts_at(height), len(full.raws))
+            codes = [r.code for r in receipts[first : first + len(raws)]]
         rows = []
-        for raw, code in zip(full.raws, codes, strict=True):
+        for raw, code in zip(raws, codes, strict=True):
             transaction = self._decode(raw, header.epoch)
             rows.append({"txid": transaction.txid.hex(), **_describe(transaction), "code": code})
         return {
@@ -326,6 +331,7 @@ class Service:
             "state_root": header.state_root.hex(),
             "size": sum(map(len, full.raws)),
             "certificate": certificate,
+            "count": len(full.raws),
             "transactions": rows,
         }
 

@@ -201,7 +201,7 @@ def digest_of(home: Home, height: int, blocks: int) -> bytes | None:
             while client.call("status")["height"] < height and next(heard, None) is not None:
                 pass
         try:
-            return bytes.fromhex(client.call("block.get", height=height)["digest"])
+            return bytes.fromhex(client.call("block.get", height=height, most=0)["digest"])
         except NodeError as error:
             if error.code == "not-found":
                 return None

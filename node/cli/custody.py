@@ -427,7 +427,7 @@ def _seed_of(home: Path, challenge: dict[str, Any]) -> bytes:
                 break
     try:
         with connect(home) as client:
-            return bytes.fromhex(client.call("block.get", height=height)["digest"])
+            return bytes.fromhex(client.call("block.get", height=height, most=0)["digest"])
     except NodeError as error:
         raise Refused(f"block {height}, which draws the chunks, is not here: {error}") from error
 

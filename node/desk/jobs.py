@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from node.desk.params import text
+from node.desk.params import number, text
 from node.errors import MunimentError
 
 if TYPE_CHECKING:
     from node.desk import Desk, Method
 
 AT_ONCE = 4
+MAX_WAIT_MS = 30_000
 KEPT = 50
 """Jobs that are remembered, the latest."""
 
@@ -65,7 +66,7 @@ class Jobs:
     """What runs, and the latest of what ran. A desk that ends takes its jobs along."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         self._jobs: dict[str, Job] = {}
 
     def start(self, kind: str, about: str, work: Callable[[Progress], Any]) -> str:
@@ -108,11 +109,19 @@ class Jobs:
             state, problem = "failed", f"internal error; see {incident} in the log"
         with self._lock:
             job.result, job.problem, job.ended_ms, job.state = result, problem, _now_ms(), state
+            self._lock.notify_all()
 
     def get(self, job: str) -> dict[str, Any]:
         """Raises JobError."""
         with self._lock:
             return asdict(self._find(job))
+
+    def wait(self, job: str, timeout_s: float) -> dict[str, Any]:
+        """As `get`, once the job has ended or the time is over. Raises JobError."""
+        with self._lock:
+            found = self._find(job)
+            self._lock.wait_for(lambda: found.state != "running", timeout_s)
+            return asdict(found)
 
     def all(self) -> list[dict[str, Any]]:
         """The latest first."""
@@ -143,8 +152,17 @@ def _get(desk: Desk, params: Mapping[str, Any]) -> Any:
     return desk.jobs.get(text(params, "job"))
 
 
+def _wait(desk: Desk, params: Mapping[str, Any]) -> Any:
+    return desk.jobs.wait(text(params, "job"), number(params, "timeout_ms", 0, MAX_WAIT_MS) / 1_000)
+
+
 def _stop(desk: Desk, params: Mapping[str, Any]) -> Any:
     desk.jobs.stop(text(params, "job"))
 
 
-METHODS: dict[str, Method] = {"job.list": _list, "job.get": _get, "job.stop": _stop}
+METHODS: dict[str, Method] = {
+    "job.list": _list,
+    "job.get": _get,
+    "job.wait": _wait,
+    "job.stop": _stop,
+}

@@ -80,7 +80,7 @@ class Watch:
         """Hear of each block from the own node. Raises StreamError when the node goes."""
 
         def run() -> None:
-            self.heard(client.call("block.get", height="latest")["timestamp"])
+            self.heard(client.call("block.get", height="latest", most=0)["timestamp"])
             for _, block in client.subscribe(("blocks",)):
                 trio.from_thread.check_cancelled()
                 self.heard(block["timestamp"])

@@ -173,7 +173,7 @@ def path_of(name: str) -> str:
     return f"records.{name}" if name in TYPES else name
 
 
-def why_closed(query: Query, dataset: str, version: int) -> str | None:
+def why_closed(query: Query, dataset: str, version: int, commitment: str) -> str | None:
     """Why a version must not be shown to everybody, by what the chain says; None if it may."""
     latest = query("catalogue", "get", {"dataset": dataset})
     row = query("catalogue", "get", {"dataset": dataset, "version": version})
@@ -184,18 +184,15 @@ def why_closed(query: Query, dataset: str, version: int) -> str | None:
     for each in (row, latest):
         if each["level"] != OPEN:
             return f"version {each['version']} is of level L{each['level']}, not L{OPEN}"
-    return None
+    return None if row["commitment"] == commitment else "it is not what is registered"
 
 
 def why_stale(query: Query, found: Publication) -> str | None:
     """Why what is published must not be shown any more; None if it may."""
-    closed = why_closed(query, found.dataset, found.version)
+    closed = why_closed(query, found.dataset, found.version, found.commitment)
     if closed is not None:
         return closed
-    row = query("catalogue", "get", {"dataset": found.dataset, "version": found.version})
     whole, rows = destroyed(query, found.dataset, found.version)
-    if row["commitment"] != found.commitment:
-        return "it is not what is registered"
     if whole:
         return "it is destroyed"
     return None if rows <= set(found.erased) else "records of it are destroyed; publish it anew"

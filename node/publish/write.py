@@ -48,12 +48,9 @@ def publish(
     """
     head = opened.head
     title = f"{head.dataset} version {head.version}"
-    closed = why_closed(query, head.dataset, head.version)
+    closed = why_closed(query, head.dataset, head.version, head.commitment.hex())
     if closed is not None:
         raise ShelfError(f"{title} cannot be published: {closed}")
-    row = query("catalogue", "get", {"dataset": head.dataset, "version": head.version})
-    if row["commitment"] != head.commitment.hex():
-        raise ShelfError(f"{title} cannot be published: the vault holds another one")
     state = prove(proof.state_key(head.dataset, head.version))
     name = f"{head.version}-{secrets.token_hex(4)}"
     folder = shelf.fresh(head.dataset, name)

@@ -16,6 +16,8 @@ FRESH_S = 5.0
 OPEN_FACETS = ("owner", "theme", "standard")
 FACETS = (*OPEN_FACETS, "level")
 PAGE = 20
+LOT = 500
+"""Datasets that are asked for at once."""
 Record = dict[str, Any]
 
 
@@ -33,13 +35,13 @@ class Catalogue:
     def all(self) -> list[Record]:
         """Every dataset up to the catalogue's level, by its id. Raises NodeError."""
         with self._lock:
-            if time.monotonic() - self._read > FRESH_S:
-                self._update()
-                self._read = time.monotonic()
+            self._refresh()
             return [self._rows[name] for name in sorted(self._rows)]
 
     def get(self, dataset: str) -> Record | None:
-        return next((row for row in self.all() if row["dataset"] == dataset), None)
+        with self._lock:
+            self._refresh()
+            return self._rows.get(dataset)
 
     def find(self, words: str, facets: Mapping[str, str]) -> list[Record]:
         """Datasets that hold every word in id, title, keywords or theme, and each facet's value."""
@@ -51,20 +53,26 @@ class Catalogue:
             and all(word in _text(row) for word in wanted)
         ]
 
+    def _refresh(self) -> None:
+        if time.monotonic() - self._read > FRESH_S:
+            self._update()
+            self._read = time.monotonic()
+
     def _update(self) -> None:
         """Ask only for what has another version than before."""
         heads = {name: version for name, version, status in self._heads() if status == "active"}
         for gone in self._versions.keys() - heads.keys():
             del self._versions[gone]
             self._rows.pop(gone, None)
-        for name, version in heads.items():
-            if self._versions.get(name) == version:
-                continue
-            row = self._link.query("catalogue", "get", {"dataset": name})
-            self._versions[name] = version
-            self._rows.pop(name, None)
-            if row is not None and row["level"] <= self._level:
-                self._rows[name] = row
+        news = [name for name, version in heads.items() if self._versions.get(name) != version]
+        for start in range(0, len(news), LOT):
+            lot = news[start : start + LOT]
+            rows = self._link.query_all([("catalogue", "get", {"dataset": name}) for name in lot])
+            for name, row in zip(lot, rows, strict=True):
+                self._versions[name] = heads[name]
+                self._rows.pop(name, None)
+                if row is not None and row["level"] <= self._level:
+                    self._rows[name] = row
 
     def _heads(self) -> Iterator[Any]:
         args: dict[str, Any] = {"prefix": ""}

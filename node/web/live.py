@@ -143,11 +143,11 @@ class Live:
             status = client.call("status")
             low = max(status["kept"]["blocks_from"] - 1, status["height"] - BLOCKS, 0)
             for height in range(status["height"], low, -1):
-                block = client.call("block.get", height=height)
+                block = client.call("block.get", height=height, most=0)
                 at = block["timestamp"] / 1_000
                 if at < since:
                     break
-                found.append(Seen(at, height, len(block["transactions"]), None))
+                found.append(Seen(at, height, block["count"], None))
         return found[::-1]
 
     def _update(self, index: index_file.Index, figures: Figures, last: int) -> int:

@@ -56,6 +56,13 @@ class Console:
             assert answer.status_code == 303, answer.text
             yield client
 
+    def await_jobs(self) -> None:
+        """Return once no job of the desk runs any more."""
+        with Client(self.home.desk_socket, timeout_s=60) as desk:
+            for job in desk.call("job.list"):
+                while desk.call("job.wait", job=job["id"], timeout_ms=30_000)["state"] == "running":
+                    continue
+
     def csrf(self, client: httpx.Client) -> str:
         """The token of a client's session, as its pages carry it."""
         return client.get("/").text.partition('name="csrf" value="')[2].partition('"')[0]

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 import httpx
 import pytest
 
+from node.rpc.client import Client, NodeError
 from node.web.console.situation import MAX_STREAMS_EACH
 from tests.node.alliance import command
 from tests.web.conftest import PASSPHRASE, Console
@@ -147,3 +148,17 @@ def test_a_session_ends_with_its_operators_duties(console: Console) -> None:
         assert client.get("/").status_code == 200
         command("operator", "revoke", "sun", "--home", home.path)
         assert client.get("/").headers["location"].startswith("/login")
+
+
+def test_a_block_is_given_in_parts(console: Console) -> None:
+    with Client(console.home.socket) as client:
+        whole = client.call("block.get", height=1)
+        assert whole["count"] == len(whole["transactions"]) >= 1
+        head = client.call("block.get", height=1, most=0)
+        assert head == {**whole, "transactions": []}
+        beyond = client.call("block.get", height=1, first=whole["count"])
+        assert beyond["transactions"] == []
+        last = client.call("block.get", height=1, first=whole["count"] - 1, most=1)
+        assert last["transactions"] == whole["transactions"][-1:]
+        with pytest.raises(NodeError, match="first must be a whole number"):
+            client.call("block.get", height=1, first=-1)

@@ -8,7 +8,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from node.rpc.client import Client
 from tests.node.alliance import command
 from tests.web.conftest import Console, Town
 from tests.web.test_exchange import sign
@@ -63,9 +62,7 @@ def test_two_versions_are_compared(town: Town, shops: str) -> None:
         assert "<strong>3</strong>" in shown  # records
         answer = post(town.console, client, path, old="1", new="2")
         assert answer.status_code == 303
-        with Client(town.console.home.desk_socket) as desk:
-            while any(job["state"] == "running" for job in desk.call("job.list")):
-                pass
+        town.console.await_jobs()
         shown = client.get(answer.headers["location"]).text
         assert "Records that differ" in shown
         assert "***" in shown

@@ -9,7 +9,6 @@ import pytest
 
 from node.publish import remarks
 from node.publish.shelf import Shelf
-from node.rpc.client import Client
 from tests.node.alliance import command
 from tests.web.conftest import Console, needs_browser
 from tests.web.open_data import register
@@ -55,9 +54,7 @@ def test_a_steward_publishes_answers_and_withdraws(console: Console, lamps: str)
         assert "wages" not in shown
         assert "not published at this address" in anybody.get(public).text
         assert do("/data/open", dataset=name, version="1", decision="publish").status_code == 303
-        with Client(home.desk_socket) as desk:
-            while any(job["state"] == "running" for job in desk.call("job.list")):
-                pass
+        console.await_jobs()
         assert "Publish anew" in client.get("/data/open").text
         assert f"/datasets/{name}/1/records.csv" in anybody.get(public).text
 

@@ -10,7 +10,6 @@ import pytest
 
 from consensus.codec import decode, encode
 from node.network import load_genesis
-from node.rpc.client import Client
 from node.trace import export
 from tests.node.alliance import command
 from tests.web.conftest import Console, Town
@@ -119,9 +118,7 @@ def test_an_auditor_exports_under_their_own_key(
         place = answer.headers["location"]
         # The proof of the key waits for a block: any transaction makes one.
         town.at(town.neighbour, "feedback", "give", dataset, 4)
-        with Client(console.home.desk_socket) as desk:
-            while desk.call("job.get", job=place.rpartition("/")[2])["state"] == "running":
-                pass
+        console.await_jobs()
         page = auditor.get(place).text
         assert "catalogue.register" in page
         assert SCRIPT not in page

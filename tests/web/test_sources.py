@@ -48,12 +48,8 @@ class Yard:
     def run(self, client: httpx.Client) -> str:
         """Run by the page; returns the page once the run has ended."""
         assert self.post(client, "run").status_code == 303
-        with Client(self.console.home.desk_socket) as desk:
-            while True:
-                jobs = desk.call("job.list")
-                mine = next(j for j in jobs if (j["kind"], j["about"]) == ("collect", self.name))
-                if mine["state"] != "running":
-                    return client.get(self.path).text
+        self.console.await_jobs()
+        return client.get(self.path).text
 
     def query(self, contract: str, method: str, **args: Any) -> Any:
         with Client(self.console.home.socket) as client:

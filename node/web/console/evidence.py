@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from node.web.console import places, proofs
+from node.web.forms import whole
 from node.web.preferences import own_path
 from node.web.sentences import of_error, of_result
 from node.web.site import Area, MissingError, Site, Visit, page
@@ -18,6 +19,7 @@ ROOMY = proofs.ROOMY
 _TXID = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _HEIGHT = re.compile(r"[0-9]{1,15}", re.ASCII)
 LATEST = 20
+PAGE = 100
 
 
 def routes(site: Site) -> list[BaseRoute]:
@@ -36,10 +38,10 @@ def _search(visit: Visit) -> Response:
         return visit.see(f"/tx/{wanted}")
     if _HEIGHT.fullmatch(wanted):
         return visit.see(f"/blocks/{int(wanted)}")
-    top = visit.call("status")["height"]
-    low = visit.call("status")["kept"]["results_from"]
+    status = visit.call("status")
+    top, low = status["height"], status["kept"]["results_from"]
     heights = range(top, max(low, top - LATEST, 1) - 1, -1)
-    blocks = [visit.call("block.get", height=height) for height in heights]
+    blocks = [visit.call("block.get", height=height, most=0) for height in heights]
     problem = visit.say("This is neither a height nor a transaction's id.") if wanted else ""
     return visit.page("evidence.html", wanted=wanted, blocks=blocks, problem=problem)
 
@@ -48,8 +50,11 @@ def _block(visit: Visit) -> Response:
     height = visit.param("height")
     if not _HEIGHT.fullmatch(height):
         raise MissingError(visit.say("This is no block's height."))
-    block = visit.call("block.get", height=int(height))
-    return visit.page("block.html", block=block, top=visit.call("status")["height"])
+    first = whole(visit.option("first")) or 0
+    block = visit.call("block.get", height=int(height), first=first, most=PAGE)
+    more = first + PAGE if first + PAGE < block["count"] else 0
+    top = visit.call("status")["height"]
+    return visit.page("block.html", block=block, top=top, first=first, more=more)
 
 
 def _txid(visit: Visit) -> str:

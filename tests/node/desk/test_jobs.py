@@ -27,10 +27,7 @@ class Work:
 
 
 def end_of(jobs: Jobs, job: str) -> dict[str, Any]:
-    for thread in threading.enumerate():
-        if thread.name == job:
-            thread.join(60)
-    return jobs.get(job)
+    return jobs.wait(job, 60)
 
 
 def test_a_job_tells_how_far_it_is_and_runs_once() -> None:
@@ -38,7 +35,7 @@ def test_a_job_tells_how_far_it_is_and_runs_once() -> None:
     job = jobs.start("collect", "permits", work)
     assert work.begun.wait(60)
     assert jobs.start("collect", "permits", work) == job
-    found = jobs.get(job)
+    found = jobs.wait(job, 0)
     assert (found["state"], found["done"], found["of"], found["line"]) == (
         "running", 3, 10, "reading",
     )  # fmt: skip

@@ -1,0 +1,322 @@
+"""How quickly pages answer, and what open pages cost the ledger.
+
+    python -m bench.pages [--transactions 1000000] [--home FOLDER] [--json]
+
+A chain of so many registrations, one to a transaction, is made as `bench.start` makes its own and
+copied to four nodes, which then go on from it. One member's console is open. Measured are each
+page's time to its last byte; the time to finality with ten open consoles and with none, in turns;
+and, where Chromium is installed, what its frames do while the situation's plots follow a load.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from bench.ledger import Bench, _register
+from bench.start import OWNER, Builder
+from contracts.envelope import Call
+from node.devnet import Devnet
+from node.provision import free_ports
+from node.rpc.client import Client
+
+DATASETS = 2_000
+IN_BLOCK = 2_000
+OPERATOR, SECRET = "li", "passphrase of the bench"
+DUTIES = ("admin", "approver", "auditor", "dispatcher", "steward")
+TRIES = 15
+CONSOLES = 10
+RELOAD_S = 2.0
+ROUNDS, EACH = 4, 150
+LOAD_PER_S, LOAD_S = 1_000, 20
+PAGES = {
+    "situation": "/",
+    "catalogue": "/data",
+    "search": "/data?q=dataset+17",
+    "dataset": f"/data/{OWNER}/page-17",
+    "standards": "/data/standards",
+    "sources": "/data/sources",
+    "inbox": "/exchange",
+    "requests": "/exchange/requests",
+    "grants": "/exchange/grants",
+    "deliveries": "/exchange/deliveries",
+    "disputes": "/exchange/disputes",
+    "alerts": "/supervision",
+    "cases": "/supervision/cases",
+    "violations": "/supervision/violations",
+    "life of a dataset": f"/trace?kind=dataset&id={OWNER}/page-17",
+    "life of a member": f"/trace?kind=member&id={OWNER}",
+    "dispatch": "/dispatch",
+    "proposals": "/governance",
+    "members": "/governance/members",
+    "parameters": "/governance/parameters",
+    "contracts": "/governance/contracts",
+    "evidence": "/evidence",
+    "block of 2,000": "/blocks/2",
+}
+FRAMES = """async seconds => {
+  const times = [], long = [];
+  new PerformanceObserver(l => l.getEntries().forEach(e => long.push(e.duration)))
+    .observe({type: 'longtask'});
+  let last = performance.now(), end = last + seconds * 1000;
+  await new Promise(done => {
+    const step = now => { times.push(now - last); last = now;
+      now < end ? requestAnimationFrame(step) : done(); };
+    requestAnimationFrame(step);
+  });
+  return {times, long};
+}"""
+
+
+class PageBuilder(Builder):
+    """Versions of a fixed number of datasets, each registered by a transaction of its own."""
+
+    def begin(self, calls: int) -> None:
+        self._numbers = count()
+        self._reference = self._publish()
+        for _ in range(0, calls, IN_BLOCK):
+            self._commit([self.sign((self._next(),)) for _ in range(IN_BLOCK)])
+
+    def _next(self) -> Call:
+        version, number = divmod(next(self._numbers), DATASETS)
+        call = _register(OWNER, number, self._reference)
+        call.args.update(
+            dataset=f"{OWNER}/page-{number}", title=f"Page dataset {number}", version=version + 1
+        )
+        return call
+
+
+def prepare(folder: Path, transactions: int) -> None:
+    """Make the network and its chain in a folder, unless they are there."""
+    net = Devnet.create(folder, 4)
+    if net.home(OWNER).database.exists():
+        return
+    PageBuilder(net).make(transactions)
+    for name in net.names:
+        if name != OWNER:
+            shutil.copytree(net.home(OWNER).database, net.home(name).database)
+
+
+@contextmanager
+def console(bench: Bench) -> Iterator[str]:
+    """A console of the owner, with an operator who has every duty; gives its address."""
+    home = bench.net.home(OWNER)
+    secret = home.path / "operator-passphrase"
+    secret.write_text(SECRET)
+    secret.chmod(0o600)
+    if not (home.operators / OPERATOR).exists():
+        _command("operator", "new", OPERATOR, "--passphrase-file", secret, "--home", home.path)
+        duties = [part for duty in DUTIES for part in ("--duty", duty)]
+        _command("operator", "grant", home.operators / f"{OPERATOR}.json", *duties,
+                 "--trained-until", "2099-01-01", "--confidential-until", "2099-01-01",
+                 "--home", home.path)  # fmt: skip
+    [port] = free_ports(1)
+    text = home.settings.read_text()
+    head, mark, rest = text.partition("[console]\n")
+    rest = rest.replace("serve = false", "serve = true", 1)
+    home.settings.write_text(head + mark + rest.replace(":8480", f":{port}", 1))
+    with ExitStack() as stack:
+        stack.callback(home.settings.write_text, text)
+        for part in ("desk", "web"):
+            process = stack.enter_context(_running(part, home.path))
+            assert process.stdout is not None
+            process.stdout.readline()
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def _running(part: str, home: Path) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-m", "node", part, "--home", str(home)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _command(*words: object) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "node", *map(str, words)], check=True, capture_output=True
+    )
+
+
+@contextmanager
+def _inside(address: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=address, timeout=120) as client:
+        form = {"operator": OPERATOR, "passphrase": SECRET}
+        answer = client.post("/login", data=form)
+        if answer.status_code != 303:
+            raise RuntimeError(f"nobody could log in: {answer.status_code}")
+        yield client
+
+
+def _token(address: str) -> str:
+    with _inside(address) as client:
+        return str(client.cookies["muniment"])
+
+
+def pages(address: str) -> dict[str, Any]:
+    """Milliseconds of each page: the first time, then median and worst of `TRIES`."""
+    found = {}
+    with _inside(address) as client:
+        for name, path in PAGES.items():
+            times = []
+            for _ in range(TRIES + 1):
+                begin = time.perf_counter()
+                answer = client.get(path)
+                times.append((time.perf_counter() - begin) * 1e3)
+                if answer.status_code != 200:
+                    raise RuntimeError(f"{path}: {answer.status_code}")
+                time.sleep(0.06)  # an address may ask twenty times a second
+            first, *rest = times
+            found[name] = [round(first), round(statistics.median(rest), 1), round(max(rest))]
+    return found
+
+
+class Watchers:
+    """Open consoles: each follows the live events and loads a page now and then."""
+
+    def __init__(self, address: str, tokens: list[str]) -> None:
+        self._address, self._tokens = address, tokens
+        self._end = threading.Event()
+        self._threads = [
+            threading.Thread(target=work, args=(number,))
+            for number in range(len(tokens))
+            for work in (self._follow, self._reload)
+        ]
+
+    def __enter__(self) -> Watchers:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _client(self, number: int) -> httpx.Client:
+        cookies = {"muniment": self._tokens[number]}
+        return httpx.Client(base_url=self._address, cookies=cookies, timeout=60)
+
+    def _follow(self, number: int) -> None:
+        with (
+            self._client(number) as client,
+            client.stream("GET", "/live") as answer,
+        ):
+            if answer.status_code != 200:
+                raise RuntimeError(f"/live: {answer.status_code}")
+            for _ in answer.iter_raw():
+                if self._end.is_set():
+                    return
+
+    def _reload(self, number: int) -> None:
+        paths = list(PAGES.values())
+        with self._client(number) as client:
+            while not self._end.wait(RELOAD_S):
+                client.get(paths[number])
+
+
+def latency(bench: Bench, address: str) -> dict[str, Any]:
+    """Milliseconds to finality without and with `CONSOLES` open consoles, in turns."""
+    tokens = [_token(address) for _ in range(CONSOLES)]
+    found: dict[str, list[dict[str, float]]] = {"none": [], "ten": []}
+    for _ in range(ROUNDS):
+        found["none"].append(bench.light(EACH))
+        with Watchers(address, tokens):
+            found["ten"].append(bench.light(EACH))
+    told = {
+        f"{name}_{part}": round(statistics.median(row[part] for row in rows), 1)
+        for name, rows in found.items()
+        for part in ("p50_ms", "p99_ms")
+    }
+    return {**told, "times": round(told["ten_p50_ms"] / told["none_p50_ms"], 2)}
+
+
+def frames(bench: Bench, address: str, chromium: str) -> dict[str, Any]:
+    """Milliseconds between frames of the situation's page under a load, and its long tasks."""
+    from playwright.sync_api import sync_playwright
+
+    token = _token(address)
+    made = bench.registrations(LOAD_PER_S * LOAD_S // len(bench.net.names))
+    seen: dict[str, Any] = {}
+    load = threading.Thread(target=lambda: seen.update(bench.open_load(made, LOAD_S)))
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page()
+        page.context.add_cookies([{"name": "muniment", "value": token, "url": address}])
+        page.goto(address)
+        load.start()
+        told = page.evaluate(FRAMES, LOAD_S)
+        browser.close()
+    load.join()
+    times = sorted(told["times"][1:])
+    return {
+        "committed_per_s": seen["per_s"],
+        "lost": seen["lost"],
+        "frames": len(times),
+        "p50_ms": round(times[len(times) // 2], 1),
+        "p95_ms": round(times[len(times) * 95 // 100], 1),
+        "worst_ms": round(times[-1]),
+        "long_tasks": len(told["long"]),
+        "longest_task_ms": round(max(told["long"], default=0)),
+    }
+
+
+def measure(folder: Path, transactions: int) -> dict[str, Any]:
+    """Everything, on one network."""
+    begin = time.monotonic()
+    prepare(folder, transactions)
+    built = round(time.monotonic() - begin)
+    bench = Bench(folder)
+    try:
+        with Client(bench.net.home(OWNER).socket) as client:
+            result: dict[str, Any] = {"height": client.call("status")["height"], "build_s": built}
+        with console(bench) as address:
+            result["pages"] = pages(address)
+            result["latency"] = latency(bench, address)
+            chromium = shutil.which("chromium")
+            if chromium is not None:
+                result["frames"] = frames(bench, address, chromium)
+    finally:
+        bench.net.down()
+    return result
+
+
+def main() -> None:
+    """Parse options, run, print a table or JSON."""
+    parser = argparse.ArgumentParser(prog="python -m bench.pages", description=__doc__)
+    parser.add_argument("--transactions", type=int, default=1_000_000, help="on the chain before")
+    parser.add_argument("--home", type=Path, help="keep the network in this folder")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="muniment-pages-") as folder:
+        result = measure(options.home or Path(folder) / "net", options.transactions)
+    if options.json:
+        print(json.dumps(result, indent=2))
+        return
+    print(f"height {result['height']}\n\n{'page':<20} {'first':>8} {'median':>8} {'worst':>8}  ms")
+    for name, (first, median, worst) in result["pages"].items():
+        print(f"{name:<20} {first:>8} {median:>8} {worst:>8}")
+    for part in ("latency", "frames"):
+        print("", *(f"{name:<20} {value:>8}" for name, value in result.get(part, {}).items()),
+              sep="\n")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
