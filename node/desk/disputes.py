@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from consensus.crypto import sha256
-from node.cli.sealing import seal_to
 from node.desk.found import fetcher, find
 from node.desk.params import ParamError, number, text
+from node.desk.sealing import seal
 from node.exchange import dispute, disputing
 from node.exchange.piece import MAX_WHY_BYTES, Piece, to_parts
 from node.network import bytes_as_text
@@ -36,7 +36,7 @@ def _seal(desk: Desk, params: Mapping[str, Any]) -> Any:
     if not any(each.is_fault for each in findings) and not (piece.row and piece.why):
         raise ParamError("this proves nothing against it; say which row is wrong, and what with it")
     data, judges = piece.encode(), disputing.judges(desk.chain.query, delivery)
-    sealed = [seal_to(desk.home, part, judges) for part in to_parts(delivery["id"], data)]
+    sealed = [seal(desk, part, judges) for part in to_parts(delivery["id"], data)]
     args = {
         "delivery": delivery["id"], "header": piece.signed.header,
         "signature": piece.signed.signature, "commitment": sha256(data),
@@ -44,7 +44,7 @@ def _seal(desk: Desk, params: Mapping[str, Any]) -> Any:
     }  # fmt: skip
     return {
         "envelopes": [envelope.hex() for envelope, _ in sealed], "judges": judges,
-        "anchors": [bytes_as_text(anchor[2]) for _, anchor in sealed], "args": bytes_as_text(args),
+        "anchors": [anchor for _, anchor in sealed], "args": bytes_as_text(args),
     }  # fmt: skip
 
 

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from consensus.codec import DecodeError
 from contracts.masks import Use, parse, strictest
-from node.cli.sealing import seal_to
 from node.data.preview import levels_of, veil
 from node.desk.found import custody, find
 from node.desk.params import MAX_TEXT, ParamError, number, text, texts
+from node.desk.sealing import seal
 from node.envelopes.content import Content
 from node.errors import MunimentError
 from node.exchange.linked import Opened
 from node.exchange.source import Masker, grant_key
 from node.exchange.terms import KIND, MAX_CONDITIONS, Condition, read_values, sealed
-from node.network import bytes_as_text
 
 if TYPE_CHECKING:
     from node.desk import Desk, Method
@@ -36,8 +35,8 @@ def _seal(desk: Desk, params: Mapping[str, Any]) -> Any:
     values = [tuple(texts({"values": row}, "values", 256)) for row in rows]
     conditions = [Condition("", "", each) for each in values]
     content = Content.create(KIND, sealed(words, conditions))
-    envelope, (_, _, args) = seal_to(desk.home, content, [text(params, "to")])
-    return {"envelope": envelope.hex(), "anchor": bytes_as_text(args)}
+    envelope, anchor = seal(desk, content, [text(params, "to")])
+    return {"envelope": envelope.hex(), "anchor": anchor}
 
 
 def _opened(desk: Desk, params: Mapping[str, Any]) -> Any:
