@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from node.data.chain import Query, destroyed_rows
 from node.data.commitment import Field
 from node.errors import MunimentError
 from node.home import atomic_write
@@ -31,7 +32,6 @@ TYPES = {
     "parquet": "application/vnd.apache.parquet",
 }
 PROOF, INDEX = "proof", "index"
-Query = Callable[[str, str, dict[str, Any]], Any]
 
 
 class ShelfError(MunimentError):
@@ -192,24 +192,12 @@ def why_stale(query: Query, found: Publication) -> str | None:
     closed = why_closed(query, found.dataset, found.version, found.commitment)
     if closed is not None:
         return closed
-    whole, rows = destroyed(query, found.dataset, found.version)
+    whole, rows = destroyed_rows(query, found.dataset, found.version)
     if whole:
         return "it is destroyed"
-    return None if rows <= set(found.erased) else "records of it are destroyed; publish it anew"
-
-
-def destroyed(query: Query, dataset: str, version: int) -> tuple[bool, set[int]]:
-    """Return whether the chain says a whole version is destroyed, and else which rows are."""
-    rows: set[int] = set()
-    args: dict[str, Any] = {"dataset": dataset, "version": version}
-    while True:
-        found = query("catalogue", "destroyed", args)
-        if found["height"] is not None:
-            return True, set()
-        if not found["rows"]:
-            return False, rows
-        rows.update(found["rows"])
-        args["after"] = max(found["rows"])
+    if not set(rows) <= set(found.erased):
+        return "records of it are destroyed; publish it anew"
+    return None
 
 
 def sweep(shelf: Shelf, query: Query) -> list[tuple[str, int, str]]:

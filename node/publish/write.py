@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 from consensus.codec import decode
 from consensus.crypto import HASH_BYTES
 from node.data import vault
+from node.data.chain import Query
 from node.data.commitment import Field
 from node.data.standard import labels
 from node.publish import proof, texts
@@ -26,7 +27,6 @@ from node.publish.shelf import (
     TYPES,
     File,
     Publication,
-    Query,
     Shelf,
     ShelfError,
     path_of,

@@ -13,12 +13,12 @@ from contracts.api import ACTING, STEWARD
 from contracts.system import feedback
 from contracts.system.catalogue import MAX_DESTROYED
 from node.errors import MunimentError
+from node.trace.lineage import Lineage
 from node.trace.picture import to_svg
 from node.web.catalogue import Catalogue
 from node.web.console.seconds import prepare, waiting
 from node.web.console.sources import latest_job
 from node.web.forms import number_of
-from node.web.lineage import Lineage
 from node.web.signing import CallArguments, propose, seal
 from node.web.site import MissingError, Site, Visit, page
 
@@ -29,7 +29,7 @@ _PARTS = ("title", "rows", "level", "class", "standard", "licence", "frequency",
 
 
 def routes(site: Site, catalogue: Catalogue) -> list[BaseRoute]:
-    lineage, steward = Lineage(site.link), (STEWARD,)
+    lineage, steward = Lineage(site.link.query), (STEWARD,)
     dataset = "/data/{owner}/{name}"
 
     def post(part: str, handler: Any, duties: Any) -> BaseRoute:

@@ -152,7 +152,7 @@ def _export(visit: Visit) -> Response:
     newest = lineage.registration(visit.query, dataset, None) if "/" in dataset else None
     if form not in EXPORTS or newest is None:
         raise MissingError(visit.say("There is no active dataset of this name."))
-    graph = lineage.of(visit.query, dataset, newest["version"])
+    graph = lineage.Lineage(visit.query).of(dataset, newest["version"])
     base = f"urn:muniment:{visit.site.genesis.chain_id.hex()[:16]}:"
     if form == "prov":
         text = json.dumps(to_prov(graph, base), indent=2, ensure_ascii=False) + "\n"
