@@ -22,9 +22,6 @@ from node.publish import proof
 from node.render import name_of, render
 from node.trace import case_file, export
 
-_RECEIPT, _STATE, _RECORD = 11, 7, 9
-"""How many parts files without a name of their own have."""
-
 FINAL = "enough validators have signed the block, or a later one that builds on it"
 SINCE_GENESIS = "those validators follow from the genesis: each change was signed by those before"
 IN_BLOCK = "the transaction stands in the block, which commits to all of its transactions"
@@ -101,16 +98,17 @@ def check(data: bytes, genesis: Genesis, beside: tuple[str, bytes] | None = None
         steps = (*_STATE_STEPS, OPERATOR, EXPORT, EACH)
         return _told(EXPORTED, steps, export.explain(export.verify(data, genesis)))
     match _parts(data):
-        case n if n == _RECEIPT:
+        case 11:
             return Checked(RECEIPT, _RECEIPT_STEPS, _transaction(receipt.verify(data, genesis)))
-        case n if n == _STATE:
+        case 7:
             return Checked(STATE, _STATE_STEPS, _state(state_proof.verify(data, genesis)))
-        case n if n == _RECORD:
+        case 9:
             return _record(disclosure.verify(data, genesis))
     raise CheckError("the file is no receipt, proof, evidence, case or export of this platform")
 
 
 def _parts(data: bytes) -> int:
+    """How many parts a file has; those without a name of their own differ in it."""
     try:
         found = decode(data, max_bytes=max(len(data), 1))
     except DecodeError:

@@ -103,17 +103,13 @@ class _Conversation:
         if scheme.lower() != "bearer":
             raise IntakeError(401, "send the header Authorization: Bearer TOKEN")
         sender = self._intake.sender_of(token.strip())
-        arrival = self._intake.begin(sender, unquote(target.removeprefix(_PLACE)))
-        try:
+        with self._intake.begin(sender, unquote(target.removeprefix(_PLACE))) as arrival:
             if b"100-continue" in headers.get(b"expect", b""):
                 await self._stream.send_all(
                     self._http.send(h11.InformationalResponse(status_code=100, headers=[])) or b""
                 )
             await self._receive(arrival)
             return arrival.id, arrival.complete()
-        except BaseException:
-            arrival.drop()
-            raise
 
     async def _receive(self, arrival: Arrival) -> None:
         while True:

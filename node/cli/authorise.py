@@ -79,8 +79,7 @@ def sign(
 
     Give the file to the registrar only: it says who you are.
     """
-    words = "" if letter else None
-    _declare("authorise", key_file, form, identity, guardian, words, yes, output, passphrase_file)
+    _declare("authorise", key_file, form, identity, guardian, letter, yes, output, passphrase_file)
 
 
 @authorise.command()
@@ -90,8 +89,7 @@ def withdraw(
     output: Path, passphrase_file: Path | None,
 ) -> None:  # fmt: skip
     """Sign that what was authorised on FORM is withdrawn. A registrar also takes it without key."""
-    words = "" if letter else None
-    _declare("withdraw", key_file, form, identity, guardian, words, yes, output, passphrase_file)
+    _declare("withdraw", key_file, form, identity, guardian, letter, yes, output, passphrase_file)
 
 
 @authorise.command("ask")
@@ -104,8 +102,7 @@ def ask_who(
 
     The registrar answers it with: muniment trace subject --asked FILE
     """
-    words = "" if letter else None
-    _declare("ask", key_file, form, identity, guardian, words, yes, output, passphrase_file)
+    _declare("ask", key_file, form, identity, guardian, letter, yes, output, passphrase_file)
 
 
 @authorise.command()
@@ -125,14 +122,14 @@ def complain(
     """
     if not words.strip():
         raise click.UsageError("--words is empty")
-    _declare("ask", key_file, form, identity, guardian, words, yes, output, passphrase_file)
+    _declare("ask", key_file, form, identity, guardian, True, yes, output, passphrase_file, words)
 
 
 def _declare(
-    kind: str, key_file: Path, form: Path, identity: str, guardian: str | None, words: str | None,
-    yes: bool, output: Path, passphrase_file: Path | None,
+    kind: str, key_file: Path, form: Path, identity: str, guardian: str | None, letter: bool,
+    yes: bool, output: Path, passphrase_file: Path | None, words: str = "",
 ) -> None:  # fmt: skip
-    """Sign a declaration, or a letter with it where there are `words`, possibly none."""
+    """Sign a declaration, or a `letter` with it and a complaint's `words`."""
     from node.exchange.consent import refer
     from node.exchange.declaration import Form, declare
     from node.exchange.declaration import words as words_of
@@ -146,7 +143,7 @@ def _declare(
         click.confirm(f"For {identity}:\n{text}{more}\nSign this?", abort=True, err=True)
     seed = load_key(key_file, "subject", read_passphrase(passphrase_file))
     made = declare(kind, found, seed, identity, guardian or identity)
-    if words is None:
+    if not letter:
         atomic_write(output, made.to_json().encode(), 0o600)
         click.echo(f"wrote {output}; hand it to {found.scope.registrar}, and to nobody else")
         return

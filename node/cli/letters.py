@@ -90,9 +90,10 @@ def answer(
     letter = box.find(name)
     if letter.words and not text:
         raise Refused("it is a complaint: say something to it with --text")
-    draft = letter.check(office.register, time.time_ns() // 1_000_000)
+    now_ms = time.time_ns() // 1_000_000
+    draft = letter.check(office.register, now_ms)
     content: dict[str, Any] = {
-        "registrar": own_name(office.home), "time": time.time_ns() // 1_000_000,
+        "registrar": own_name(office.home), "time": now_ms,
         "kind": _kind(letter), "text": text, "batch": draft.scope.batch,
         "dataset": draft.scope.dataset, "recipient": draft.scope.recipient,
         "purpose": draft.scope.purpose,

@@ -61,6 +61,7 @@ def publish(
     """
     from node.data.custody import Custody
     from node.publish.press import publish_version
+    from node.publish.remarks import Moderator
 
     chain, master = chain_of(home, passphrase_file)
     place = Home(home)
@@ -72,7 +73,7 @@ def publish(
             bar.update(done - bar.pos)
 
         made = publish_version(place, custody, chain, name, version, who, told)
-    _moderator(home, passphrase_file).open()
+    Moderator(place.open, master).open()
     show(_told(made), as_json, lambda d: pairs(list(d.items())))
 
 

@@ -139,7 +139,7 @@ def lineage(
     wanted = version or newest["version"]
     if lines.registration(query, dataset, wanted) is None:
         raise Refused(f"{dataset} has no version {wanted}; the latest is {newest['version']}")
-    graph = lines.of(query, dataset, wanted)
+    graph = lines.Lineage(query).of(dataset, wanted)
     with connect(home) as client:
         base = f"urn:muniment:{client.call('status')['chain_id'][:16]}:"
     events = "".join(json.dumps(event) + "\n" for event in to_events(graph, base))

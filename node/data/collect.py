@@ -33,7 +33,10 @@ _ENDS = ("stopped", UnsignedError.code)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended. `state`: registered or unchanged."""
+    """How a run came to its end. `state`: registered or unchanged.
+
+    One that fails, is stopped or leaves a version for a signature raises; see `history.Past`.
+    """
 
     state: str
     dataset: str

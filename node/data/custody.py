@@ -15,7 +15,7 @@ from typing import Any
 from node.data import vault
 from node.data.access import NAME, AccessLog
 from node.data.backup import KeyBackups
-from node.data.chain import Chain
+from node.data.chain import Chain, destroyed_rows
 from node.data.keyring import Keyring
 from node.data.making import index_folder
 from node.errors import MunimentError
@@ -93,7 +93,7 @@ class Custody:
 
     def destroyed(self, dataset: str, version: int) -> tuple[bool, list[int]]:
         """Return whether the chain says the whole is destroyed, and else which rows are."""
-        return destroyed_rows(self._chain, dataset, version)
+        return destroyed_rows(self._chain.query, dataset, version)
 
     def carry_out(self, dataset: str, version: int) -> bool:
         """Erase here what the chain says is destroyed; True if something was."""
@@ -215,20 +215,6 @@ class Custody:
         _copy(source, self._folder(name, version))
         # A backup may be older than an erasure: the rows go again, and with them its key.
         self.open(name, version).erase(self.destroyed(name, version)[1], self.keyring)
-
-
-def destroyed_rows(chain: Chain, dataset: str, version: int) -> tuple[bool, list[int]]:
-    """Return whether the chain says a whole version is destroyed, and else which rows are."""
-    rows: list[int] = []
-    args: dict[str, Any] = {"dataset": dataset, "version": version}
-    while True:
-        found = chain.query("catalogue", "destroyed", args)
-        if found["height"] is not None:
-            return True, []
-        if not found["rows"]:
-            return False, rows
-        rows += found["rows"]
-        args["after"] = rows[-1]
 
 
 def _versions(folder: Path) -> Iterator[tuple[str, int, Path]]:

@@ -123,7 +123,7 @@ class Intake:
 
 
 class Arrival:
-    """One file on its way in. It counts once `complete` returns; `drop` leaves nothing."""
+    """One file on its way in, as a context: it counts once `complete` returns, else it is gone."""
 
     def __init__(self, folder: Path, public: PublicKey, sender: Sender, name: str) -> None:
         self.id = f"{time.time_ns() // 1_000_000:013d}-{secrets.token_hex(6)}"
@@ -159,7 +159,10 @@ class Arrival:
         self._path.rename(self._final)
         return self._digest.hexdigest()
 
-    def drop(self) -> None:
+    def __enter__(self) -> Arrival:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._file.close()
         self._path.unlink(missing_ok=True)
 

@@ -21,7 +21,6 @@ from node.home import atomic_write
 
 FULL = 10_000
 """Basis points of a whole."""
-
 _MEDIA = {"sql": "application/sql", "http": "application/json"}
 _FORMATS = {
     "csv": "text/csv", "tsv": "text/tab-separated-values", "json": "application/json",

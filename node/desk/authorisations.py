@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from node.data.custody import Custody
+from node.desk.found import custody
 from node.desk.params import number, text
 from node.exchange.authorise import Authorisations
 
@@ -29,7 +29,7 @@ def _coverage(desk: Desk, params: Mapping[str, Any]) -> Any:
             desk.chain.chain_id, desk.chain.query, desk.open_envelope,
             (dataset, recipient, purpose), now_ms,
         )  # fmt: skip
-        held = Custody(desk.home, desk.chain, desk.master)
+        held = custody(desk)
         opened = held.open(dataset, version)
         rows = opened.head.rows
         held.log.note(who, dataset, version, (1, rows), "authorise coverage")

@@ -8,10 +8,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from node.data import source as sources
-from node.data.collect import Collector
-from node.data.custody import Custody
 from node.data.preview import compare_versions, levels_of, veil
 from node.data.source import Source
+from node.desk.found import collector, custody, dataset_of, own_dataset
 from node.desk.params import ParamError, number, text
 from node.desk.sources import report_of
 from node.errors import MunimentError
@@ -32,29 +31,29 @@ def _held(desk: Desk, params: Mapping[str, Any]) -> Any:
 
     `destroyed` are versions that the chain calls destroyed, and that are still here.
     """
-    dataset, version = _own(desk, params), number(params, "version", 1)
-    custody, source = _custody(desk), _source(desk, dataset)
-    versions = sorted(held for _, held in custody.held(dataset))
+    dataset, version = own_dataset(desk, params), number(params, "version", 1)
+    kept, source = custody(desk), _source(desk, dataset)
+    versions = sorted(held for _, held in kept.held(dataset))
     return {
         "versions": versions, "source": source.name if source else None,
         "report": report_of(desk, dataset, version),
         "decisions": [asdict(each) for each in _decisions(desk, source)],
-        "destroyed": [held for held in versions if custody.destroyed(dataset, held)[0]],
+        "destroyed": [held for held in versions if kept.destroyed(dataset, held)[0]],
     }  # fmt: skip
 
 
 def _decisions(desk: Desk, source: Source | None) -> list[Any]:
-    return [] if source is None else _collector(desk, source).decisions.all()
+    return [] if source is None else collector(desk, source).decisions.all()
 
 
 def _preview(desk: Desk, params: Mapping[str, Any]) -> Any:
     """The first records of a version, veiled by level. That `who` looked enters the access log."""
-    dataset, version = _own(desk, params), number(params, "version", 1)
-    who, custody = text(params, "who"), _custody(desk)
-    opened, levels = custody.open(dataset, version), levels_of(custody, dataset, version)
+    dataset, version = own_dataset(desk, params), number(params, "version", 1)
+    who, kept = text(params, "who"), custody(desk)
+    opened, levels = kept.open(dataset, version), levels_of(kept, dataset, version)
     rows = [[veil(value, level) for value, level in zip(values, levels, strict=True)]
             for values in islice(opened.rows(), PREVIEW)]  # fmt: skip
-    custody.log.note(who, dataset, version, (1, max(1, len(rows))), "preview")
+    kept.log.note(who, dataset, version, (1, max(1, len(rows))), "preview")
     columns = [{"name": name, "level": level}
                for name, level in zip(opened.head.columns, levels, strict=True)]  # fmt: skip
     return {"version": version, "columns": columns, "rows": rows, "of": opened.head.rows}
@@ -62,12 +61,12 @@ def _preview(desk: Desk, params: Mapping[str, Any]) -> Any:
 
 def _compare(desk: Desk, params: Mapping[str, Any]) -> Any:
     """Start to compare two versions, with veiled values; returns the job's id."""
-    dataset = _own(desk, params)
+    dataset = own_dataset(desk, params)
     numbers = number(params, "old", 1), number(params, "new", 1)
 
     def work(progress: Progress) -> Any:
         progress(0, 0, "comparing")
-        found = compare_versions(desk.home, _custody(desk), desk.master, dataset, numbers,
+        found = compare_versions(desk.home, custody(desk), desk.master, dataset, numbers,
                                  DIFFERENT, plain=False)  # fmt: skip
         return {"old": numbers[0], "new": numbers[1], **asdict(found)}
 
@@ -76,28 +75,20 @@ def _compare(desk: Desk, params: Mapping[str, Any]) -> Any:
 
 def _decide(desk: Desk, params: Mapping[str, Any]) -> Any:
     """Note a level for a field (empty: all together) from the source's next version on."""
-    dataset, level = _own(desk, params), number(params, "level", 1, 4)
+    dataset, level = own_dataset(desk, params), number(params, "level", 1, 4)
     reason, field = text(params, "reason", MAX_REASON), params.get("field")
     source = _source(desk, dataset)
     if source is None:
         raise ParamError(f"no source here makes {dataset}")
     name = text(params, "field") if field else ""
-    run = _collector(desk, source)
+    run = collector(desk, source)
     run.decisions.decide(name, level, reason, run.field_names())
 
 
 def _carry_out(desk: Desk, params: Mapping[str, Any]) -> Any:
     """Erase here what the chain calls destroyed of a dataset; returns the versions touched."""
-    dataset, custody = _own(desk, params), _custody(desk)
-    return [held for _, held in list(custody.held(dataset)) if custody.carry_out(dataset, held)]
-
-
-def _own(desk: Desk, params: Mapping[str, Any]) -> str:
-    """A dataset of this member. Raises ParamError."""
-    name = text(params, "dataset")
-    if not name.startswith(f"{desk.member}/"):
-        raise ParamError(f"{name} is not a dataset of {desk.member}")
-    return name
+    dataset, kept = own_dataset(desk, params), custody(desk)
+    return [held for _, held in list(kept.held(dataset)) if kept.carry_out(dataset, held)]
 
 
 def _source(desk: Desk, dataset: str) -> Source | None:
@@ -107,17 +98,9 @@ def _source(desk: Desk, dataset: str) -> Source | None:
             source = sources.load(desk.home.sources, name)
         except MunimentError:
             continue
-        if dataset == f"{desk.member}/{source.dataset or source.name}":
+        if dataset == dataset_of(desk, source):
             return source
     return None
-
-
-def _collector(desk: Desk, source: Source) -> Collector:
-    return Collector(desk.home, source, desk.chain, desk.master)
-
-
-def _custody(desk: Desk) -> Custody:
-    return Custody(desk.home, desk.chain, desk.master)
 
 
 METHODS: dict[str, Method] = {

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from node.desk.found import fetcher
 from node.desk.params import ParamError, number, text
 from node.exchange import copies
 from node.exchange.copies import Copy, FetchError
 from node.exchange.export import WRITERS, Wanted, export
-from node.exchange.fetch import BUSY, Fetcher
+from node.exchange.fetch import BUSY
 from node.exchange.lookup import MAX_KEY_BYTES
 from node.exchange.receiving import look_up, receive
 
@@ -29,7 +30,7 @@ def _copies(desk: Desk, params: Mapping[str, Any]) -> Any:
     """What is here under a grant. `busy`: a run writes to it, so it is not looked into."""
     grant = number(params, "grant", 1)
     try:
-        with _fetcher(desk).locked(grant):
+        with fetcher(desk).locked(grant):
             found = copies.load(desk.home.copies, grant, desk.master)
             return {"busy": False, "copies": [_shown(copy) for copy in found]}
     except FetchError as error:
@@ -72,14 +73,14 @@ def _fetch(desk: Desk, params: Mapping[str, Any]) -> Any:
 
 
 def _receive(desk: Desk, run: _Run, progress: Progress) -> dict[str, Any]:
-    fetcher = _fetcher(desk)
+    fetching = fetcher(desk)
     progress(0, 0, "opening")
-    with fetcher.locked(run.grant, PATIENCE_S):
-        copy = fetcher.begin(run.grant, run.rows, server=run.server)
+    with fetching.locked(run.grant, PATIENCE_S):
+        copy = fetching.begin(run.grant, run.rows, server=run.server)
         order = copy.order
         progress(copy.last.position, order.rows, "receiving")
         receipt = receive(
-            desk.home, fetcher, copy,
+            desk.home, fetching, copy,
             lambda rows, position: progress(position, order.rows, "receiving"),
         )  # fmt: skip
         done = {**asdict(receipt), "version": order.version, "dataset": order.dataset}
@@ -99,7 +100,7 @@ def _export(desk: Desk, params: Mapping[str, Any]) -> Any:
 
     def work(progress: Progress) -> dict[str, Any]:
         progress(0, 0, "writing")
-        with _fetcher(desk).locked(wanted.grant, PATIENCE_S):
+        with fetcher(desk).locked(wanted.grant, PATIENCE_S):
             return _write(desk, wanted)
 
     return desk.jobs.start("export", str(wanted.grant), work)
@@ -119,10 +120,10 @@ def _look_up(desk: Desk, params: Mapping[str, Any]) -> Any:
     keys = [text(params, "key", MAX_KEY_BYTES)] if key else []
     found = _require_own(desk, grant)
     left = found["rows"] - found["used"] - found["reserved"]
-    fetcher = _fetcher(desk)
-    with fetcher.locked(grant, PATIENCE_S):
-        copy = fetcher.begin(grant, min(CALLS, left) or 1, "lookup")
-        answers = look_up(desk.home, fetcher, copy, keys, close=not keys)
+    fetching = fetcher(desk)
+    with fetching.locked(grant, PATIENCE_S):
+        copy = fetching.begin(grant, min(CALLS, left) or 1, "lookup")
+        answers = look_up(desk.home, fetching, copy, keys, close=not keys)
     rows = [row for _, some in answers for row in some]
     return {"names": copy.order.names, "rows": rows, "calls": copy.last.rows,
             "of": copy.order.reserved, "delivery": copy.order.delivery}  # fmt: skip
@@ -140,10 +141,6 @@ def _syntax(params: Mapping[str, Any]) -> str:
     if syntax not in WRITERS:
         raise ParamError(f"syntax must be one of {', '.join(WRITERS)}")
     return syntax
-
-
-def _fetcher(desk: Desk) -> Fetcher:
-    return Fetcher(desk.home, desk.chain, desk.master)
 
 
 def _now_ms() -> int:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from consensus.crypto import sha256
-from node.cli.sealing import seal_to
+from node.desk.found import fetcher, find
 from node.desk.params import ParamError, number, text
+from node.desk.sealing import seal
 from node.exchange import dispute, disputing
-from node.exchange.fetch import Fetcher
 from node.exchange.piece import MAX_WHY_BYTES, Piece, to_parts
 from node.network import bytes_as_text
 
@@ -36,7 +36,7 @@ def _seal(desk: Desk, params: Mapping[str, Any]) -> Any:
     if not any(each.is_fault for each in findings) and not (piece.row and piece.why):
         raise ParamError("this proves nothing against it; say which row is wrong, and what with it")
     data, judges = piece.encode(), disputing.judges(desk.chain.query, delivery)
-    sealed = [seal_to(desk.home, part, judges) for part in to_parts(delivery["id"], data)]
+    sealed = [seal(desk, part, judges) for part in to_parts(delivery["id"], data)]
     args = {
         "delivery": delivery["id"], "header": piece.signed.header,
         "signature": piece.signed.signature, "commitment": sha256(data),
@@ -44,15 +44,15 @@ def _seal(desk: Desk, params: Mapping[str, Any]) -> Any:
     }  # fmt: skip
     return {
         "envelopes": [envelope.hex() for envelope, _ in sealed], "judges": judges,
-        "anchors": [bytes_as_text(anchor[2]) for _, anchor in sealed], "args": bytes_as_text(args),
+        "anchors": [anchor for _, anchor in sealed], "args": bytes_as_text(args),
     }  # fmt: skip
 
 
 def _gathered(desk: Desk, params: Mapping[str, Any]) -> tuple[Any, Piece, list[Finding]]:
-    delivery = _find(desk, params)
+    delivery = find(desk, params, "deliveries", "get", "delivery")
     row = number(params, "row", 0)
     why = text(params, "text", MAX_WHY_BYTES // 4) if params.get("text") else ""
-    with Fetcher(desk.home, desk.chain, desk.master).locked(delivery["grant"], PATIENCE_S):
+    with fetcher(desk).locked(delivery["grant"], PATIENCE_S):
         copy = disputing.copy_of(desk.home, desk.master, delivery)
         piece = dispute.gather(copy, row, why)
     terms = dispute.Terms.load(desk.chain.chain_id, desk.chain.query, delivery["id"])
@@ -64,7 +64,7 @@ def _evidence(desk: Desk, params: Mapping[str, Any]) -> Any:
 
     The values of the row that it points at are left out: the supervisor's command shows them.
     """
-    delivery = _find(desk, params)
+    delivery = find(desk, params, "deliveries", "get", "delivery")
     if delivery["dispute"] is None:
         raise ParamError(f"delivery {delivery['id']} is not disputed")
     piece = disputing.evidence_of(
@@ -74,14 +74,6 @@ def _evidence(desk: Desk, params: Mapping[str, Any]) -> Any:
         return None
     told = disputing.explain(desk.chain.chain_id, desk.chain.query, delivery["id"], piece)
     return {name: value for name, value in told.items() if name != "row"} | {"row": piece.row}
-
-
-def _find(desk: Desk, params: Mapping[str, Any]) -> Any:
-    wanted = number(params, "delivery", 1)
-    found = desk.chain.query("deliveries", "get", {"delivery": wanted})
-    if found is None:
-        raise ParamError(f"there is no delivery {wanted}")
-    return found
 
 
 METHODS: dict[str, Method] = {

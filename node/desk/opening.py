@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from node.data.custody import Custody
+from node.desk.found import custody, own_dataset
 from node.desk.params import ParamError, number, text
 from node.publish.press import publish_version
 from node.publish.remarks import MAX_ANSWER, Moderator
@@ -33,16 +33,13 @@ def _list(desk: Desk, params: Mapping[str, Any]) -> Any:
 
 def _publish(desk: Desk, params: Mapping[str, Any]) -> Any:
     """Publish the latest version of a dataset in a job; returns its id. `who` asked for it."""
-    dataset, who = text(params, "dataset"), text(params, "who")
-    if not dataset.startswith(f"{desk.member}/"):
-        raise ParamError(f"{dataset} is not a dataset of {desk.member}")
-    custody = Custody(desk.home, desk.chain, desk.master)
+    dataset, who = own_dataset(desk, params), text(params, "who")
 
     def work(progress: Progress) -> Any:
         def told(done: int, of: int) -> None:
             progress(done, of, "reading")
 
-        made = publish_version(desk.home, custody, desk.chain, dataset, None, who, told)
+        made = publish_version(desk.home, custody(desk), desk.chain, dataset, None, who, told)
         _moderator(desk).open()
         return {"dataset": made.dataset, "version": made.version, "records": made.records}
 

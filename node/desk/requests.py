@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from consensus.codec import DecodeError
 from contracts.masks import Use, parse, strictest
-from node.cli.sealing import seal_to
-from node.data.custody import Custody
 from node.data.preview import levels_of, veil
+from node.desk.found import custody, find
 from node.desk.params import MAX_TEXT, ParamError, number, text, texts
+from node.desk.sealing import seal
 from node.envelopes.content import Content
 from node.errors import MunimentError
 from node.exchange.linked import Opened
 from node.exchange.source import Masker, grant_key
 from node.exchange.terms import KIND, MAX_CONDITIONS, Condition, read_values, sealed
-from node.network import bytes_as_text
 
 if TYPE_CHECKING:
     from node.desk import Desk, Method
@@ -36,8 +35,8 @@ def _seal(desk: Desk, params: Mapping[str, Any]) -> Any:
     values = [tuple(texts({"values": row}, "values", 256)) for row in rows]
     conditions = [Condition("", "", each) for each in values]
     content = Content.create(KIND, sealed(words, conditions))
-    envelope, (_, _, args) = seal_to(desk.home, content, [text(params, "to")])
-    return {"envelope": envelope.hex(), "anchor": bytes_as_text(args)}
+    envelope, anchor = seal(desk, content, [text(params, "to")])
+    return {"envelope": envelope.hex(), "anchor": anchor}
 
 
 def _opened(desk: Desk, params: Mapping[str, Any]) -> Any:
@@ -45,7 +44,7 @@ def _opened(desk: Desk, params: Mapping[str, Any]) -> Any:
 
     What cannot be opened stands in `problem`. Raises ParamError if there is no such request.
     """
-    found = _find(desk, params)
+    found = find(desk, params, "access", "request", "request")
     terms, problem = found["args"], ""
     made: dict[str, Any] = {"text": None, "values": None, "reasons": {}}
     for name, envelope in _envelopes(found):
@@ -74,7 +73,7 @@ def _sample(desk: Desk, params: Mapping[str, Any]) -> Any:
     `masks` are [place of a field, mask] that a reviewer would add. A field that goes unmasked is
     veiled here too. `who` looks enters the access log. Raises ParamError, MunimentError.
     """
-    who, found = text(params, "who"), _find(desk, params)
+    who, found = text(params, "who"), find(desk, params, "access", "request", "request")
     terms = found["args"]
     if found["owner"] != desk.member:
         raise ParamError(f"request {found['id']} is not about data of {desk.member}")
@@ -83,11 +82,11 @@ def _sample(desk: Desk, params: Mapping[str, Any]) -> Any:
     if now is None:
         raise ParamError(f"{terms['dataset']} cannot be delivered any more")
     dataset, version = terms["dataset"], now["version"]
-    custody = Custody(desk.home, desk.chain, desk.master)
-    opened, levels = custody.open(dataset, version), levels_of(custody, dataset, version)
+    kept = custody(desk)
+    opened, levels = kept.open(dataset, version), levels_of(kept, dataset, version)
     uses = _uses(now["fields"], _added(params))
     records = [Opened(0, b"", values) for values in islice(opened.rows(), SAMPLE)]
-    custody.log.note(who, dataset, version, (1, max(1, len(records))),
+    kept.log.note(who, dataset, version, (1, max(1, len(records))),
                      f"sample for request {found['id']}")  # fmt: skip
     masked = _masked(desk, found["id"], opened.head.columns, uses, records)
     return {
@@ -138,14 +137,6 @@ def _masked(
     finally:
         masker.stop()
     return {index: column for (index, _), column in zip(masks, found, strict=True)}
-
-
-def _find(desk: Desk, params: Mapping[str, Any]) -> Any:
-    asked = number(params, "request", 1)
-    found = desk.chain.query("access", "request", {"request": asked})
-    if found is None:
-        raise ParamError(f"there is no request {asked}")
-    return found
 
 
 METHODS: dict[str, Method] = {

@@ -21,6 +21,7 @@ from node.data.quarantine import Refused
 from node.data.refine import CollectError
 from node.data.register import Report, UnsignedError
 from node.data.source import Source
+from node.desk.found import collector, dataset_of
 from node.desk.params import MAX_TEXT, ParamError, number, text
 from node.errors import MunimentError
 from node.network import bytes_as_text
@@ -42,12 +43,12 @@ def _list(desk: Desk, params: Mapping[str, Any]) -> Any:
     for name in sources.names(desk.home.sources):
         try:
             source = sources.load(desk.home.sources, name)
-            run = _collector(desk, source)
+            run = collector(desk, source)
             past = run.history.all()
             found.append({
                 "name": name, "problem": "", "kind": source.kind, "title": source.title,
                 "standard": source.standard, "schedule": source.schedule, "watch": source.watch,
-                "dataset": _dataset(desk, source), "last": asdict(past[0]) if past else None,
+                "dataset": dataset_of(desk, source), "last": asdict(past[0]) if past else None,
                 "waiting": sum(1 for _ in run.quarantine),
             })  # fmt: skip
         except MunimentError as error:
@@ -62,7 +63,7 @@ def _show(desk: Desk, params: Mapping[str, Any]) -> Any:
     were added, removed and changed, and refused. `busy`: a run is under way, so it is not known.
     """
     source = _find(desk, params)
-    run, dataset, busy, ready = _collector(desk, source), _dataset(desk, source), False, None
+    run, dataset, busy, ready = collector(desk, source), dataset_of(desk, source), False, None
     try:
         ready = run.ready()
     except CollectError:
@@ -147,7 +148,7 @@ def _refused(desk: Desk, params: Mapping[str, Any]) -> Any:
     """
     source, who = _find(desk, params), text(params, "who")
     after = number(params, "after")
-    run = _collector(desk, source)
+    run = collector(desk, source)
     standard = run.standard()
     levels = {each["name"]: each["level"] for each in standard["fields"]}
     rows = list(islice(run.quarantine, after, after + PAGE))
@@ -181,12 +182,12 @@ def _fix(desk: Desk, params: Mapping[str, Any]) -> Any:
     for value in changes.values():
         if value is not None:
             text({"value": value}, "value", MAX_TEXT)
-    _collector(desk, source).correct(row, changes)
+    collector(desk, source).correct(row, changes)
 
 
 def _clear(desk: Desk, params: Mapping[str, Any]) -> Any:
     """Destroy what was refused, and the corrections; returns how many waited."""
-    return _collector(desk, _find(desk, params)).clear()
+    return collector(desk, _find(desk, params)).clear()
 
 
 # What outsiders hand in
@@ -234,14 +235,6 @@ def _find(desk: Desk, params: Mapping[str, Any]) -> Source:
     if name not in sources.names(desk.home.sources):
         raise ParamError(f"there is no source {name!r}")
     return sources.load(desk.home.sources, name)
-
-
-def _collector(desk: Desk, source: Source) -> Collector:
-    return Collector(desk.home, source, desk.chain, desk.master)
-
-
-def _dataset(desk: Desk, source: Source) -> str:
-    return f"{desk.member}/{source.dataset or source.name}"
 
 
 def _inbox(desk: Desk) -> Inbox:

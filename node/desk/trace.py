@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from node.cli.trace_logs import PATIENCE_S, ask_logs, member_asker, to_data
 from node.cli.traced import lives
-from node.data.custody import Custody
+from node.desk.found import custody
 from node.desk.params import number, text
 from node.exchange.logs import Question
 from node.trace.record import Span, deliveries_of, holders_of
@@ -33,7 +33,7 @@ def _row(desk: Desk, params: Mapping[str, Any]) -> str:
     value = text(params, "value", MAX_VALUE)
 
     def work(progress: Progress) -> dict[str, Any]:
-        found = Custody(desk.home, desk.chain, desk.master)
+        found = custody(desk)
         rows = found.rows_with(operator, dataset, version, field, value)
         return {"dataset": dataset, "version": version, "count": len(rows),
                 "rows": rows[:MAX_ROWS]}  # fmt: skip

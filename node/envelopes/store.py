@@ -2,7 +2,7 @@
 
 `ID.body` is the encrypted record, `ID.key` the rest; without the latter nobody reads the former,
 so that erasing an envelope destroys its small key file, and copies of bodies do no harm. `ID.gone`
-stays: what was erased or refused is not fetched again.
+stays: what was erased or refused is not fetched again. `ID.draft` marks what waits to be anchored.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from node.envelopes.sealed import Envelope, EnvelopeError, id_of
 from node.home import HomeError, atomic_write
 
 MAX_MISSING = 1_000
-_KEY, _BODY, _GONE = ".key", ".body", ".gone"
+_KEY, _BODY, _GONE, _DRAFT = ".key", ".body", ".gone", ".draft"
 
 
 class EnvelopeStore:
@@ -84,8 +84,21 @@ class EnvelopeStore:
 
     def discard(self, envelope: bytes) -> None:
         """Forget an envelope that was never anchored."""
-        for suffix in (_KEY, _BODY):
+        for suffix in (_KEY, _BODY, _DRAFT):
             self._path(envelope, suffix).unlink(missing_ok=True)
+
+    def mark_draft(self, envelope: bytes) -> None:
+        """Note that an envelope was sealed now, and that nobody has signed its anchor yet."""
+        self._path(envelope, _DRAFT).touch(0o600)
+
+    def settle_draft(self, envelope: bytes) -> None:
+        """Note that an envelope is anchored."""
+        self._path(envelope, _DRAFT).unlink(missing_ok=True)
+
+    def drafts(self) -> list[tuple[bytes, int]]:
+        """Envelopes that are marked as drafts, with when they were sealed (ms UTC)."""
+        return [(bytes.fromhex(path.stem), path.stat().st_mtime_ns // 1_000_000)
+                for path in sorted(self._folder.glob(f"*{_DRAFT}"))]  # fmt: skip
 
     def ids(self) -> list[bytes]:
         """Ids of the envelopes that are here or were erased, sorted."""

@@ -23,9 +23,8 @@ from consensus.codec import DecodeError, Value, encode, expect_bytes
 from consensus.crypto import HASH_BYTES, sha256
 from contracts.masks import Use
 from node.data import vault
-from node.data.chain import Chain
+from node.data.chain import Chain, destroyed_rows
 from node.data.commitment import Field
-from node.data.custody import destroyed_rows
 from node.data.keyring import Keyring
 from node.data.vault import Version, column_names
 from node.data.worker import Worker
@@ -102,7 +101,7 @@ def read_subject(chain: Chain, number: int, content: Content | None) -> tuple[Su
         bytes.fromhex(found["root"]), found["rows"], delivery["reserved"],
         bytes.fromhex(found["map"]), shape.exact, shape.masked,
         _filter_of(chain, grant, fields, content),
-        len(destroyed_rows(chain, delivery["dataset"], delivery["version"])[1]),
+        len(destroyed_rows(chain.query, delivery["dataset"], delivery["version"])[1]),
         grant["subjects"] is not None,
         bool(grant["k"]),
     )  # fmt: skip

@@ -56,12 +56,12 @@ def explain(chain_id: bytes, query: Query, delivery: int, piece: Piece) -> dict[
     """What the evidence says and proves, for people. Raises DisputeError, WorkerError."""
     terms = Terms.load(chain_id, query, delivery)
     findings = examine(piece, terms)
-    before = Header.decode(piece.before.header) if piece.before.header else None
+    start = Header.decode(piece.before.header).rows if piece.before.header else 0
     header = Header.decode(piece.signed.header)
     return {
         "says": piece.why, "chunk": header.number, "rows with it": header.rows,
-        "rows before it": before.rows if before else 0, "found": shown(findings),
-        "after": _verdict(terms, findings), "row": _row(piece, terms),
+        "rows before it": start, "found": shown(findings),
+        "after": _verdict(terms, findings), "row": _row(piece, terms, start),
     }  # fmt: skip
 
 
@@ -75,9 +75,8 @@ def _verdict(terms: Terms, findings: Sequence[Finding]) -> str:
     return f"the evidence does not stand against {terms.server}"
 
 
-def _row(piece: Piece, terms: Terms) -> dict[str, Any] | None:
-    """The values of the row that is pointed at, if the chunk can be read."""
-    start = Header.decode(piece.before.header).rows if piece.before.header else 0
+def _row(piece: Piece, terms: Terms, start: int) -> dict[str, Any] | None:
+    """The values of the row that is pointed at, if the chunk, after `start` rows, can be read."""
     try:
         columns = terms.columns_of(piece.body)
     except DecodeError:

@@ -116,15 +116,10 @@ def _secret_of(code: str) -> PrivateKey:
         raise AuthoriseError("this is no code of a letter") from error
 
 
-def box_of(folder: Path) -> Box:
-    """Where letters are put in."""
-    return Box(folder)
-
-
 def hand_in(folder: Path, data: bytes) -> str:
     """Put a letter into the registrar's box; returns its id. Raises AuthoriseError, BoxError."""
     Letter.of_json(data)
-    return box_of(folder).add(data)
+    return Box(folder).add(data)
 
 
 def read_answer(folder: Path, code: str) -> dict[str, Any] | None:

@@ -17,11 +17,13 @@ BINS = 24
 RANKS = 10
 MAX_DISTINCT = 5_000
 MAX_LABEL = 60
+LARGEST = 1e100
+"""A number beyond it, or below its negative, is not drawn: sums and ranges stay finite."""
 _NUMBERS, _TIMES = ("integer", "decimal"), ("date", "datetime")
 
 
 class Profile:
-    """One column. `add` each value, then `settle`, then `add_again` each value."""
+    """One column. `add` each value, then, if it `needs_more`, `add_again` each value."""
 
     def __init__(self, name: str, labels: tuple[str, str], type_name: str) -> None:
         self._name, self._labels, self._type = name, labels, type_name
@@ -39,7 +41,7 @@ class Profile:
             self._nulls += 1
             return
         if self._is_number:
-            number = _number(value)
+            number = number_of(value)
             if number is not None:
                 self._known += 1
                 self._sum += number
@@ -55,7 +57,7 @@ class Profile:
         return self._is_number and self._low < self._high
 
     def add_again(self, value: Field) -> None:
-        number = None if value is None else _number(value)
+        number = number_of(value)
         if number is not None:
             share = (number - self._low) / (self._high - self._low)
             self._bins[min(int(share * BINS), BINS - 1)] += 1
@@ -97,9 +99,10 @@ def _ranks(counts: Counter[str]) -> list[list[Any]]:
             for label, count in found]  # fmt: skip
 
 
-def _number(text: str) -> float | None:
+def number_of(value: Field) -> float | None:
+    """What a value counts as among numbers."""
     try:
-        number = float(text)
+        number = float(value or "")
     except ValueError:
         return None
-    return number if math.isfinite(number) else None
+    return number if abs(number) <= LARGEST else None

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from node.data.chain import Query, destroyed_rows
 from node.data.commitment import Field
 from node.errors import MunimentError
 from node.home import atomic_write
@@ -31,7 +32,6 @@ TYPES = {
     "parquet": "application/vnd.apache.parquet",
 }
 PROOF, INDEX = "proof", "index"
-Query = Callable[[str, str, dict[str, Any]], Any]
 
 
 class ShelfError(MunimentError):
@@ -173,7 +173,7 @@ def path_of(name: str) -> str:
     return f"records.{name}" if name in TYPES else name
 
 
-def why_closed(query: Query, dataset: str, version: int) -> str | None:
+def why_closed(query: Query, dataset: str, version: int, commitment: str) -> str | None:
     """Why a version must not be shown to everybody, by what the chain says; None if it may."""
     latest = query("catalogue", "get", {"dataset": dataset})
     row = query("catalogue", "get", {"dataset": dataset, "version": version})
@@ -184,35 +184,20 @@ def why_closed(query: Query, dataset: str, version: int) -> str | None:
     for each in (row, latest):
         if each["level"] != OPEN:
             return f"version {each['version']} is of level L{each['level']}, not L{OPEN}"
-    return None
+    return None if row["commitment"] == commitment else "it is not what is registered"
 
 
 def why_stale(query: Query, found: Publication) -> str | None:
     """Why what is published must not be shown any more; None if it may."""
-    closed = why_closed(query, found.dataset, found.version)
+    closed = why_closed(query, found.dataset, found.version, found.commitment)
     if closed is not None:
         return closed
-    row = query("catalogue", "get", {"dataset": found.dataset, "version": found.version})
-    whole, rows = destroyed(query, found.dataset, found.version)
-    if row["commitment"] != found.commitment:
-        return "it is not what is registered"
+    whole, rows = destroyed_rows(query, found.dataset, found.version)
     if whole:
         return "it is destroyed"
-    return None if rows <= set(found.erased) else "records of it are destroyed; publish it anew"
-
-
-def destroyed(query: Query, dataset: str, version: int) -> tuple[bool, set[int]]:
-    """Return whether the chain says a whole version is destroyed, and else which rows are."""
-    rows: set[int] = set()
-    args: dict[str, Any] = {"dataset": dataset, "version": version}
-    while True:
-        found = query("catalogue", "destroyed", args)
-        if found["height"] is not None:
-            return True, set()
-        if not found["rows"]:
-            return False, rows
-        rows.update(found["rows"])
-        args["after"] = max(found["rows"])
+    if not set(rows) <= set(found.erased):
+        return "records of it are destroyed; publish it anew"
+    return None
 
 
 def sweep(shelf: Shelf, query: Query) -> list[tuple[str, int, str]]:

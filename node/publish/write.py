@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 from consensus.codec import decode
 from consensus.crypto import HASH_BYTES
 from node.data import vault
+from node.data.chain import Query
 from node.data.commitment import Field
 from node.data.standard import labels
 from node.publish import proof, texts
@@ -26,7 +27,6 @@ from node.publish.shelf import (
     TYPES,
     File,
     Publication,
-    Query,
     Shelf,
     ShelfError,
     path_of,
@@ -48,12 +48,9 @@ def publish(
     """
     head = opened.head
     title = f"{head.dataset} version {head.version}"
-    closed = why_closed(query, head.dataset, head.version)
+    closed = why_closed(query, head.dataset, head.version, head.commitment.hex())
     if closed is not None:
         raise ShelfError(f"{title} cannot be published: {closed}")
-    row = query("catalogue", "get", {"dataset": head.dataset, "version": head.version})
-    if row["commitment"] != head.commitment.hex():
-        raise ShelfError(f"{title} cannot be published: the vault holds another one")
     state = prove(proof.state_key(head.dataset, head.version))
     name = f"{head.version}-{secrets.token_hex(4)}"
     folder = shelf.fresh(head.dataset, name)

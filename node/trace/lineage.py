@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from node.data.chain import Query
+
 MAX_NODES = 2_000
-Query = Callable[[str, str, dict[str, Any]], Any]
-"""`query(contract, method, args)` of a node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +44,43 @@ def name_of(dataset: str, version: int) -> str:
     return f"{dataset}@{version}"
 
 
-def of(query: Query, dataset: str, version: int) -> Graph:
-    """Return the lineage of a version, as all members have registered it."""
+class Lineage:
+    """Lineages as all members have registered them; of a dataset only new versions are asked for.
 
-    def get(name: str, number: int) -> dict[str, Any] | None:
-        return registration(query, name, number)
+    Several threads may ask.
+    """
 
-    return find((dataset, version), get, _derived(query))
+    def __init__(self, query: Query) -> None:
+        self._query = query
+        self._known: dict[str, int] = {}
+        self._made: list[dict[str, Any]] = []
+        self._lock = threading.Lock()
+
+    def of(self, dataset: str, version: int) -> Graph:
+        """The lineage of a version. Raises what `query` does."""
+
+        def get(name: str, number: int) -> dict[str, Any] | None:
+            return registration(self._query, name, number)
+
+        return find((dataset, version), get, self._derived())
+
+    def _derived(self) -> list[dict[str, Any]]:
+        """Every registration that was made from another."""
+        with self._lock:
+            args: dict[str, Any] = {"prefix": ""}
+            while rows := self._query("catalogue", "list", args):
+                for name, latest, _ in rows:
+                    self._read(name, latest)
+                args["after"] = rows[-1][0]
+            return list(self._made)
+
+    def _read(self, name: str, latest: int) -> None:
+        while (known := self._known.get(name, 0)) < latest:
+            rows = self._query("catalogue", "versions", {"dataset": name, "after": known})
+            if not rows:
+                return
+            self._made += [row for row in rows if row["derived_from"]]
+            self._known[name] = rows[-1]["version"]
 
 
 def registration(query: Query, dataset: str, version: int | None) -> dict[str, Any] | None:
@@ -57,20 +88,6 @@ def registration(query: Query, dataset: str, version: int | None) -> dict[str, A
     args: dict[str, Any] = {"dataset": dataset} | ({} if version is None else {"version": version})
     found: dict[str, Any] | None = query("catalogue", "get", args)
     return found
-
-
-def _derived(query: Query) -> Iterator[dict[str, Any]]:
-    """Yield every registration, of all members, that was made from another."""
-
-    def pages(method: str, args: dict[str, Any], cursor: Callable[[Any], Any]) -> Iterator[Any]:
-        while rows := query("catalogue", method, args):
-            yield from rows
-            args = {**args, "after": cursor(rows[-1])}
-
-    for name, *_ in pages("list", {}, lambda row: row[0]):
-        for row in pages("versions", {"dataset": name}, lambda row: row["version"]):
-            if row["derived_from"]:
-                yield row
 
 
 def find(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
+
+from node.data.chain import Query
 
 MOST = 10
 MAX_PAGES = 10
-Query = Callable[[str, str, dict[str, Any]], Any]
-"""`query(contract, method, args)` asks the chain."""
 _WEIGHTS = {"kind": 4, "member": 3, "dataset": 2, "severity": 1}
 
 

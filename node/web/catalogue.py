@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
+from node.web.forms import number_of
 from node.web.link import Link
 
 FRESH_S = 5.0
@@ -87,9 +88,7 @@ def search(
     words, facets = option("q"), {name: option(name) for name in names}
     found = catalogue.find(words, facets)
     last = max(1, -(-len(found) // PAGE))
-    wanted = option("page")
-    is_number = wanted.isascii() and wanted.isdigit() and len(wanted) < 10
-    number = min(max(int(wanted) if is_number else 1, 1), last)
+    number = min(number_of(option("page")) or 1, last)
 
     def link(**changes: object) -> str:
         """This search with some of its options changed."""

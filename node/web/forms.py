@@ -1,4 +1,4 @@
-"""Forms as pages get them: fields of text, and files where a page takes any.
+"""Forms as pages get them: fields of text, numbers in them, and files where a page takes any.
 
 Files stay in memory, so that no temporary file ever holds what was handed in; the guard bounds the
 whole request.
@@ -24,6 +24,18 @@ class GivenFile:
 
     name: str
     data: bytes
+
+
+def whole(text: str, digits: int = 15) -> int | None:
+    """The whole number that `text` is in at most so many digits, or None."""
+    text = text.strip()
+    is_number = text.isascii() and text.isdecimal() and len(text) <= digits
+    return int(text) if is_number else None
+
+
+def number_of(text: str) -> int | None:
+    """A whole number above 0, such as the ledger numbers things with, or None."""
+    return whole(text, 12) or None
 
 
 class _InMemory(MultiPartParser):

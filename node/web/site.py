@@ -48,6 +48,12 @@ class DeskError(MunimentError):
     code = "desk"
 
 
+class MissingError(MunimentError):
+    """There is nothing where a path points; its page is answered with 404."""
+
+    code = "missing"
+
+
 @dataclass(frozen=True, slots=True)
 class Area:
     """An entry of the site's navigation, and the duties that see it (none: everybody).
@@ -99,10 +105,22 @@ class Visit:
     def duties(self) -> frozenset[str]:
         return self.session.duties if self.session else frozenset()
 
+    @property
+    def operator(self) -> str:
+        """Who is logged in, whose name enters access logs; empty where nobody is."""
+        return self.session.operator if self.session else ""
+
     # Questions
 
     def query(self, contract: str, method: str, args: dict[str, Any] | None = None) -> Any:
         return self.site.link.query(contract, method, args or {})
+
+    def find(self, contract: str, method: str, args: dict[str, Any], missing: str) -> Any:
+        """What a contract has. Raises MissingError, which says `missing`, where it has nothing."""
+        found = self.query(contract, method, args)
+        if found is None:
+            raise MissingError(missing)
+        return found
 
     def call(self, method: str, /, **params: Any) -> Any:
         return self.site.link.call(method, **params)
@@ -226,6 +244,8 @@ def _answer(visit: Visit, handler: Handler, duties: frozenset[str], public: bool
     except NodeError as error:
         status = 503 if error.code in (*UNREACHABLE, BUSY) else 400
         return visit.problem(visit.told(error), status)
+    except MissingError as error:
+        return visit.problem(visit.told(error), 404)
     except MunimentError as error:
         return visit.problem(visit.told(error))
 

@@ -16,6 +16,10 @@ import httpx
 import pytest
 
 from consensus.validators import Parameters
+from node.cli.collect import unlocked
+from node.cli.sealing import opener
+from node.desk import Desk
+from node.desk.jobs import Jobs
 from node.devnet import Devnet
 from node.home import Home
 from node.rpc.client import Client
@@ -88,6 +92,13 @@ def start_desk(home: Path) -> subprocess.Popen[str]:
     assert process.stdout is not None
     assert process.stdout.readline().startswith("desk: ")
     return process
+
+
+def desk_of(home: Home, member: str) -> Desk:
+    """What a member's desk works with, for its methods without their process."""
+    passphrase = home.passphrase.read_text().strip()
+    chain, master = unlocked(home.path, passphrase)
+    return Desk(home, member, chain, master, opener(home, passphrase), passphrase, Jobs())
 
 
 @contextmanager

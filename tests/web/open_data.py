@@ -61,8 +61,9 @@ def publish_trees(home: Home) -> None:
 
 @contextmanager
 def portal_app(console: Console, limits: Limits | None = None) -> Iterator[ASGIApp]:
-    """The portal in this process, before the console's node; nobody asks too often."""
+    """The portal in this process, before the console's node, with trees; nobody asks too often."""
     home = console.home
+    publish_trees(home)
     link, desk = Link(home.socket), Link(home.desk_socket)
     genesis = load_genesis(home.genesis).genesis
     site = Site(home, console.member, genesis, link, desk, Live(home, link), portal.AREAS)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from node.desk.sealing import sweep
 from node.envelopes.store import EnvelopeStore
 from node.rpc.client import Client, NodeError
 from node.web.signing import anchored
-from tests.web.conftest import Console
+from tests.web.conftest import Console, desk_of
 
 
 @pytest.fixture
@@ -33,6 +36,25 @@ def test_a_text_is_sealed_opened_and_forgotten(console: Console, desk: Client) -
     assert store.get(envelope) is None
     with pytest.raises(NodeError, match="is not here"):
         desk.call("sealing.open", envelope=made["envelope"])
+
+
+def test_what_nobody_signs_is_forgotten_in_time(console: Console, desk: Client) -> None:
+    own = desk_of(console.home, console.member)
+    store, other = EnvelopeStore(console.home.envelopes), console.net.names[1]
+
+    def sealed(text: str) -> tuple[bytes, tuple[str, str, dict[str, Any]]]:
+        envelope, anchor = anchored(desk.call("sealing.seal", kind="deny", text=text, to=[other]))
+        return bytes.fromhex(envelope), anchor
+
+    (signed, anchor), (closed, _), (fresh, _) = map(sealed, ("signed", "closed", "fresh"))
+    own.chain.submit(*anchor)
+    for old in (signed, closed):
+        os.utime(console.home.envelopes / f"{old.hex()}.draft", (0, 0))
+    assert sweep(own) == [closed]
+    assert [store.state_of(each) for each in (signed, closed, fresh)] == ["here", "missing", "here"]
+    drafts = [envelope for envelope, _ in store.drafts()]
+    assert fresh in drafts
+    assert signed not in drafts
 
 
 @pytest.mark.parametrize(

@@ -7,15 +7,12 @@ import json
 import httpx
 import pytest
 
-from node.cli.collect import unlocked
 from node.cli.common import submit_calls
-from node.cli.sealing import opener
-from node.desk import Desk, disputes
-from node.desk.jobs import Jobs
+from node.desk import disputes
 from node.errors import MunimentError
 from node.network import bytes_from_text
 from tests.node.alliance import command
-from tests.web.conftest import Town, register
+from tests.web.conftest import Town, desk_of, register
 from tests.web.test_asking import SCRIPT
 from tests.web.test_deliveries import serving
 from tests.web.test_exchange import sign
@@ -37,17 +34,9 @@ def delivery(town: Town, tmp_path_factory: pytest.TempPathFactory) -> int:
     return int(fetched["delivery"])
 
 
-def neighbours_desk(town: Town) -> Desk:
-    """What the neighbour's desk works with."""
-    home = town.console.net.home(town.neighbour)
-    passphrase = home.passphrase.read_text().strip()
-    chain, master = unlocked(home.path, passphrase, as_node=True)
-    opened = opener(home, passphrase)
-    return Desk(home, town.neighbour, chain, master, opened, passphrase, Jobs())
-
-
 def test_a_recipient_shows_and_a_supervisor_settles(town: Town, delivery: int) -> None:
-    desk, asked = neighbours_desk(town), {"delivery": delivery, "row": 1, "text": ""}
+    desk = desk_of(town.console.net.home(town.neighbour), town.neighbour)
+    asked = {"delivery": delivery, "row": 1, "text": ""}
     looked = disputes.METHODS["dispute.look"](desk, asked)
     assert not looked["proves"]
     assert "agreed on and registered" in looked["found"][0]["says"]

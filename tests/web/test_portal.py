@@ -23,6 +23,7 @@ from node.exchange.declaration import Form, declare
 from node.exchange.letter import LetterBox, write
 from node.network import load_genesis
 from node.publish import proof
+from node.publish.box import Box
 from node.publish.shelf import TYPES
 from tests.node.alliance import command
 from tests.node.data.test_dcat import DCAT, SHAPES
@@ -237,7 +238,7 @@ def test_a_subject_hands_in_a_letter_and_reads_its_answer(
 ) -> None:
     folder = console.home.letters
     page = portal.get("/mine").text
-    if not letter.box_of(folder).is_open:
+    if not Box(folder).is_open:
         assert 'type="file"' not in page
         assert console.net.names[-1] in page  # where the registrar is
     LetterBox(folder, bytes(32)).open()

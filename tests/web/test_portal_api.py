@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 from node.web.portal.openapi import describe
 from tests.node.alliance import command
 from tests.web.conftest import Console
-from tests.web.open_data import portal_app, publish_trees
+from tests.web.open_data import portal_app
 
 ROUNDS = int(os.environ.get("MUNIMENT_PORTAL_REQUESTS", "10000"))
 SEED = int(os.environ.get("MUNIMENT_PORTAL_SEED", "1"))
@@ -29,7 +29,6 @@ SEED = int(os.environ.get("MUNIMENT_PORTAL_SEED", "1"))
 
 @pytest.fixture(scope="module")
 def app(console: Console) -> Iterator[Any]:
-    publish_trees(console.home)
     with portal_app(console) as made:
         yield made
 

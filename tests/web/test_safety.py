@@ -18,7 +18,7 @@ from node.web.portal.context import Limits
 from node.web.sessions import Sessions
 from node.web.site import Site
 from tests.web.conftest import Console
-from tests.web.open_data import portal_app, publish_trees
+from tests.web.open_data import portal_app
 
 CLIMBS = (
     "/static/../serve.py", "/static/%2e%2e/serve.py", "/static/..%2fserve.py",
@@ -41,7 +41,6 @@ SECRETS = (b"[console]", b"root:", b"def ", b'commitment": "', b"PAR1")
 
 @pytest.fixture(scope="module")
 def open_site(console: Console) -> Iterator[ASGIApp]:
-    publish_trees(console.home)
     with portal_app(console) as made:
         yield made
 

@@ -17,19 +17,17 @@ from node.watch.history import by_day, can_count, grants_of
 from node.watch.item import Terms
 from node.watch.words import MEANINGS, SELDOM, figure_text
 from node.web import charts
+from node.web.console.rows import all_rows, latest_rows, pages_of
 from node.web.console.supervision import (
     LOOKING,
     ROOT,
-    all_rows,
     came_to,
-    latest_rows,
     members_of,
-    number_of,
-    pages_of,
     reading,
     supervisors_of,
     unchanged,
 )
+from node.web.forms import number_of
 from node.web.signing import propose
 from node.web.site import Site, Visit, page
 
@@ -81,11 +79,15 @@ def _list(visit: Visit) -> Response:
     )  # fmt: skip
 
 
+def _find(visit: Visit) -> Any:
+    """The alert that the path names. Raises MissingError."""
+    args = {"alert": int(visit.param("number"))}
+    return visit.find("alerts", "get", args, visit.say("There is no such alert."))
+
+
 def _show(visit: Visit, counted: Counted) -> Response:
     seen = visit.site.live.latest("alerts", "cases")
-    alert = visit.query("alerts", "get", {"alert": int(visit.param("number"))})
-    if alert is None:
-        return _none(visit)
+    alert = _find(visit)
     about = visit.query("cases", "about", {"member": alert["member"]})
     cases = [case for case in about if alert["id"] in case["alerts"]]
     with reading(visit) as index:
@@ -106,9 +108,7 @@ def _may_decide(visit: Visit, about: str) -> bool:
 
 
 def _dispose(visit: Visit) -> Response:
-    alert = visit.query("alerts", "get", {"alert": int(visit.param("number"))})
-    if alert is None:
-        return _none(visit)
+    alert = _find(visit)
     disposition, text = visit.form.get("disposition", ""), visit.form.get("case", "").strip()
     case = number_of(text)
     if disposition not in DISPOSITIONS or bool(text) != bool(case):
@@ -124,10 +124,6 @@ def _dispose(visit: Visit) -> Response:
     return propose(visit, visit.say("Dispose of alert %s") % alert["id"], words,
                    [("alerts", "dispose", args)], f"{ROOT}/alerts/{alert['id']}",
                    check=check)  # fmt: skip
-
-
-def _none(visit: Visit) -> Response:
-    return visit.problem(visit.say("There is no such alert."), 404)
 
 
 # Figures

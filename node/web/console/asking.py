@@ -17,10 +17,11 @@ from node.errors import MunimentError
 from node.exchange.asking import Dataset, is_trained
 from node.exchange.terms import SHOWN
 from node.web.console import terms
-from node.web.console.exchange import masks_of, now_ms, opened_of, reasons_of
+from node.web.console.exchange import find_request, masks_of, now_ms, opened_of, reasons_of
 from node.web.console.terms import Terms
+from node.web.forms import whole
 from node.web.signing import CallArguments, anchored, propose
-from node.web.site import Site, Visit, page
+from node.web.site import MissingError, Site, Visit, page
 
 _ASK = "/exchange/ask"
 DAYS = 30
@@ -71,19 +72,14 @@ def _show(visit: Visit) -> Response:
         names = [name for name, _, status in rows if status == "active"]
         others = [name for name in names if name.partition("/")[0] != visit.site.member]
         return visit.page("ask_which.html", names=others)
-    asking = Asking(Dataset.find(visit.query, wanted, _version(visit, visit.option("version"))))
+    asking = Asking(Dataset.find(visit.query, wanted, whole(visit.option("version"))))
     return _form(visit, asking, _defaults(visit, asking.found))
 
 
 def _answer(visit: Visit) -> Response:
     wanted = visit.form.get("dataset", "")[:200].strip()
-    version = _version(visit, visit.form.get("version", ""))
+    version = whole(visit.form.get("version", ""))
     return _decide(visit, Asking(Dataset.find(visit.query, wanted, version)))
-
-
-def _version(visit: Visit, text: str) -> int | None:
-    """The version asked for; None for the series."""
-    return int(text) if text.isascii() and text.isdecimal() and 0 < len(text) < 9 else None
 
 
 def _defaults(visit: Visit, found: Dataset) -> dict[str, str]:
@@ -115,14 +111,14 @@ def _again(act: str, handle: Any) -> Any:
     """A handler of an own request that is amended or cloned."""
 
     def handler(visit: Visit) -> Response:
-        before = visit.query("access", "request", {"request": int(visit.param("number"))})
-        if before is None or before["recipient"] != visit.site.member:
-            return visit.problem(visit.say("There is no such request."), 404)
+        before = find_request(visit)
+        if before["recipient"] != visit.site.member:
+            raise MissingError(visit.say("There is no such request."))
         if act == "amend" and before["status"] != "waiting":
             return visit.problem(visit.say("This request does not wait any more."))
         version = before["args"]["version"]
         if visit.request.method == "POST":
-            version = _version(visit, visit.form.get("version", ""))
+            version = whole(visit.form.get("version", ""))
         found = Dataset.find(visit.query, before["args"]["dataset"], version)
         answer: Response = handle(visit, Asking(found, act, before))
         return answer
@@ -159,7 +155,7 @@ def _kept(visit: Visit, asking: Asking, made: Terms) -> str | None:
 def _decide(visit: Visit, asking: Asking) -> Response:
     given = dict(visit.form)
     try:
-        version = _version(visit, given.get("version", ""))
+        version = whole(given.get("version", ""))
         made = terms.read(visit, asking.found, version, now_ms())
         kept = _kept(visit, asking, made)
         args: dict[str, Any] = {**made.args}
@@ -257,5 +253,4 @@ def _form(
 
 
 def _is_trained(visit: Visit) -> bool:
-    operator = "" if visit.session is None else visit.session.operator
-    return is_trained(visit.query, visit.site.member, operator, now_ms())
+    return is_trained(visit.query, visit.site.member, visit.operator, now_ms())

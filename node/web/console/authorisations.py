@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from starlette.responses import Response
@@ -12,6 +11,7 @@ from contracts.api import APPROVER, STEWARD
 from node.errors import MunimentError
 from node.exchange.asking import AskingError
 from node.web.console.exchange import now_ms
+from node.web.console.rows import all_rows
 from node.web.site import Site, Visit, page
 
 _PATH = "/exchange/authorisations"
@@ -37,29 +37,24 @@ def _show(visit: Visit) -> Response:
     batches = [row for scope in sorted(scopes) for row in _batches(visit, scope, now)]
     uses = [
         row
-        for row in _pages(visit, "uses", {})
+        for row in _rows(visit, "uses", {})
         if member in (row["recipient"], row["dataset"].partition("/")[0], row["registrar"])
     ]
     jobs, away = _jobs(visit)
     return visit.page(
         "authorisations.html", scopes=sorted(scopes), batches=batches, uses=uses, away=away,
-        obligations=list(_pages(visit, "obligations", {"member": member})), jobs=jobs, now=now,
+        obligations=_rows(visit, "obligations", {"member": member}), jobs=jobs, now=now,
     )  # fmt: skip
 
 
-def _batches(visit: Visit, scope: tuple[str, str, str], now: int) -> Iterator[Any]:
+def _batches(visit: Visit, scope: tuple[str, str, str], now: int) -> list[Any]:
     dataset, recipient, purpose = scope
     args = {"dataset": dataset, "recipient": recipient, "purpose": purpose, "at": now}
-    return _pages(visit, "batches", args)
+    return _rows(visit, "batches", args)
 
 
-def _pages(visit: Visit, method: str, args: dict[str, Any]) -> Iterator[Any]:
-    """Rows of a question that is asked by number, MOST of them."""
-    left = MOST
-    while left > 0 and (rows := visit.query("subjects", method, args)):
-        yield from rows[:left]
-        left -= len(rows)
-        args = {**args, "after": rows[-1]["id"]}
+def _rows(visit: Visit, method: str, args: dict[str, Any]) -> list[Any]:
+    return all_rows(visit, "subjects", method, args, most=MOST)
 
 
 def _jobs(visit: Visit) -> tuple[list[Any], str]:
@@ -79,6 +74,6 @@ def _count(visit: Visit) -> Response:
     visit.desk(
         "authorisation.coverage", dataset=scope[0], recipient=scope[1], purpose=scope[2],
         version=found["version"], time=now_ms(),
-        who="" if visit.session is None else visit.session.operator,
+        who=visit.operator,
     )  # fmt: skip
     return visit.see(_PATH)

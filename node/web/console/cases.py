@@ -14,20 +14,19 @@ from contracts.api import APPROVER
 from contracts.system.cases import DISPOSITIONS, KINDS, MAX_STEPS
 from node.trace.index import Entry, Index
 from node.trace.similar import similar
+from node.web.console.rows import latest_rows, pages_of
 from node.web.console.supervision import (
     LOOKING,
     ROOT,
     came_to,
-    latest_rows,
     members_of,
-    number_of,
-    pages_of,
     propose_worded,
     read_texts,
     reading,
     supervisors_of,
     unchanged,
 )
+from node.web.forms import number_of
 from node.web.signing import propose
 from node.web.site import Site, Visit, page
 
@@ -137,11 +136,9 @@ def _open(visit: Visit) -> Response:
 
 
 def _find(visit: Visit) -> Any:
-    return visit.query("cases", "get", {"case": int(visit.param("number"))})
-
-
-def _none(visit: Visit) -> Response:
-    return visit.problem(visit.say("There is no such case."), 404)
+    """The case that the path names. Raises MissingError."""
+    args = {"case": int(visit.param("number"))}
+    return visit.find("cases", "get", args, visit.say("There is no such case."))
 
 
 def _steps(visit: Visit, number: int) -> list[Any]:
@@ -165,8 +162,6 @@ def _proofs(entries: Sequence[Entry]) -> Mapping[tuple[int, str], Iterator[str]]
 def _show(visit: Visit) -> Response:
     seen = visit.site.live.latest("cases", "sanctions", "alerts")
     case = _find(visit)
-    if case is None:
-        return _none(visit)
     number, member, members = case["id"], visit.site.member, members_of(visit)
     supervisors = [name for name in supervisors_of(members) if name != case["member"]]
     with reading(visit) as index:
@@ -196,8 +191,6 @@ def _act(
     *, has_text: bool = False,
 ) -> Response:  # fmt: skip
     case = _find(visit)
-    if case is None:
-        return _none(visit)
     number, kind = case["id"], case["kind"]
     about = [(visit.say("Case"), f"{number}: {visit.say(kind)}"),
              (visit.say("Member"), case["member"] or "–"), *words]  # fmt: skip
@@ -277,8 +270,6 @@ def _find_violation(visit: Visit) -> Response:
     """Say that the member of a confirmed case has broken a rule."""
     case, rule = _find(visit), visit.form.get("rule", "").strip()
     gravity = visit.form.get("gravity", "")
-    if case is None:
-        return _none(visit)
     if not _SLUG.fullmatch(rule) or gravity not in SEVERITIES or case["member"] is None:
         return visit.problem(visit.say("A rule is one word such as leak, in small letters."))
     args = {"member": case["member"], "rule": rule, "gravity": int(gravity), "case": case["id"]}

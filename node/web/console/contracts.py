@@ -14,7 +14,7 @@ from node import contract_docs
 from node.web.console.changes import source_diff
 from node.web.console.fields import FormError, name_of_form
 from node.web.console.governance import DECIDE, put_forward
-from node.web.site import Site, Visit, page
+from node.web.site import MissingError, Site, Visit, page
 
 _CONTRACTS = "/governance/contracts"
 
@@ -59,24 +59,20 @@ def _show(visit: Visit) -> Response:
         return visit.page("contract.html", contract=contract_docs.describe(own), head=None,
                           may=False)  # fmt: skip
     head, described = _deployed(visit)
-    if head is None:
-        return _none(visit)
     return visit.page("contract.html", contract=described, head=head,
                       may=head["status"] == "active" and not visit.duties.isdisjoint(DECIDE)
                       )  # fmt: skip
 
 
 def _deployed(visit: Visit) -> tuple[Any, Any]:
-    """A deployed contract's head with its source, and what it declares; (None, None) without."""
+    """A deployed contract's head with its source, and what it declares. Raises MissingError."""
     args = {"name": visit.param("name")}
     head, described = visit.site.link.query_all(
         [("contracts", "get", args), ("contracts", "describe", args)]
     )
+    if head is None:
+        raise MissingError(visit.say("There is no such contract."))
     return head, described
-
-
-def _none(visit: Visit) -> Response:
-    return visit.problem(visit.say("There is no such contract."), 404)
 
 
 def _source(visit: Visit) -> str:
@@ -101,8 +97,6 @@ def _deploy(visit: Visit) -> Response:
 
 def _upgrade(visit: Visit) -> Response:
     head, _ = _deployed(visit)
-    if head is None:
-        return _none(visit)
     source, name = _source(visit), head["name"]
     diff = source_diff(head["source"], source)
     if not diff:
@@ -117,8 +111,6 @@ def _upgrade(visit: Visit) -> Response:
 
 def _retire(visit: Visit) -> Response:
     head, _ = _deployed(visit)
-    if head is None:
-        return _none(visit)
     return put_forward(visit, "retire", {"name": head["name"]},
                        [(visit.say("Contract"), head["name"])],
                        f"{_CONTRACTS}/{head['name']}")  # fmt: skip

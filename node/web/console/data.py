@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from node.web.catalogue import FACETS, Catalogue, search
 from node.web.console import datasets, opening, sources
+from node.web.console.rows import all_rows
 from node.web.site import Area, Site, Visit, page
 
 AREAS = (Area("/data", "Data"),)
@@ -33,17 +32,11 @@ def _search(visit: Visit, catalogue: Catalogue) -> Response:
 
 
 def _standards(visit: Visit) -> Response:
-    rows: list[Any] = []
-    args: dict[str, Any] = {}
-    while (part := visit.query("standards", "list", args)) and len(rows) < 1_000:
-        rows += part
-        args = {"after": part[-1]["id"]}
-    return visit.page("standards.html", rows=rows)
+    return visit.page("standards.html", rows=all_rows(visit, "standards", "list", {}))
 
 
 def _standard(visit: Visit) -> Response:
     identity = f"{visit.param('owner')}/{visit.param('name')}"[:200]
-    found = visit.query("standards", "get", {"id": identity})
-    if found is None:
-        return visit.problem(visit.say("There is no standard of this name."), 404)
+    missing = visit.say("There is no standard of this name.")
+    found = visit.find("standards", "get", {"id": identity}, missing)
     return visit.page("standard.html", found=found, body=found["standard"])

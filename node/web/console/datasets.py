@@ -13,13 +13,14 @@ from contracts.api import ACTING, STEWARD
 from contracts.system import feedback
 from contracts.system.catalogue import MAX_DESTROYED
 from node.errors import MunimentError
+from node.trace.lineage import Lineage
 from node.trace.picture import to_svg
 from node.web.catalogue import Catalogue
 from node.web.console.seconds import prepare, waiting
-from node.web.console.sources import latest_job, who
-from node.web.lineage import Lineage
+from node.web.console.sources import latest_job
+from node.web.forms import number_of
 from node.web.signing import CallArguments, propose, seal
-from node.web.site import Site, Visit, page
+from node.web.site import MissingError, Site, Visit, page
 
 MAX_WORDS = 10_000
 MAX_VERSIONS = 50
@@ -28,7 +29,7 @@ _PARTS = ("title", "rows", "level", "class", "standard", "licence", "frequency",
 
 
 def routes(site: Site, catalogue: Catalogue) -> list[BaseRoute]:
-    lineage, steward = Lineage(site.link), (STEWARD,)
+    lineage, steward = Lineage(site.link.query), (STEWARD,)
     dataset = "/data/{owner}/{name}"
 
     def post(part: str, handler: Any, duties: Any) -> BaseRoute:
@@ -60,26 +61,17 @@ def _is_own(visit: Visit) -> bool:
     return visit.param("owner") == visit.site.member
 
 
-def _number(text: str) -> int | None:
-    is_number = text.isascii() and text.isdecimal() and 0 < len(text) < 10
-    return int(text) if is_number and int(text) else None
-
-
 def _find(visit: Visit, version: int | None = None) -> Any:
+    """A version of the dataset that the path names, the latest without. Raises MissingError."""
     wanted: dict[str, Any] = {"dataset": _name(visit)}
     if version is not None:
         wanted["version"] = version
-    return visit.query("catalogue", "get", wanted)
-
-
-def _missing(visit: Visit) -> Response:
-    return visit.problem(visit.say("There is no such dataset, or no such version of it."), 404)
+    missing = visit.say("There is no such dataset, or no such version of it.")
+    return visit.find("catalogue", "get", wanted, missing)
 
 
 def _show(visit: Visit, catalogue: Catalogue) -> Response:
     name, row = _name(visit), _find(visit)
-    if row is None:
-        return visit.problem(visit.say("There is no dataset of this name."), 404)
     identity, number, _ = row["standard"]
     standard = visit.query("standards", "get", {"id": identity, "version": number})
     fields = standard["standard"]["fields"] if standard else []
@@ -133,18 +125,14 @@ def _found(held: Any, fields: Any) -> dict[str, list[Any]]:
 def _preview(visit: Visit) -> Response:
     if not _is_own(visit):
         return visit.problem(visit.say("Only records of this member's own data are here."))
-    row = _find(visit, _number(visit.option("version")))
-    if row is None:
-        return _missing(visit)
+    row = _find(visit, number_of(visit.option("version")))
     seen = visit.desk("dataset.preview", dataset=row["dataset"], version=row["version"],
-                      who=who(visit))  # fmt: skip
+                      who=visit.operator)  # fmt: skip
     return visit.page("preview.html", row=row, seen=seen)
 
 
 def _lineage(visit: Visit, lineage: Lineage) -> Response:
-    row = _find(visit, _number(visit.option("version")))
-    if row is None:
-        return _missing(visit)
+    row = _find(visit, number_of(visit.option("version")))
     graph = lineage.of(row["dataset"], row["version"])
     picture = to_svg(graph, lambda name, number: f"/data/{name}/lineage?version={number}")
     return visit.page("lineage.html", row=row, graph=graph, picture=Markup(picture))
@@ -152,12 +140,12 @@ def _lineage(visit: Visit, lineage: Lineage) -> Response:
 
 def _compare(visit: Visit) -> Response:
     """What the chain says of two versions, and, of own data, which records differ."""
-    new = _number(visit.option("new"))
+    new = number_of(visit.option("new"))
     after = _find(visit, new)
-    old = _number(visit.option("old")) or (after["version"] - 1 if after else 0)
+    old = number_of(visit.option("old")) or after["version"] - 1
     before = _find(visit, old) if old else None
-    if after is None or before is None:
-        return visit.problem(visit.say("There are no two such versions to be compared."), 404)
+    if before is None:
+        raise MissingError(visit.say("There are no two such versions to be compared."))
     job = None
     if _is_own(visit):
         job = latest_job(visit, "compare", f"{_name(visit)} {old} {after['version']}")
@@ -173,7 +161,7 @@ def _told(value: Any) -> str:
 
 
 def _start_comparing(visit: Visit) -> Response:
-    old, new = (_number(visit.form.get(name, "")) for name in ("old", "new"))
+    old, new = (number_of(visit.form.get(name, "")) for name in ("old", "new"))
     if not old or not new:
         return visit.problem(visit.say("This form is not complete."))
     visit.desk("dataset.compare", dataset=_name(visit), old=old, new=new)
@@ -186,8 +174,6 @@ def _start_comparing(visit: Visit) -> Response:
 def _rate(visit: Visit) -> Response:
     """Rate another member's dataset; words are sealed to its owner."""
     row, stars = _find(visit), visit.form.get("stars", "")
-    if row is None:
-        return _missing(visit)
     if stars not in {"1", "2", "3", "4", "5"}:
         return visit.problem(visit.say("Give one to five stars."))
     words = visit.form.get("text", "").strip()
@@ -213,7 +199,7 @@ def _rate(visit: Visit) -> Response:
 
 def _grade(visit: Visit) -> Response:
     """Confirm or override what was found, from the next version on."""
-    level, reason = _number(visit.form.get("level", "")), visit.form.get("reason", "").strip()
+    level, reason = number_of(visit.form.get("level", "")), visit.form.get("reason", "").strip()
     if level is None or not reason:
         return visit.problem(visit.say("A decision needs a level and a reason."))
     visit.desk("dataset.decide", dataset=_name(visit), field=visit.form.get("field", "")[:200],
@@ -223,12 +209,12 @@ def _grade(visit: Visit) -> Response:
 
 def _destroy(visit: Visit) -> Response:
     """Prepare the destruction of a version or of records, for another person to confirm."""
-    version = _number(visit.form.get("version", ""))
+    version = number_of(visit.form.get("version", ""))
     texts = visit.form.get("rows", "")[:4_000].replace(",", " ").split()
-    rows = [_number(text) for text in texts]
-    row = _find(visit, version) if version else None
-    if row is None:
-        return _missing(visit)
+    rows = [number_of(text) for text in texts]
+    if version is None:
+        return visit.problem(visit.say("This form is not complete."))
+    row = _find(visit, version)
     if None in rows or len(rows) > MAX_DESTROYED:
         return visit.problem(
             visit.say("Records are named by their numbers, %s at most.") % MAX_DESTROYED
@@ -248,8 +234,6 @@ def _carry_out(visit: Visit) -> Response:
 
 def _retire(visit: Visit) -> Response:
     row = _find(visit)
-    if row is None:
-        return _missing(visit)
     words = [(visit.say("Dataset"), row["dataset"]), (visit.say("Title"), row["title"]),
              (visit.say("From then on"), visit.say("it takes no further version"))]  # fmt: skip
     call = ("catalogue", "retire", {"dataset": row["dataset"]})

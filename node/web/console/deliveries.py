@@ -21,10 +21,10 @@ from node.web.console.grants import (
     is_serving,
     jobs_of,
     latest_under,
-    no_grant,
     show_grant,
 )
-from node.web.site import Site, Visit, page
+from node.web.forms import number_of
+from node.web.site import MissingError, Site, Visit, page
 
 _KEY = b"deliveries/delivery/"
 
@@ -58,18 +58,13 @@ def _list(visit: Visit) -> Response:
 
 
 def find_delivery(visit: Visit) -> Any:
-    """The delivery that the path names, or None."""
-    return visit.query("deliveries", "get", {"delivery": int(visit.param("number"))})
-
-
-def no_delivery(visit: Visit) -> Response:
-    return visit.problem(visit.say("There is no such delivery."), 404)
+    """The delivery that the path names. Raises MissingError."""
+    args = {"delivery": int(visit.param("number"))}
+    return visit.find("deliveries", "get", args, visit.say("There is no such delivery."))
 
 
 def _show(visit: Visit) -> Response:
     found = find_delivery(visit)
-    if found is None:
-        return no_delivery(visit)
     copy, problem = _copy_of(visit, found)
     return visit.page("delivery.html", it=found, header=header_of(found), copy=copy,
                       problem=problem, syntaxes=SYNTAXES, serving=is_serving(visit))  # fmt: skip
@@ -96,8 +91,6 @@ def _copy_of(visit: Visit, delivery: Mapping[str, Any]) -> tuple[Any, str]:
 
 def _proof(visit: Visit) -> Response:
     found = find_delivery(visit)
-    if found is None:
-        return no_delivery(visit)
     key = _KEY + checks.number_key(found["id"])
     data = bytes.fromhex(visit.call("state.prove", key=key.hex())["proof"])
     name = f'attachment; filename="delivery-{found["id"]}.state"'
@@ -110,14 +103,12 @@ def _proof(visit: Visit) -> Response:
 
 def _fetch(visit: Visit) -> Response:
     found = find_grant(visit)
-    if found is None:
-        return no_grant(visit)
     rows = visit.form.get("rows", "").strip()
-    if rows and not (rows.isascii() and rows.isdecimal() and 0 < len(rows) < 16 and int(rows)):
+    if rows and number_of(rows) is None:
         raise AskingError(visit.say("Records are a whole number above 0."))
     syntax, server = visit.form.get("syntax", ""), visit.form.get("server", "")[:64]
     visit.desk(
-        "delivery.fetch", grant=found["id"], rows=int(rows) if rows else None, who=_who(visit),
+        "delivery.fetch", grant=found["id"], rows=number_of(rows), who=visit.operator,
         server=server or None, syntax=syntax if syntax in SYNTAXES else None,
     )  # fmt: skip
     return visit.see(f"/exchange/grants/{found['id']}")
@@ -125,19 +116,19 @@ def _fetch(visit: Visit) -> Response:
 
 def _export(visit: Visit) -> Response:
     found = find_grant(visit)
-    delivery, syntax = visit.form.get("delivery", ""), visit.form.get("syntax", "")
-    if found is None or not delivery.isdecimal() or len(delivery) > 15:
-        return no_grant(visit)
-    visit.desk("delivery.export", grant=found["id"], delivery=int(delivery),
-               syntax=syntax if syntax in SYNTAXES else SYNTAXES[0], who=_who(visit))  # fmt: skip
+    delivery, syntax = number_of(visit.form.get("delivery", "")), visit.form.get("syntax", "")
+    if delivery is None:
+        raise MissingError(visit.say("There is no such delivery."))
+    visit.desk(
+        "delivery.export", grant=found["id"], delivery=delivery, who=visit.operator,
+        syntax=syntax if syntax in SYNTAXES else SYNTAXES[0],
+    )  # fmt: skip
     return visit.see(f"/exchange/grants/{found['id']}")
 
 
 def _look_up(visit: Visit) -> Response:
     """Ask by one key, or end the session; the answer is on this page only."""
     found = find_grant(visit)
-    if found is None:
-        return no_grant(visit)
     key = "" if "close" in visit.form else visit.form.get("key", "")[:1_024].strip()
     if not key and "close" not in visit.form:
         raise AskingError(visit.say("Which key is looked up?"))
@@ -150,13 +141,7 @@ def _look_up(visit: Visit) -> Response:
 
 def _stop(visit: Visit) -> Response:
     found = find_grant(visit)
-    if found is None:
-        return no_grant(visit)
     for job in jobs_of(visit, found["id"]):
         if job["state"] == "running":
             visit.desk("job.stop", job=job["id"])
     return visit.see(f"/exchange/grants/{found['id']}")
-
-
-def _who(visit: Visit) -> str:
-    return "" if visit.session is None else visit.session.operator

@@ -16,8 +16,9 @@ from node.errors import MunimentError
 from node.trace.index import Entry, open_index
 from node.web.console.exchange import before_of, now_ms
 from node.web.console.letters import Letter, read, seal_to_all
+from node.web.forms import whole
 from node.web.signing import CallArguments, propose
-from node.web.site import Area, Site, Visit, page
+from node.web.site import Area, MissingError, Site, Visit, page
 
 AREAS = (Area("/dispatch", "Dispatch"),)
 PAGE = 100
@@ -142,18 +143,13 @@ def _list(visit: Visit) -> Response:
 
 
 def _find(visit: Visit) -> Any:
-    """The order that the path names, or None."""
-    return visit.query("dispatch", "get", {"order": int(visit.param("number"))})
-
-
-def _none(visit: Visit) -> Response:
-    return visit.problem(visit.say("There is no such order."), 404)
+    """The order that the path names. Raises MissingError."""
+    args = {"order": int(visit.param("number"))}
+    return visit.find("dispatch", "get", args, visit.say("There is no such order."))
 
 
 def _show(visit: Visit) -> Response:
     order = _find(visit)
-    if order is None:
-        return _none(visit)
     member, records = visit.site.member, members_of(visit)
     is_open = order["status"] == "open" and not visit.duties.isdisjoint(DUTIES)
     own, history = order["parts"].get(member), _history(visit, order["id"])
@@ -246,8 +242,8 @@ def _told(visit: Visit, entry: Entry) -> str:
 
 def _act(visit: Visit) -> Response:
     order, act = _find(visit), visit.param("act")
-    if order is None or act not in (*_ANSWERS, *_DECISIONS):
-        return _none(visit)
+    if act not in (*_ANSWERS, *_DECISIONS):
+        raise MissingError(visit.say("There is no such order."))
     args: dict[str, Any] = {"order": order["id"]}
     other = order["issuer"]
     words = [(visit.say("Order"), f"{order['id']} · {visit.say(order['kind'])}"),
@@ -258,15 +254,14 @@ def _act(visit: Visit) -> Response:
     concerned = args.get("member", visit.site.member)
     stand = _stand(order, concerned)
     if act == "report":
-        percent = visit.form.get("progress", "")
-        if not (percent.isascii() and percent.isdecimal() and int(percent[:4]) <= 100):
+        percent = whole(visit.form.get("progress", ""), 3)
+        if percent is None or percent > 100:
             return visit.problem(visit.say("Progress is a whole number from 0 to 100."))
-        args["progress"] = int(percent)
-        words.append((visit.say("Progress"), visit.language.percent(int(percent) / 100)))
+        args["progress"] = percent
+        words.append((visit.say("Progress"), visit.language.percent(percent / 100)))
 
     def check(again: Visit) -> None:
-        found = _find(visit)
-        if found is None or _stand(found, concerned) != stand:
+        if _stand(_find(visit), concerned) != stand:
             sentence = again.say("Somebody else was first: the order is not as it was shown.")
             raise DispatchError(sentence)
 

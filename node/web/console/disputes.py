@@ -13,8 +13,10 @@ from contracts.system.deliveries import OUTCOMES
 from node.errors import MunimentError
 from node.exchange.asking import AskingError
 from node.network import bytes_from_text
-from node.web.console.deliveries import find_delivery, no_delivery
+from node.web.console.deliveries import find_delivery
 from node.web.console.exchange import PAGE
+from node.web.console.rows import all_rows
+from node.web.forms import whole
 from node.web.signing import CallArguments, propose
 from node.web.site import Site, Visit, page
 
@@ -33,18 +35,13 @@ def routes(site: Site) -> list[BaseRoute]:
 
 def _list(visit: Visit) -> Response:
     """The latest disputes; those that are not settled first."""
-    rows: list[Any] = []
-    args: dict[str, Any] = {}
-    while (part := visit.query("deliveries", "disputes", args)) and len(rows) < 1_000:
-        rows += part
-        args = {"after": part[-1]["id"]}
+    rows = all_rows(visit, "deliveries", "disputes", {})
     rows.sort(key=lambda row: (row["dispute"]["outcome"] is not None, -row["id"]))
     return visit.page("disputes.html", rows=rows[:PAGE])
 
 
 def _show(visit: Visit) -> Response:
-    found = find_delivery(visit)
-    return no_delivery(visit) if found is None else _page(visit, found)
+    return _page(visit, find_delivery(visit))
 
 
 def _page(visit: Visit, found: Any, status: int = 200, **more: Any) -> Response:
@@ -75,8 +72,6 @@ def _evidence(visit: Visit, delivery: Mapping[str, Any]) -> tuple[Any, str]:
 def _open(visit: Visit) -> Response:
     """First what a supervisor would find is shown; then it is sealed, and signed."""
     found = find_delivery(visit)
-    if found is None:
-        return no_delivery(visit)
     given, text = dict(visit.form), visit.form.get("text", "").strip()
     try:
         row = _count(visit, "row", 0)
@@ -104,8 +99,6 @@ def _open(visit: Visit) -> Response:
 
 def _settle(visit: Visit) -> Response:
     found = find_delivery(visit)
-    if found is None:
-        return no_delivery(visit)
     outcome = visit.form.get("outcome", "")
     if outcome not in OUTCOMES:
         raise AskingError(visit.say("This form is not complete."))
@@ -134,9 +127,10 @@ def _count(visit: Visit, name: str, empty: int | None) -> int:
     text = visit.form.get(name, "").strip()
     if not text and empty is not None:
         return empty
-    if not (text.isascii() and text.isdecimal() and len(text) < 16):
+    number = whole(text)
+    if number is None:
         raise AskingError(visit.say("Records are a whole number."))
-    return int(text)
+    return number
 
 
 def _path(delivery: Mapping[str, Any]) -> str:

@@ -9,9 +9,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from node.web.console import places, proofs
+from node.web.forms import whole
 from node.web.preferences import own_path
 from node.web.sentences import of_error, of_result
-from node.web.site import Area, Site, Visit, page
+from node.web.site import Area, MissingError, Site, Visit, page
 
 AREAS = (Area("/evidence", "Evidence"),)
 ROOMY = proofs.ROOMY
@@ -48,19 +49,24 @@ def _search(visit: Visit) -> Response:
 def _block(visit: Visit) -> Response:
     height = visit.param("height")
     if not _HEIGHT.fullmatch(height):
-        return visit.problem(visit.say("This is no block's height."), 404)
-    option = visit.option("first")
-    first = int(option) if option.isascii() and option.isdigit() and len(option) < 10 else 0
+        raise MissingError(visit.say("This is no block's height."))
+    first = whole(visit.option("first")) or 0
     block = visit.call("block.get", height=int(height), first=first, most=PAGE)
     more = first + PAGE if first + PAGE < block["count"] else 0
     top = visit.call("status")["height"]
     return visit.page("block.html", block=block, top=top, first=first, more=more)
 
 
-def _transaction(visit: Visit) -> Response:
+def _txid(visit: Visit) -> str:
+    """The transaction's id that the path has. Raises MissingError."""
     txid = visit.param("txid")
     if not _TXID.fullmatch(txid):
-        return visit.problem(visit.say("This is no transaction's id."), 404)
+        raise MissingError(visit.say("This is no transaction's id."))
+    return txid
+
+
+def _transaction(visit: Visit) -> Response:
+    txid = _txid(visit)
     to = own_path(visit.option("to")) if visit.option("to") else ""
     tx = visit.call("tx.get", txid=txid)
     about = []
@@ -80,9 +86,7 @@ def _became(visit: Visit, tx: dict[str, Any]) -> str:
 
 
 def _receipt(visit: Visit) -> Response:
-    txid = visit.param("txid")
-    if not _TXID.fullmatch(txid):
-        return visit.problem(visit.say("This is no transaction's id."), 404)
+    txid = _txid(visit)
     data = bytes.fromhex(visit.call("receipt.get", txid=txid)["receipt"])
     name = f'attachment; filename="{txid}.receipt"'
     return Response(data, media_type="application/octet-stream",

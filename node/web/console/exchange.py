@@ -16,6 +16,7 @@ from node.exchange.asking import DAY_MS, AskingError, fields_of, show_hours
 from node.exchange.due import find_due
 from node.exchange.reasons import change_text, rule_text
 from node.web.console.terms import condition_texts, kind_name
+from node.web.forms import number_of, whole
 from node.web.signing import propose
 from node.web.site import Area, Site, Visit, page
 
@@ -49,9 +50,8 @@ def now_ms() -> int:
 
 def before_of(visit: Visit) -> dict[str, int]:
     """The cursor of a list that is paged by number; nothing where it is none."""
-    text = visit.option("before")
-    is_number = text.isascii() and text.isdecimal() and 0 < len(text) <= 15 and int(text) > 0
-    return {"before": int(text)} if is_number else {}
+    number = number_of(visit.option("before"))
+    return {"before": number} if number else {}
 
 
 def reasons_of(visit: Visit, reasons: Sequence[Any], names: Sequence[str]) -> list[dict[str, str]]:
@@ -86,10 +86,10 @@ def _inbox(visit: Visit) -> Response:
 
 def _set_deputy(visit: Visit) -> Response:
     """Let another member give this member's reviews for some days; none ends it."""
-    deputy, days = visit.form.get("deputy", "")[:64], visit.form.get("days", "").strip()
-    if not (days.isascii() and days.isdecimal() and 0 < len(days) <= 4 and int(days)):
+    deputy, days = visit.form.get("deputy", "")[:64], whole(visit.form.get("days", ""), 4)
+    if not days:
         raise AskingError(visit.say("Days are a whole number above 0."))
-    until = now_ms() + int(days) * DAY_MS
+    until = now_ms() + days * DAY_MS
     words = [(visit.say("Stands in"), deputy or "–")]
     if deputy:
         words.append((visit.say("Until"), visit.language.moment(until)))
@@ -104,12 +104,9 @@ def _list(visit: Visit) -> Response:
 
 
 def find_request(visit: Visit) -> Any:
-    """The request that the path names, or None."""
-    return visit.query("access", "request", {"request": int(visit.param("number"))})
-
-
-def no_request(visit: Visit) -> Response:
-    return visit.problem(visit.say("There is no such request."), 404)
+    """The request that the path names. Raises MissingError."""
+    args = {"request": int(visit.param("number"))}
+    return visit.find("access", "request", args, visit.say("There is no such request."))
 
 
 def opened_of(visit: Visit, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,9 +126,7 @@ def opened_of(visit: Visit, asked: Mapping[str, Any]) -> dict[str, Any]:
 
 def show_request(visit: Visit, status: int = 200, **more: Any) -> Response:
     """A request's page; `more` is what a reviewer has tried on it."""
-    if find_request(visit) is None:
-        return no_request(visit)
-    args = {"request": int(visit.param("number")), "time": now_ms()}
+    args = {"request": find_request(visit)["id"], "time": now_ms()}
     explained = visit.query("access", "explain", args)
     asked, now = explained["request"], explained["now"]
     fields = fields_of(visit.query, asked["standard"])
@@ -176,8 +171,6 @@ def _show(visit: Visit) -> Response:
 
 def _withdraw(visit: Visit) -> Response:
     found = find_request(visit)
-    if found is None:
-        return no_request(visit)
     return propose(visit, visit.say("Withdraw request %s") % found["id"],
                    request_words(visit, found),
                    [("access", "withdraw", {"request": found["id"]})],

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from consensus.codec import DecodeError
 from contracts.checks import slug
 from node.errors import MunimentError
+from node.web.forms import whole
 from node.web.site import Visit
 
 UNITS = {"minutes": 60_000, "hours": 3_600_000, "days": 86_400_000, "seconds": 1_000}
@@ -29,11 +30,10 @@ def recipients_of(visit: Visit, choices: Sequence[str]) -> list[str]:
 
 def span_of(visit: Visit, name: str) -> int:
     """A span of the form, in ms. Raises FormError."""
-    text, unit = visit.form.get(name, "").strip(), visit.form.get(f"{name}-unit", "")
-    is_number = text.isascii() and text.isdecimal() and len(text) <= 6 and int(text) > 0
-    if not is_number or unit not in UNITS:
+    number, unit = whole(visit.form.get(name, ""), 6), visit.form.get(f"{name}-unit", "")
+    if not number or unit not in UNITS:
         raise FormError(visit.say("A span of time is a whole number above 0 and its unit."))
-    return int(text) * UNITS[unit]
+    return number * UNITS[unit]
 
 
 def text_of(visit: Visit) -> str:

@@ -62,17 +62,13 @@ def _voted(proposal: Mapping[str, Any], member: str) -> bool:
 
 
 def _find(visit: Visit) -> Any:
-    return visit.query("governance", "get", {"proposal": int(visit.param("number"))})
-
-
-def _none(visit: Visit) -> Response:
-    return visit.problem(visit.say("There is no such proposal."), 404)
+    """The proposal that the path names. Raises MissingError."""
+    args = {"proposal": int(visit.param("number"))}
+    return visit.find("governance", "get", args, visit.say("There is no such proposal."))
 
 
 def _show(visit: Visit) -> Response:
     found = _find(visit)
-    if found is None:
-        return _none(visit)
     voters, member = voters_of(visit.query("members", "list")), visit.site.member
     is_undecided = found["status"] in ("open", "accepted")
     kind, args = found["kind"], found["args"]
@@ -106,8 +102,6 @@ def _diff(visit: Visit, proposal: Mapping[str, Any]) -> list[str]:
 
 def _vote(visit: Visit) -> Response:
     found, choice = _find(visit), visit.form.get("choice", "")
-    if found is None:
-        return _none(visit)
     if choice not in _CHOICES:
         raise FormError(visit.say("This form is not complete."))
     number, member = found["id"], visit.site.member
@@ -127,8 +121,6 @@ def _vote(visit: Visit) -> Response:
 
 def _withdraw(visit: Visit) -> Response:
     found = _find(visit)
-    if found is None:
-        return _none(visit)
     return propose(visit, visit.say("Withdraw proposal %s") % found["id"], _words(visit, found),
                    [("governance", "withdraw", {"proposal": found["id"]})],
                    f"/governance/proposals/{found['id']}")  # fmt: skip

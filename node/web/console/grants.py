@@ -44,15 +44,13 @@ def _list(visit: Visit) -> Response:
 
 
 def find_grant(visit: Visit) -> Any:
-    """The grant that the path names, or None; see `_find`."""
+    """The grant that the path names; see `_find`. Raises MissingError."""
     return _find(visit, int(visit.param("number")))
 
 
 def _find(visit: Visit, number: int) -> Any:
-    """A grant with the name of the code that says whether it may be used now, or None."""
-    found = visit.query("access", "grant", {"grant": number})
-    if found is None:
-        return None
+    """A grant with the name of the code that says whether it may be used now."""
+    found = visit.find("access", "grant", {"grant": number}, visit.say("There is no such grant."))
     usable = visit.query("access", "usable", {"grant": number, "time": now_ms()})
     return {**found, "usable": name_of(usable)}
 
@@ -67,15 +65,9 @@ def latest_under(visit: Visit, grant: int) -> list[int]:
     return found[::-1]
 
 
-def no_grant(visit: Visit) -> Response:
-    return visit.problem(visit.say("There is no such grant."), 404)
-
-
 def show_grant(visit: Visit, status: int = 200, **more: Any) -> Response:
     """A grant's page; `more` is the answer to a look-up, or why there is none."""
     found = find_grant(visit)
-    if found is None:
-        return no_grant(visit)
     names = [field["name"] for field in fields_of(visit.query, found["standard"])]
     asked = visit.query("access", "request", {"request": found["id"]})
     deliveries = [
@@ -149,8 +141,6 @@ def _resume(visit: Visit) -> Response:
 
 def _end(visit: Visit, act: str, title: str, more: dict[str, str]) -> Response:
     found = find_grant(visit)
-    if found is None:
-        return no_grant(visit)
     words = [
         (visit.say("Dataset"), found["dataset"]),
         (visit.say("Recipient"), found["recipient"]),

@@ -14,7 +14,7 @@ from node.errors import MunimentError
 from node.network import card_of
 from node.web.console.fields import FormError
 from node.web.console.governance import DECIDE, put_forward, shown, voters_of
-from node.web.site import Site, Visit, page
+from node.web.site import MissingError, Site, Visit, page
 
 _MEMBERS = "/governance/members"
 MAX_CARD = 8_192
@@ -81,17 +81,13 @@ def _json(visit: Visit) -> Any:
 
 
 def _find(visit: Visit) -> Any:
-    return visit.query("members", "get", {"name": visit.param("name")})
-
-
-def _none(visit: Visit) -> Response:
-    return visit.problem(visit.say("There is no such member."), 404)
+    """The member that the path names. Raises MissingError."""
+    args = {"name": visit.param("name")}
+    return visit.find("members", "get", args, visit.say("There is no such member."))
 
 
 def _show(visit: Visit) -> Response:
     record = _find(visit)
-    if record is None:
-        return _none(visit)
     records, epoch = visit.query("members", "list"), visit.call("validators.get")
     return visit.page(
         "member.html", record=record, epoch=epoch, purposes=PURPOSES, tiers=TIERS, roles=ROLES,
@@ -105,8 +101,8 @@ def _show(visit: Visit) -> Response:
 
 def _act(visit: Visit) -> Response:
     record, act = _find(visit), visit.param("act")
-    if record is None or act not in (*_ACTS, "change"):
-        return _none(visit)
+    if act not in (*_ACTS, "change"):
+        raise MissingError(visit.say("There is no such member."))
     name, back = record["name"], f"{_MEMBERS}/{visit.param('name')}"
     words = [(visit.say("Member"), name)]
     if act in _ACTS:

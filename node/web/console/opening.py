@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute
 from node.publish.remarks import MAX_ANSWER
 from node.publish.shelf import OPEN
 from node.web.catalogue import Catalogue
+from node.web.forms import number_of
 from node.web.site import Site, Visit, page
 
 _STEWARD = ("steward",)
@@ -44,12 +45,11 @@ def _show(visit: Visit, catalogue: Catalogue) -> Response:
 
 
 def _decide(visit: Visit) -> Response:
-    dataset, version = visit.form.get("dataset", ""), visit.form.get("version", "")
+    dataset, version = visit.form.get("dataset", ""), number_of(visit.form.get("version", ""))
     if visit.form.get("decision") == "publish":
-        assert visit.session is not None
-        visit.desk("open.publish", dataset=dataset, who=visit.session.operator)
-    elif version.isascii() and version.isdecimal() and len(version) < 10:
-        visit.desk("open.withdraw", dataset=dataset, version=int(version))
+        visit.desk("open.publish", dataset=dataset, who=visit.operator)
+    elif version is not None:
+        visit.desk("open.withdraw", dataset=dataset, version=version)
     return visit.see(_PLACE)
 
 

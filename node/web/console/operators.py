@@ -14,6 +14,7 @@ from contracts.api import ADMIN, DUTIES
 from contracts.system.operators import PAGE
 from node.web.console.exchange import now_ms
 from node.web.console.fields import FormError
+from node.web.console.rows import all_rows
 from node.web.console.seconds import prepare, waiting
 from node.web.signing import propose
 from node.web.site import Site, Visit, page
@@ -39,12 +40,7 @@ def _list(visit: Visit) -> Response:
 
 def _page(visit: Visit, given: Mapping[str, str], problem: str = "") -> Response:
     member = visit.site.member
-    rows = visit.query("operators", "list", {"member": member})
-    while len(rows) % PAGE == 0 and rows:
-        more = visit.query("operators", "list", {"member": member, "after": rows[-1]["name"]})
-        if not more:
-            break
-        rows += more
+    rows = all_rows(visit, "operators", "list", {"member": member}, by="name")
     known = {row["name"] for row in rows if row["status"] == "active"}
     return visit.page(
         "operators.html", 400 if problem else 200, rows=rows, given=given, problem=problem,
@@ -128,18 +124,13 @@ def _grant(visit: Visit) -> Response:
 
 
 def _find(visit: Visit) -> Any:
+    """The operator that the path names. Raises MissingError."""
     args = {"member": visit.site.member, "operator": visit.param("name")}
-    return visit.query("operators", "get", args)
-
-
-def _none(visit: Visit) -> Response:
-    return visit.problem(visit.say("There is no such operator."), 404)
+    return visit.find("operators", "get", args, visit.say("There is no such operator."))
 
 
 def _train(visit: Visit) -> Response:
     row = _find(visit)
-    if row is None:
-        return _none(visit)
     terms = _terms(visit)
     words = [(visit.say("Operator"), row["name"]), *_shown(visit, terms)]
     return propose(visit, visit.say("Renew the terms of %s") % row["name"], words,
@@ -149,8 +140,6 @@ def _train(visit: Visit) -> Response:
 
 def _revoke(visit: Visit) -> Response:
     row = _find(visit)
-    if row is None:
-        return _none(visit)
     duties = ", ".join(visit.say(duty) for duty in row["duties"])
     words = [(visit.say("Operator"), row["name"]), (visit.say("Duties"), duties or "–")]
     return propose(visit, visit.say("Revoke the duties of %s") % row["name"], words,

@@ -14,6 +14,7 @@ from node.web.console.dispatch import below, members_of
 from node.web.console.exchange import now_ms
 from node.web.console.fields import UNITS, FormError, recipients_of, span_of, text_of
 from node.web.console.letters import seal_to_all
+from node.web.forms import number_of
 from node.web.signing import propose
 from node.web.site import Site, Visit, page
 
@@ -31,8 +32,8 @@ def routes(site: Site) -> list[BaseRoute]:
 
 
 def _show(visit: Visit) -> Response:
-    origin = visit.option("origin")
-    return _form(visit, {**_FIRST, "origin": origin if origin.isdecimal() else ""})
+    origin = number_of(visit.option("origin"))
+    return _form(visit, {**_FIRST, "origin": str(origin or "")})
 
 
 def _form(visit: Visit, given: Mapping[str, str], problem: str = "") -> Response:
@@ -73,7 +74,7 @@ def _propose(visit: Visit) -> Response:
     kind, severity, origin = form.get("kind"), form.get("severity"), form.get("origin", "").strip()
     if kind not in KINDS or severity not in SEVERITIES:
         raise FormError(say("This form is not complete."))
-    if origin and not (origin.isascii() and origin.isdecimal() and len(origin) <= 9):
+    if origin and number_of(origin) is None:
         raise FormError(say("The order that is passed on is a number."))
     to = _recipients(visit)
     text, escalate, now = text_of(visit), span_of(visit, "escalate"), now_ms()
@@ -86,7 +87,7 @@ def _propose(visit: Visit) -> Response:
         "kind": kind, "severity": severity, "recipients": to,
         "envelopes": [bytes.fromhex(envelope) for envelope in sealed],
         "acknowledge_by": acknowledge_by, "complete_by": complete_by, "escalate_ms": escalate,
-        "origin": int(origin) if origin else None,
+        "origin": number_of(origin),
     }  # fmt: skip
     words = [
         (say("Kind"), f"{say(kind)} · {say(severity)}"),

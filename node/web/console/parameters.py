@@ -14,6 +14,7 @@ from node.errors import MunimentError
 from node.parameter_docs import DOCS
 from node.web.console.fields import FormError
 from node.web.console.governance import DECIDE, put_forward
+from node.web.forms import whole
 from node.web.sentences import of_error
 from node.web.site import Site, Visit, page
 
@@ -76,8 +77,9 @@ def _changes(visit: Visit) -> tuple[dict[str, Any], dict[str, Any]]:
 def _number(visit: Visit, name: str, text: str) -> int:
     """Raises FormError."""
     low, high = Parameters.bounds(name) or (0, 0)
-    if not (text.isascii() and text.isdecimal() and len(text) <= 15 and low <= int(text) <= high):
+    value = whole(text)
+    if value is None or not low <= value <= high:
         low_text, high_text = visit.language.number(low), visit.language.number(high)
         sentence = visit.say("%s must be a whole number from %s to %s.")
         raise FormError(sentence % (name, low_text, high_text))
-    return int(text)
+    return value

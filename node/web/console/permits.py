@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from starlette.responses import Response
 from starlette.routing import BaseRoute
@@ -12,18 +11,18 @@ from contracts.api import ACTING, APPROVER
 from node.errors import MunimentError
 from node.exchange.asking import parse_moment
 from node.web.console.exchange import now_ms
+from node.web.console.rows import all_rows
 from node.web.console.supervision import (
     LOOKING,
-    MOST,
     ROOT,
     members_of,
-    number_of,
     propose_worded,
     read_texts,
     supervisors_of,
 )
+from node.web.forms import number_of
 from node.web.signing import propose
-from node.web.site import Site, Visit, page
+from node.web.site import MissingError, Site, Visit, page
 
 _PERMITS, _FEEDBACK = ROOT + "/permits", ROOT + "/feedback"
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
@@ -46,11 +45,7 @@ def routes(site: Site) -> list[BaseRoute]:
 
 
 def _list(visit: Visit) -> Response:
-    rows: list[Any] = []
-    args: dict[str, Any] = {}
-    while len(rows) < MOST and (part := visit.query("permits", "list", args)):
-        rows += part
-        args = {"after": part[-1]["member"]}
+    rows = all_rows(visit, "permits", "list", {}, by="member")
     members, own = members_of(visit), visit.site.member
     return visit.page(
         "permits.html", rows=rows, now=now_ms(),
@@ -78,9 +73,10 @@ def _issue(visit: Visit) -> Response:
 
 def _revoke(visit: Visit) -> Response:
     member = visit.form.get("member", "").strip()
-    found = visit.query("permits", "get", {"member": member}) if _NAME.fullmatch(member) else None
-    if found is None:
-        return visit.problem(visit.say("There is no such permit."), 404)
+    missing = visit.say("There is no such permit.")
+    if not _NAME.fullmatch(member):
+        raise MissingError(missing)
+    found = visit.find("permits", "get", {"member": member}, missing)
     words = [(visit.say("Member"), member), (visit.say("Purposes"), ", ".join(found["scenarios"]))]
     return propose(visit, visit.say("End the permit of %s") % member, words,
                    [("permits", "revoke", {"member": member})], _PERMITS)  # fmt: skip

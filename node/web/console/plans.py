@@ -20,7 +20,7 @@ from node.web.console.fields import (
 )
 from node.web.console.letters import read, seal_to_all
 from node.web.signing import propose
-from node.web.site import Site, Visit, page
+from node.web.site import MissingError, Site, Visit, page
 
 _PLANS = "/dispatch/plans"
 _FIRST = {"severity": "emergency", "acknowledge": "30", "acknowledge-unit": "minutes",
@@ -47,26 +47,21 @@ def _list(visit: Visit) -> Response:
 
 
 def _find(visit: Visit) -> Any:
+    """The plan that the path names. Raises MissingError."""
     args = {"owner": visit.param("owner"), "plan": visit.param("plan")}
-    return visit.query("emergency", "get", args)
-
-
-def _none(visit: Visit) -> Response:
-    return visit.problem(visit.say("There is no such plan."), 404)
+    return visit.find("emergency", "get", args, visit.say("There is no such plan."))
 
 
 def _show(visit: Visit) -> Response:
     plan = _find(visit)
-    if plan is None:
-        return _none(visit)
     may = plan["owner"] == visit.site.member and not visit.duties.isdisjoint(DUTIES)
     return visit.page("plan.html", plan=plan, letter=read(visit, plan["envelopes"]), may=may)
 
 
 def _act(visit: Visit) -> Response:
     plan, act = _find(visit), visit.param("act")
-    if plan is None or act not in _ACTS or plan["owner"] != visit.site.member:
-        return _none(visit)
+    if act not in _ACTS or plan["owner"] != visit.site.member:
+        raise MissingError(visit.say("There is no such plan."))
     title = {
         "drill": visit.say("Drill the plan %s"),
         "activate": visit.say("Put the plan %s into force"),

@@ -12,8 +12,9 @@ from node.ballots import CONTRACT
 from node.rpc.client import NodeError
 from node.web.console.exchange import now_ms
 from node.web.console.fields import FormError
+from node.web.forms import whole
 from node.web.signing import propose
-from node.web.site import Site, Visit, page
+from node.web.site import MissingError, Site, Visit, page
 
 _POLLS = "/governance/polls"
 
@@ -35,23 +36,18 @@ def _which(visit: Visit) -> Response:
 
 
 def _find(visit: Visit) -> Any:
-    """The poll that the path names, or None, as well where no contract keeps polls."""
+    """The poll that the path names. Raises MissingError, as well where no contract keeps polls."""
+    missing = visit.say("There is no such poll.")
     try:
-        return visit.query(CONTRACT, "poll", {"poll": visit.param("poll")})
+        return visit.find(CONTRACT, "poll", {"poll": visit.param("poll")}, missing)
     except NodeError as error:
         if error.code != "unknown-contract":
             raise
-    return None
-
-
-def _none(visit: Visit) -> Response:
-    return visit.problem(visit.say("There is no such poll."), 404)
+        raise MissingError(missing) from error
 
 
 def _show(visit: Visit) -> Response:
     found, name, now = _find(visit), visit.param("poll"), now_ms()
-    if found is None:
-        return _none(visit)
     rows = visit.query(CONTRACT, "votes", {"poll": name, "after": None})
     voted = dict(rows)
     member = visit.site.member
@@ -70,8 +66,8 @@ def _show(visit: Visit) -> Response:
 
 def _act(visit: Visit) -> Response:
     found, name, act = _find(visit), visit.param("poll"), visit.param("act")
-    if found is None or act not in ("vote", "show", "close"):
-        return _none(visit)
+    if act not in ("vote", "show", "close"):
+        raise MissingError(visit.say("There is no such poll."))
     args: dict[str, Any] = {"poll": name}
     words = [(visit.say("Poll"), name)]
     title = visit.say("Close the poll %s")
@@ -92,8 +88,7 @@ def _act(visit: Visit) -> Response:
 
 def _choice(visit: Visit, found: Any) -> int:
     """Raises FormError."""
-    text = visit.form.get("choice", "")
-    choices = len(found["tally"])
-    if not (text.isascii() and text.isdecimal() and len(text) <= 2 and int(text) < choices):
+    choice = whole(visit.form.get("choice", ""))
+    if choice is None or choice >= len(found["tally"]):
         raise FormError(visit.say("Choose one of the choices."))
-    return int(text)
+    return choice

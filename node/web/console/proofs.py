@@ -15,6 +15,7 @@ from node import checking, receipt
 from node.errors import MunimentError
 from node.trace import export
 from node.trace.export import Content
+from node.web.forms import whole
 from node.web.site import Site, Visit, page
 
 MAX_FILE_BYTES = 16 << 20
@@ -102,9 +103,10 @@ def _prepare(visit: Visit) -> Response:
 
 
 def _height(visit: Visit, text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and len(text) <= 15):
+    height = whole(text)
+    if height is None:
         raise ProofsError(visit.say("Heights are whole numbers."))
-    return int(text)
+    return height
 
 
 def _job(visit: Visit) -> Mapping[str, Any]:

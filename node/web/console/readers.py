@@ -9,8 +9,9 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from node.web.console.places import trace_of
-from node.web.console.supervision import LOOKING, number_of
-from node.web.site import Site, Visit, page
+from node.web.console.supervision import LOOKING
+from node.web.forms import number_of
+from node.web.site import MissingError, Site, Visit, page
 
 _LOGS, _ROW = "/trace/logs", "/trace/row"
 _OWNED = re.compile(r"[a-z0-9._-]{1,64}/[a-z0-9._-]{1,64}", re.ASCII)
@@ -27,14 +28,12 @@ def routes(site: Site) -> list[BaseRoute]:
 
 
 def _job(visit: Visit, kind: str) -> Any:
-    """The job that the path names, or None."""
+    """The job that the path names. Raises MissingError."""
     name = visit.param("job")
     job = visit.desk("job.get", job=name) if _JOB.fullmatch(name) else None
-    return job if job and job["kind"] == kind else None
-
-
-def _none(visit: Visit) -> Response:
-    return visit.problem(visit.say("There is no such question any more; ask again."), 404)
+    if not job or job["kind"] != kind:
+        raise MissingError(visit.say("There is no such question any more; ask again."))
+    return job
 
 
 # Access logs
@@ -52,8 +51,6 @@ def _ask(visit: Visit) -> Response:
 
 def _logs(visit: Visit) -> Response:
     job = _job(visit, "trace.logs")
-    if job is None:
-        return _none(visit)
     logs = job["result"]["logs"] if job["result"] else []
     read = sorted(
         ({"member": log["member"], **entry} for log in logs for entry in log["entries"]),
@@ -84,8 +81,6 @@ def _find(visit: Visit) -> Response:
 
 def _row(visit: Visit) -> Response:
     job = _job(visit, "trace.row")
-    if job is None:
-        return _none(visit)
     found = job["result"] or {"dataset": "", "version": 0, "count": 0, "rows": []}
     version = str(found["version"])
     links = [(row, trace_of("record", found["dataset"], version=version, row=str(row)))

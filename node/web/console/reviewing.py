@@ -16,12 +16,12 @@ from node.web.console.exchange import (
     find_request,
     is_reviewer,
     masks_of,
-    no_request,
     now_ms,
     request_words,
     show_request,
 )
 from node.web.console.terms import MAX_WORDS
+from node.web.forms import whole
 from node.web.signing import CallArguments, propose, seal
 from node.web.site import Site, Visit, page
 
@@ -38,21 +38,19 @@ def _review(visit: Visit) -> Response:
 
     The revision that was on the page is the one that is reviewed: a later one is refused.
     """
-    found, revision = find_request(visit), visit.form.get("revision", "")
-    if found is None:
-        return no_request(visit)
+    found, revision = find_request(visit), whole(visit.form.get("revision", ""))
     outcome = visit.form.get("outcome", "")
-    if outcome not in (*_OUTCOMES, "try") or not revision.isdecimal() or len(revision) > 9:
+    if outcome not in (*_OUTCOMES, "try") or revision is None:
         return visit.problem(visit.say("This form is not complete."))
     _require_waiting(visit, found["id"])
-    if int(revision) != found["revision"]:
+    if revision != found["revision"]:
         raise AskingError(visit.say("The request was amended meanwhile; look at it again."))
     given = dict(visit.form)
     try:
         masks = _masks(visit, found)
         if outcome == "try":
             return show_request(visit, given=given, sample=_sample(visit, found, masks))
-        args = {"request": found["id"], "revision": int(revision), "outcome": outcome}
+        args = {"request": found["id"], "revision": revision, "outcome": outcome}
         if outcome == "approve":
             return _approve(visit, found, args, masks)
         return _deny(visit, found, args)
@@ -144,5 +142,6 @@ def _settings(visit: Visit, field: str) -> dict[str, Any]:
 
 
 def _sample(visit: Visit, found: Mapping[str, Any], masks: Sequence[Any]) -> Any:
-    who = "" if visit.session is None else visit.session.operator
-    return visit.desk("request.sample", request=found["id"], time=now_ms(), masks=[*masks], who=who)
+    return visit.desk(
+        "request.sample", request=found["id"], time=now_ms(), masks=[*masks], who=visit.operator
+    )

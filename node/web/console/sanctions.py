@@ -14,12 +14,11 @@ from contracts.system.cases import SUPERVISOR
 from node.trace.index import Entry, Index
 from node.trace.words import EVENTS
 from node.web.console.exchange import now_ms
+from node.web.console.rows import latest_rows, pages_of
 from node.web.console.seconds import prepare, waiting
 from node.web.console.supervision import (
     ROOT,
-    latest_rows,
     members_of,
-    pages_of,
     propose_worded,
     read_texts,
     reading,
@@ -57,11 +56,9 @@ def _list(visit: Visit) -> Response:
 
 
 def _find(visit: Visit) -> Any:
-    return visit.query("sanctions", "get", {"violation": int(visit.param("number"))})
-
-
-def _none(visit: Visit) -> Response:
-    return visit.problem(visit.say("There is no such violation."), 404)
+    """The violation that the path names. Raises MissingError."""
+    args = {"violation": int(visit.param("number"))}
+    return visit.find("sanctions", "get", args, visit.say("There is no such violation."))
 
 
 def allowed(
@@ -121,8 +118,6 @@ def said_with(index: Index, step: Entry) -> str | None:
 def _show(visit: Visit) -> Response:
     seen = visit.site.live.latest("sanctions", "operators")
     row = _find(visit)
-    if row is None:
-        return _none(visit)
     member, now = visit.site.member, now_ms()
     ladder = visit.query("sanctions", "ladder")
     others = visit.query("sanctions", "of", {"member": row["member"]})
@@ -145,8 +140,6 @@ def _show(visit: Visit) -> Response:
 
 def _act(visit: Visit) -> Response:
     row, act = _find(visit), visit.param("act")
-    if row is None:
-        return _none(visit)
     number, args = row["id"], {"violation": row["id"]}
     back = f"{_ALL}/{number}"
     words = [(visit.say("Member"), row["member"]), (visit.say("Rule"), row["rule"]),

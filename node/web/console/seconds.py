@@ -45,18 +45,32 @@ def prepare(
     return propose(visit, title, told, calls, back, sealed, check=check)
 
 
+def all_waiting(visit: Visit) -> list[Any]:
+    """Calls that wait for a second person of this member."""
+    return list(visit.query("operators", "requests", {"member": visit.site.member}))
+
+
 def waiting(visit: Visit, contract: str, **args: Any) -> list[Any]:
     """Calls of a contract with these arguments that wait for a second person of this member."""
     return [
-        row for row in visit.query("operators", "requests", {"member": visit.site.member})
+        row for row in all_waiting(visit)
         if row["contract"] == contract
         and all(row["args"].get(name) == value for name, value in args.items())
     ]  # fmt: skip
 
 
+def find_waiting(visit: Visit, number: int) -> Any:
+    """What waits under this number. Raises SecondError where it waits no more."""
+    for row in all_waiting(visit):
+        if row["id"] == number:
+            return row
+    raise SecondError(visit.say("This does not wait any more: somebody has confirmed or dropped "
+                                "it, or its time is up."))  # fmt: skip
+
+
 def _confirm(visit: Visit) -> Response:
     number = int(visit.param("number"))
-    found = _find(visit, number)
+    found = find_waiting(visit, number)
     who = found["by"] or visit.site.member
     words = [
         (visit.say("Prepared by"), who),
@@ -65,16 +79,8 @@ def _confirm(visit: Visit) -> Response:
     ]
 
     def check(later: Visit) -> None:
-        _find(later, number)
+        find_waiting(later, number)
 
     return propose(visit, visit.say("Confirm what %s has prepared") % who, words,
                    [("operators", "confirm", {"request": number})],
                    own_path(visit.form.get("back", "/")), check=check)  # fmt: skip
-
-
-def _find(visit: Visit, number: int) -> Any:
-    """What waits under this number. Raises SecondError where it waits no more."""
-    for row in visit.query("operators", "requests", {"member": visit.site.member}):
-        if row["id"] == number:
-            return row
-    raise SecondError(visit.say("Nothing of this number waits for a second person."))

@@ -14,6 +14,7 @@ from contracts.system.standards import CLASSES
 from node.errors import MunimentError
 from node.network import bytes_from_text
 from node.web.console.seconds import prepare, waiting
+from node.web.forms import whole
 from node.web.signing import propose
 from node.web.site import Site, Visit, page
 
@@ -36,11 +37,6 @@ def routes(site: Site) -> list[BaseRoute]:
         page(site, "/data/inbox", _inbox, duties=steward),
         page(site, "/data/inbox/{upload}", _decide, methods=("POST",), duties=steward),
     ]
-
-
-def who(visit: Visit) -> str:
-    """Whose name enters the access log: the operator who is logged in."""
-    return visit.session.operator if visit.session else ""
 
 
 def latest_job(visit: Visit, kind: str, about: str) -> Any:
@@ -129,9 +125,8 @@ def _prepared(visit: Visit, args: Mapping[str, Any]) -> list[Any]:
 
 
 def _quarantine(visit: Visit, status: int = 200, **more: Any) -> Response:
-    name, text = visit.param("name"), visit.option("after")
-    after = int(text) if text.isascii() and text.isdecimal() and len(text) < 8 else 0
-    found = visit.desk("quarantine.list", source=name, after=after, who=who(visit))
+    name, after = visit.param("name"), whole(visit.option("after")) or 0
+    found = visit.desk("quarantine.list", source=name, after=after, who=visit.operator)
     shown: dict[str, Any] = {"problem": "", "given": {}, **more}
     return visit.page("quarantine.html", status, name=name, found=found, after=after,
                       upto=after + PAGE, **shown)  # fmt: skip
@@ -139,14 +134,14 @@ def _quarantine(visit: Visit, status: int = 200, **more: Any) -> Response:
 
 def _repair(visit: Visit) -> Response:
     """Note the correction of one field; a run applies all of them."""
-    record, field = visit.form.get("record", ""), visit.form.get("field", "")
-    if not (record.isascii() and record.isdecimal() and len(record) < 10):
+    record, field = whole(visit.form.get("record", "")), visit.form.get("field", "")
+    if record is None:
         return visit.problem(visit.say("This form is not complete."))
     value = visit.form.get("value", "")
     try:
         if len(value) > MAX_VALUE:
             raise MunimentError(visit.say("The value is too long."))
-        visit.desk("quarantine.fix", source=visit.param("name"), record=int(record),
+        visit.desk("quarantine.fix", source=visit.param("name"), record=record,
                    changes={field: value or None})  # fmt: skip
     except MunimentError as error:
         return _quarantine(visit, 400, problem=visit.told(error), given=dict(visit.form))
@@ -174,7 +169,7 @@ def _decide(visit: Visit) -> Response:
     if decision == "look":
         visit.desk("upload.look", upload=upload)
     elif decision in ("take", "refuse"):
-        visit.desk("upload.decide", upload=upload, take=decision == "take", who=who(visit))
+        visit.desk("upload.decide", upload=upload, take=decision == "take", who=visit.operator)
     else:
         return visit.problem(visit.say("This form is not complete."))
     return visit.see("/data/inbox")

@@ -1,11 +1,10 @@
-"""What the pages of supervision share: who supervises, whole lists, the index of the chain."""
+"""What the pages of supervision share: who supervises, the index of the chain."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
-from urllib.parse import urlencode
 
 from starlette.responses import Response
 
@@ -21,52 +20,11 @@ AREAS = (Area("/supervision", "Supervision", more=("/trace",)),)
 ROOT = "/supervision"
 LOOKING = (APPROVER, AUDITOR)
 """Duties that look into alerts and cases; approvers alone decide."""
-MOST = 1_000
-"""Rows of a list that are gone through at most."""
-SHOWN = 50
 SOON = 100
 """Blocks that a page takes into the index itself."""
 MAX_TEXT = 10_000
 MAX_READ = 50
 """Letters of a text that is sealed, and texts that one page opens."""
-
-
-def all_rows(visit: Visit, contract: str, method: str, args: dict[str, Any]) -> list[Any]:
-    """Rows of a question that is asked by number, from the first on; MOST at most."""
-    rows: list[Any] = []
-    while len(rows) < MOST and (part := visit.query(contract, method, args)):
-        rows += part
-        args = {**args, "after": part[-1]["id"]}
-    return rows[:MOST]
-
-
-def latest_rows(visit: Visit, contract: str) -> list[Any]:
-    """The latest rows of a contract, the newest first; MOST at most."""
-    rows: list[Any] = []
-    args: dict[str, Any] = {}
-    while len(rows) < MOST and (part := visit.query(contract, "list", args)):
-        rows += part
-        args = {"before": part[-1]["id"]}
-    return rows[:MOST]
-
-
-def pages_of(rows: Sequence[Any], visit: Visit, **options: str) -> dict[str, Any]:
-    """What a list's template needs: the rows of the page asked for, and links to the others."""
-    last = max(1, -(-len(rows) // SHOWN))
-    number = min(number_of(visit.option("page")) or 1, last)
-
-    def link(page: int) -> str:
-        return "?" + urlencode({**options, "page": page})
-
-    return {"rows": rows[(number - 1) * SHOWN : number * SHOWN], "total": len(rows),
-            "number": number, "last": last, "link": link}  # fmt: skip
-
-
-def number_of(text: str) -> int | None:
-    """A whole number above 0, or None."""
-    text = text.strip()
-    is_number = text.isascii() and text.isdecimal() and len(text) <= 12
-    return int(text) or None if is_number else None
 
 
 def members_of(visit: Visit) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from node.exchange.asking import (
     write_hours,
 )
 from node.exchange.terms import MAX_VALUES, SHOWN, Condition
+from node.web.forms import whole
 from node.web.site import Visit
 
 MAX_WORDS = 16_384
@@ -87,10 +88,10 @@ def _number(visit: Visit, name: str) -> int:
     text = visit.form.get(name, "").strip()
     if name == "retention" and not text:
         return 0
-    is_number = text.isascii() and text.isdecimal() and len(text) <= _NUMBERS[name]
-    if not is_number or int(text) == 0:
+    number = whole(text, _NUMBERS[name])
+    if not number:
         raise AskingError(visit.say("Records and days are whole numbers above 0."))
-    return int(text)
+    return number
 
 
 def _conditions(visit: Visit, found: Dataset) -> tuple[Condition, ...]:

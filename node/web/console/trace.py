@@ -22,8 +22,10 @@ from node.trace.prov import to_prov
 from node.trace.record import Span, of_record
 from node.trace.words import EVENTS
 from node.web.console import places
-from node.web.console.supervision import SHOWN, behind, number_of, reading
-from node.web.site import Site, Visit, page
+from node.web.console.rows import SHOWN
+from node.web.console.supervision import behind, reading
+from node.web.forms import number_of
+from node.web.site import MissingError, Site, Visit, page
 
 RECORD = "record"
 CHOICES = (KINDS[0], RECORD, *KINDS[1:])
@@ -149,8 +151,8 @@ def _export(visit: Visit) -> Response:
     form, dataset = visit.param("form"), visit.option("id").strip()
     newest = lineage.registration(visit.query, dataset, None) if "/" in dataset else None
     if form not in EXPORTS or newest is None:
-        return visit.problem(visit.say("There is no active dataset of this name."), 404)
-    graph = lineage.of(visit.query, dataset, newest["version"])
+        raise MissingError(visit.say("There is no active dataset of this name."))
+    graph = lineage.Lineage(visit.query).of(dataset, newest["version"])
     base = f"urn:muniment:{visit.site.genesis.chain_id.hex()[:16]}:"
     if form == "prov":
         text = json.dumps(to_prov(graph, base), indent=2, ensure_ascii=False) + "\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
+from node.publish.shelf import OPEN
 from node.web import preferences
 from node.web.catalogue import Catalogue
 from node.web.guard import Guard
@@ -14,7 +15,6 @@ from node.web.portal.published import Published
 from node.web.site import Site, application
 
 AREAS = (*pages.AREAS[:2], *subjects.AREAS, *pages.AREAS[2:])
-OPEN = 1
 
 
 def build(site: Site, hosts: frozenset[str], limits: Limits | None = None) -> ASGIApp:

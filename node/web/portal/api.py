@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 from urllib.parse import urlencode
@@ -19,26 +20,24 @@ from node.publish import remarks
 from node.publish.box import BoxError
 from node.publish.proof import SUFFIX
 from node.publish.remarks import RemarkError
-from node.publish.shelf import PROOF, TYPES, Publication, file_name
+from node.publish.shelf import OPEN, PROOF, TYPES, Publication, file_name
 from node.web.catalogue import OPEN_FACETS, Record
 from node.web.portal.context import Portal, whole
 from node.web.portal.download import download, is_known
 from node.web.portal.openapi import (
+    BRIEF,
     MAX_PAGE,
     MAX_VERSION,
     MAX_WORDS,
     MOST,
     USUAL,
+    VERSIONS,
     describe,
 )
 from node.web.problems import problem
 from node.web.site import Handler, Site, Visit, page
 
 PROOF_TYPE = "application/octet-stream"
-_SHOWN = ("dataset", "version", "title", "owner", "level", "class", "rows", "bytes", "theme",
-          "keywords", "licence", "frequency", "spatial", "temporal", "media_type", "commitment",
-          "height", "time", "derived_from")  # fmt: skip
-_BRIEF = ("version", "rows", "level", "commitment", "height", "time")
 _DATASET = "/api/v1/datasets/{owner}/{name}"
 _VERSION = f"{_DATASET}/versions/{{version}}"
 
@@ -46,11 +45,11 @@ _VERSION = f"{_DATASET}/versions/{{version}}"
 def routes(site: Site, portal: Portal) -> list[BaseRoute]:
     paging = ("page", "size")
     made: dict[str, tuple[Handler, tuple[str, ...]]] = {
-        "/api/v1/datasets": (portal.bound(_list), ("q", *OPEN_FACETS, *paging)),
+        "/api/v1/datasets": (portal.bound(_paged(_list)), ("q", *OPEN_FACETS, *paging)),
         _DATASET: (portal.bound(_get), ()),
         f"{_DATASET}/versions": (portal.bound(_versions), ("after",)),
         _VERSION: (portal.bound(_version), ()),
-        f"{_VERSION}/records": (portal.bound(_records), paging),
+        f"{_VERSION}/records": (portal.bound(_paged(_records)), paging),
         f"{_VERSION}/registration": (portal.bound(_registration), ()),
         f"{_VERSION}/files/{{file}}": (portal.bound(_file), ()),
         "/api/v1/head": (_head, ()),
@@ -74,10 +73,21 @@ def _strict(handler: Handler, names: tuple[str, ...]) -> Handler:
     return checked
 
 
-def _list(visit: Visit, portal: Portal) -> Response:
-    size, number = _integer(visit, "size", USUAL, MOST), _integer(visit, "page", 1, MAX_PAGE)
-    if size is None or number is None:
-        return problem(400, f"page is 1 to {MAX_PAGE}, size 1 to {MOST}")
+def _paged(
+    handler: Callable[[Visit, Portal, int, int], Response],
+) -> Callable[[Visit, Portal], Response]:
+    """Give a list's handler the page that is asked for, from 1, and its size."""
+
+    def checked(visit: Visit, portal: Portal) -> Response:
+        number, size = _integer(visit, "page", 1, MAX_PAGE), _integer(visit, "size", USUAL, MOST)
+        if number is None or size is None:
+            return problem(400, f"page is 1 to {MAX_PAGE}, size 1 to {MOST}")
+        return handler(visit, portal, number, size)
+
+    return checked
+
+
+def _list(visit: Visit, portal: Portal, number: int, size: int) -> Response:
     asked = visit.request.query_params
     if any(len(asked.get(name, "")) > MAX_WORDS for name in ("q", *OPEN_FACETS)):
         return problem(400, f"a parameter has at most {MAX_WORDS} characters")
@@ -112,7 +122,8 @@ def _versions(visit: Visit, portal: Portal) -> Response:
     rows = visit.query("catalogue", "versions", {"dataset": row["dataset"], "after": after})
     return _answer(visit, {
         "dataset": row["dataset"],
-        "versions": [{name: each[name] for name in _BRIEF} for each in rows if each["level"] == 1],
+        "versions": [{name: each[name] for name in VERSIONS}
+                     for each in rows if each["level"] == OPEN],
     })  # fmt: skip
 
 
@@ -139,10 +150,7 @@ def _published(visit: Visit, made: Publication) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _records(visit: Visit, portal: Portal) -> Response:
-    size, number = _integer(visit, "size", USUAL, MOST), _integer(visit, "page", 1, MAX_PAGE)
-    if size is None or number is None:
-        return problem(400, f"page is 1 to {MAX_PAGE}, size 1 to {MOST}")
+def _records(visit: Visit, portal: Portal, number: int, size: int) -> Response:
     made = portal.publication(visit)
     if made is None:
         return _unpublished()
@@ -173,18 +181,18 @@ def _file(visit: Visit, portal: Portal) -> Response:
     made = portal.publication(visit)
     if made is None:
         return _unpublished()
+    known = ", ".join(f"records.{each}" for each in TYPES)
+    return file_of(visit, portal, made) or problem(
+        404, f"the files are {known}, each with {SUFFIX} for its proof"
+    )
+
+
+def file_of(visit: Visit, portal: Portal, made: Publication) -> Response | None:
+    """The published file that the path names, or its proof, as a download."""
     start, _, name = visit.param("file").partition(".")
     name, is_proof = name.removesuffix(SUFFIX), name.endswith(SUFFIX)
     if start != "records" or name not in TYPES:
-        known = ", ".join(f"records.{each}" for each in TYPES)
-        return problem(404, f"the files are {known}, each with {SUFFIX} for its proof")
-    return file_of(visit, portal, made, name, is_proof=is_proof)
-
-
-def file_of(
-    visit: Visit, portal: Portal, made: Publication, name: str, *, is_proof: bool
-) -> Response:
-    """A published file, or its proof, as a download."""
+        return None
     part = PROOF if is_proof else name
     ending = (name, SUFFIX[1:]) if is_proof else (name,)
     file, known = portal.published.open(made, part), made.files[part]
@@ -194,12 +202,12 @@ def file_of(
 
 
 def _feedback(visit: Visit, portal: Portal) -> Response:
+    handler = _take_feedback if visit.request.method == "POST" else _paged(_show_feedback)
+    return handler(visit, portal)
+
+
+def _show_feedback(visit: Visit, portal: Portal, number: int, size: int) -> Response:
     row = portal.dataset(visit)
-    if visit.request.method == "POST":
-        return _take_feedback(visit, portal, row)
-    size, number = _integer(visit, "size", USUAL, MOST), _integer(visit, "page", 1, MAX_PAGE)
-    if size is None or number is None:
-        return problem(400, f"page is 1 to {MAX_PAGE}, size 1 to {MOST}")
     if row is None:
         return _missing()
     found = [asdict(each) for each in remarks.shown(visit.site.home.open, row["dataset"])]
@@ -209,8 +217,9 @@ def _feedback(visit: Visit, portal: Portal) -> Response:
     return _page(visit, {"feedback": part}, len(found), number, size)
 
 
-def _take_feedback(visit: Visit, portal: Portal, row: Record | None) -> Response:
+def _take_feedback(visit: Visit, portal: Portal) -> Response:
     """What is said in JSON waits for a steward; other sites' forms cannot send JSON."""
+    row = portal.dataset(visit)
     kind = visit.request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         return problem(415, 'send JSON: {"text": ..., "name": ...}')
@@ -244,7 +253,7 @@ def _describe(visit: Visit) -> Response:
 
 
 def _brief(row: Record) -> dict[str, Any]:
-    return {name: row.get(name) for name in _SHOWN}
+    return {name: row.get(name) for name in BRIEF}
 
 
 def _page(visit: Visit, body: dict[str, Any], total: int, number: int, size: int) -> Response:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from starlette.requests import Request
 from starlette.responses import Response
 
 from node.errors import MunimentError
 from node.publish import remarks
-from node.publish.shelf import Publication
+from node.publish.shelf import OPEN, Publication
 from node.web.catalogue import Catalogue, Record
 from node.web.guard import Rates
 from node.web.portal.published import Published
@@ -49,7 +50,7 @@ class Portal:
             return None
         args = {"dataset": row["dataset"], "version": number}
         found = visit.query("catalogue", "get", args)
-        return (row, found) if found is not None and found["level"] == 1 else None
+        return (row, found) if found is not None and found["level"] == OPEN else None
 
     def publication(self, visit: Visit) -> Publication | None:
         """The published version that the path names."""
@@ -61,8 +62,7 @@ class Portal:
 
         What `put` refuses is not counted.
         """
-        client = visit.request.client
-        address = client.host if client else ""
+        address = address_of(visit.request)
         if not self.limits.writes.allows(address):
             return None
         try:
@@ -75,6 +75,11 @@ class Portal:
         """Take what somebody says of a dataset. Raises RemarkError, BoxError."""
         place, name = visit.site.home.open, given.get("name", "")
         return self.take(visit, lambda: remarks.hand_in(place, row["dataset"], given["text"], name))
+
+
+def address_of(request: Request) -> str:
+    """Where a request comes from, as rates are counted."""
+    return request.client.host if request.client else ""
 
 
 def whole(text: str, most: int) -> int | None:

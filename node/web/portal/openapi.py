@@ -239,7 +239,7 @@ def _paged(name: str, items: Json) -> Json:
     return _object({"total": WHOLE, "page": WHOLE, "size": WHOLE, name: _list(items)})
 
 
-_BRIEF: Json = {
+BRIEF: Json = {
     "dataset": TEXT, "version": WHOLE, "title": TEXT, "owner": TEXT,
     "level": {"const": 1}, "class": TEXT, "rows": WHOLE, "bytes": WHOLE, "theme": MAYBE,
     "keywords": _list(TEXT), "licence": MAYBE, "frequency": TEXT, "spatial": MAYBE,
@@ -250,18 +250,21 @@ _BRIEF: Json = {
     "time": {**WHOLE, "description": "That block's time, ms UTC."},
     "derived_from": _list(_object({"dataset": TEXT, "version": WHOLE, "process": TEXT})),
 }  # fmt: skip
+"""What is told of a dataset's version, by its names in the catalogue."""
+VERSIONS: Json = {
+    name: BRIEF[name] for name in ("version", "rows", "level", "commitment", "height", "time")
+}
+"""What is told of each where there are several."""
 _NUMBER_OR_PAIR: Json = {"oneOf": [WHOLE, {"type": "array", "prefixItems": [TEXT, WHOLE]}]}
 _SCHEMAS: Json = {
-    "Brief": _object(_BRIEF),
+    "Brief": _object(BRIEF),
     "Page": _paged("datasets", {"$ref": "#/components/schemas/Brief"}),
     "Dataset": _object({
-        **_BRIEF, "standard": _object({"id": TEXT, "version": WHOLE}),
+        **BRIEF, "standard": _object({"id": TEXT, "version": WHOLE}),
         "fields": _list(_object({"name": TEXT, "type": TEXT, "unit": MAYBE, "level": WHOLE})),
     }),
-    "Versions": _object({"dataset": TEXT, "versions": _list(_object({
-        name: _BRIEF[name] for name in ("version", "rows", "level", "commitment", "height", "time")
-    }))}),
-    "Version": _object({**_BRIEF, "published": {"oneOf": [
+    "Versions": _object({"dataset": TEXT, "versions": _list(_object(VERSIONS))}),
+    "Version": _object({**BRIEF, "published": {"oneOf": [
         {"type": "null"}, {"$ref": "#/components/schemas/Published"}]}}),
     "Published": _object({
         "time": {**WHOLE, "description": "When it was published, ms UTC."},

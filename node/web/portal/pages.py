@@ -11,9 +11,10 @@ from starlette.routing import BaseRoute
 
 from node.data.commitment import Field
 from node.publish import remarks
+from node.publish.profile import number_of
 from node.publish.proof import SUFFIX
 from node.publish.remarks import RemarkError
-from node.publish.shelf import PROOF, TYPES, Publication, ShelfError
+from node.publish.shelf import OPEN, PROOF, TYPES, Publication, ShelfError
 from node.web import charts
 from node.web.catalogue import OPEN_FACETS, Record, search
 from node.web.portal.api import file_of, registration_of
@@ -72,7 +73,7 @@ def _show(visit: Visit, portal: Portal, row: Record, said: str = "", status: int
     return visit.page(
         "portal/dataset.html", status, row=row, stars=stars, votes=sum(stars), said=said,
         fields=standard["standard"]["fields"] if standard else [],
-        versions=[each for each in versions if each["level"] == 1],
+        versions=[each for each in versions if each["level"] == OPEN],
         made=made, first=_first(portal, made),
         charts=_charts(visit, made) if made else [], types=TYPES, proof=PROOF, suffix=SUFFIX,
         remarks=remarks.shown(folder, row["dataset"]), may_speak=remarks.box_of(folder).is_open,
@@ -162,27 +163,16 @@ def _sorted(
     is_number = "mean" in made.columns[column]
 
     def key(row: list[Field]) -> Any:
-        return _as_number(row[column]) if is_number else row[column]
+        return number_of(row[column]) if is_number else row[column]
 
     known = [row for row in rows if key(row) is not None]
     return sorted(known, key=key, reverse=falls) + [row for row in rows if key(row) is None]
 
 
-def _as_number(value: Field) -> float | None:
-    try:
-        number = float(value or "")
-    except ValueError:
-        return None
-    return number if number == number else None
-
-
 def _file(visit: Visit, portal: Portal) -> Response:
     made = portal.publication(visit)
-    start, _, name = visit.param("file").partition(".")
-    name, is_proof = name.removesuffix(SUFFIX), name.endswith(SUFFIX)
-    if made is None or start != "records" or name not in TYPES:
-        return _missing(visit)
-    return file_of(visit, portal, made, name, is_proof=is_proof)
+    found = file_of(visit, portal, made) if made else None
+    return found or _missing(visit)
 
 
 def _proof(visit: Visit, portal: Portal) -> Response:

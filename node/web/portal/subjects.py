@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute
 from node.exchange import letter
 from node.exchange.consent import AuthoriseError
 from node.exchange.letter import MAX_LETTER_BYTES
-from node.publish.box import BoxError
+from node.publish.box import Box, BoxError
 from node.web.portal.context import Portal
 from node.web.site import Area, Site, Visit, page
 
@@ -30,7 +30,7 @@ def routes(site: Site, portal: Portal) -> list[BaseRoute]:
 
 
 def _show(visit: Visit, status: int = 200, **said: Any) -> Response:
-    is_open = letter.box_of(visit.site.home.letters).is_open
+    is_open = Box(visit.site.home.letters).is_open
     values = {"done": "", "wrong": "", **said}
     registrars = [] if is_open else _registrars(visit)
     return visit.page("portal/mine.html", status, is_open=is_open, registrars=registrars, **values)
@@ -52,7 +52,7 @@ def _take(visit: Visit, portal: Portal) -> Response:
     except AuthoriseError:
         return _show(visit, 400, wrong=visit.say("This file is no letter."))
     except BoxError as error:
-        return _show(visit, error.status, wrong=error.message)
+        return _show(visit, error.status, wrong=visit.told(error))
     if done is None:
         return _show(visit, 429, wrong=visit.say("That is much at once; please wait some minutes."))
     return _show(visit, done=done)

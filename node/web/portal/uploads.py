@@ -17,6 +17,7 @@ from starlette.routing import BaseRoute, Route
 
 from node.data.inbox import MAX_UPLOAD_BYTES, SUFFIXES, Arrival, Intake, IntakeError
 from node.web.guard import Rates
+from node.web.portal.context import address_of
 from node.web.portal.openapi import FILE_NAME
 from node.web.problems import problem
 from node.web.site import Site, Visit, page
@@ -58,7 +59,7 @@ class Uploads:
             name = request.path_params["file"]
             if not re.fullmatch(FILE_NAME, name):
                 raise IntakeError(400, "a name has letters, digits, ( ) . - _ and a known ending")
-            begin = partial(self._begin, _address(request), token, name)
+            begin = partial(self._begin, address_of(request), token, name)
             arrival = await anyio.to_thread.run_sync(begin)
             return await self._take(request, arrival)
         except IntakeError as error:
@@ -68,22 +69,18 @@ class Uploads:
             self._places.release()
 
     async def _take(self, request: Request, arrival: Arrival) -> Response:
+        chunks = request.stream()
         try:
-            chunks = request.stream()
-            with anyio.fail_after(WHOLE_S):
+            with arrival, anyio.fail_after(WHOLE_S):
                 while True:
                     with anyio.fail_after(SILENCE_S):
                         data = await anext(chunks, None)
                     if data is None:
                         break
                     await anyio.to_thread.run_sync(arrival.add, data)
-            digest = await anyio.to_thread.run_sync(arrival.complete)
+                digest = await anyio.to_thread.run_sync(arrival.complete)
         except (TimeoutError, ClientDisconnect):
-            arrival.drop()
             return problem(408, "the file took too long, or ended early")
-        except BaseException:
-            arrival.drop()
-            raise
         body = json.dumps({"id": arrival.id, "sha256": digest, "bytes": arrival.size})
         return Response(body, 201, media_type="application/json")
 
@@ -105,18 +102,12 @@ class Uploads:
         given = visit.files.get("file")
         if given is None or not given.data:
             return self._page(visit, said=visit.say("Choose a file."), status=400)
-        arrival = None
         try:
             token = visit.form.get("token", "")
-            arrival = self._begin(_address(visit.request), token, given.name)
-            arrival.add(given.data)
-            arrival.complete()
+            arrival = self._begin(address_of(visit.request), token, given.name)
+            with arrival:
+                arrival.add(given.data)
+                arrival.complete()
         except IntakeError as error:
-            if arrival is not None:
-                arrival.drop()
-            return self._page(visit, said=error.message, status=error.status)
+            return self._page(visit, said=visit.told(error), status=error.status)
         return self._page(visit, done=arrival.id)
-
-
-def _address(request: Request) -> str:
-    return request.client.host if request.client else ""

@@ -29,6 +29,20 @@ def test_what_is_kept_is_found_again(tmp_path: Path, envelope: Envelope) -> None
     assert modes == {0o600}
 
 
+def test_a_draft_is_one_until_it_is_settled_or_discarded(
+    tmp_path: Path, envelope: Envelope
+) -> None:
+    store = EnvelopeStore(tmp_path)
+    found = store.put(envelope)
+    for end in (store.settle_draft, store.discard):
+        store.mark_draft(found)
+        ((marked, _),) = store.drafts()
+        assert marked == found
+        end(found)
+        assert store.drafts() == []
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_erasing_destroys_the_keys_and_lasts(tmp_path: Path, envelope: Envelope) -> None:
     store = EnvelopeStore(tmp_path)
     found = store.put(envelope)

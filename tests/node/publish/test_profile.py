@@ -25,6 +25,12 @@ def test_numbers_are_counted_between_lowest_and_highest() -> None:
     assert profile("integer", ["7", "7"])["chart"] == "none"
 
 
+def test_numbers_that_no_sum_can_hold_are_left_out() -> None:
+    found = profile("decimal", ["1", f"1{'0' * 308}", f"-1{'0' * 308}", "9" * 400, "2"])
+    assert (found["low"], found["high"], found["mean"]) == (1, 2, 1.5)
+    assert sum(found["bars"]) == 2
+
+
 def test_times_are_counted_by_month_and_many_of_them_by_year() -> None:
     assert profile("date", ["2026-01-31", "2026-01-01", "2025-12-31"])["bars"] == [
         ["2025-12", 1], ["2026-01", 2],
