@@ -19,7 +19,7 @@ from node.data.chain import Chain
 from node.data.commitment import Field
 from node.data.fetch import fetch, shown
 from node.data.history import History, Past
-from node.data.making import make, refinery
+from node.data.making import give_way, make, refinery
 from node.data.refine import CollectError, names_of, number_of
 from node.data.register import UnsignedError, is_registered, register
 from node.data.run import Progress, Task
@@ -27,6 +27,8 @@ from node.data.source import Source
 from node.errors import MunimentError
 from node.home import Home
 
+TRIES = 2
+"""A version is made so often on top of another registration that came first."""
 _ENDS = ("stopped", UnsignedError.code)
 """Codes of what ends a run without being a failure."""
 
@@ -123,13 +125,14 @@ class Collector:
         if not task.run.holds("fetched") and not fetch(task, state, standard):
             task.run.destroy()
             return self._unchanged()
-        if not make(task, standard):
-            self.quarantine.settle()
-            self._keep_state()
-            return self._unchanged()
-        outcome = self._finish()
-        assert outcome is not None
-        return outcome
+        for _ in range(TRIES):
+            if not make(task, standard):
+                self.quarantine.settle()
+                self._keep_state()
+                return self._unchanged()
+            if (outcome := self._finish()) is not None:
+                return outcome
+        raise CollectError(f"other registrations of {task.dataset} came first; run it again")
 
     def _finish(self) -> Outcome | None:
         """Register what stands ready, once; None if nothing does."""
@@ -140,8 +143,7 @@ class Collector:
         args: dict[str, Any] = ready["args"]
         state = register(run, self._task.chain, args)
         if state is None:
-            # Another registration took the number: the version is made again on top of it.
-            run.withdraw("ready")
+            give_way(self._task, args)  # the version is made again on top of the other one
             return None
         self.quarantine.settle()
         self._keep_state()

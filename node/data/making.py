@@ -95,6 +95,16 @@ def _version_before(task: Task, version: int, standard: dict[str, Any]) -> vault
     return before
 
 
+def give_way(task: Task, args: dict[str, Any]) -> None:
+    """Remove the version that stands ready: another registration took its number."""
+    folder = vault.folder_of(task.home.vault, task.dataset, args["version"])
+    if folder.exists():
+        held = vault.Version(folder, task.keyring).head
+        if held.commitment == args["commitment"]:  # else the other's own records stand there
+            _discard(task, args["version"])
+    task.run.withdraw("ready")
+
+
 def _discard(task: Task, version: int) -> None:
     """Remove a version that was never registered, with what stands beside it."""
     vault.erase(task.home.vault, task.dataset, version, task.keyring)

@@ -63,7 +63,7 @@ def _verify(visit: Visit) -> Response:
     try:
         found = checking.check(given.data, visit.site.genesis, other)
     except MunimentError as error:
-        return _checked(visit, 400, name=given.name, problem=str(error))
+        return _checked(visit, 400, name=given.name, problem=visit.told(error))
     return _checked(visit, name=given.name, found=found)
 
 
@@ -98,7 +98,7 @@ def _prepare(visit: Visit) -> Response:
         made = visit.desk("export.prepare", operator=visit.session.operator, dataset=dataset,
                           title=form.get("title", "").strip(), **bounds)  # fmt: skip
     except MunimentError as error:
-        return _choose(visit, str(error), 400)
+        return _choose(visit, visit.told(error), 400)
     return visit.see(f"/evidence/export/{made}")
 
 

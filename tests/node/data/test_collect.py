@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -26,8 +27,10 @@ import sqlalchemy
 from openpyxl import Workbook
 
 from bench.population import Population
+from node.cli.collect import unlocked
 from node.data import source as sources
 from node.data import vault
+from node.data.collect import Collector
 from node.data.infer import infer
 from node.data.jobs.read import from_bytes
 from node.data.keyring import Keyring
@@ -212,6 +215,28 @@ def test_a_file_touched_without_news_makes_no_version(bench: Bench) -> None:
     write_csv(path, [*ROWS, ROWS[0]])
     again = bench.run()
     assert (again["state"], again["changed"], again["rows"]) == ("registered", 1, 301)
+
+
+def test_a_registration_that_comes_first_gets_its_number(bench: Bench) -> None:
+    bench.publish()
+    path = bench.folder / "p.csv"
+    write_csv(path, ROWS)
+    bench.declare(path=str(path))
+    bench.run()
+    write_csv(path, ROWS[1:])
+    passphrase = bench.home.passphrase.read_text().strip()
+    chain, master = unlocked(bench.home.path, passphrase)
+    others: list[dict[str, Any]] = []
+
+    def submit(contract: str, method: str, args: dict[str, Any]) -> dict[str, Any]:
+        if not others:
+            others.append(chain.submit(contract, method, {**args, "commitment": os.urandom(32)}))
+        return chain.submit(contract, method, args)
+
+    source = sources.load(bench.home.sources, bench.name)
+    late = Collector(bench.home, source, replace(chain, submit=submit), master)
+    outcome = late.run()
+    assert (outcome.state, outcome.version) == ("registered", 3)
 
 
 def test_sql_incremental_reads_what_is_new_and_replaces_by_key(bench: Bench) -> None:
