@@ -115,7 +115,7 @@ def _look_up(
         )
     opened = found.open(dataset, version)
     [place] = opened.places(rows[0], 1)
-    digest = opened.hashes()[32 * place : 32 * place + 32]
+    digest = opened.hash_at(place)
     return rows[0], {"commitment": digest.hex(), "place": place}
 
 

@@ -434,6 +434,10 @@ class Version:
         """Return all record hashes in the order of the tree, 32 bytes each."""
         return _read(self.folder / "tree")
 
+    def hash_at(self, place: int) -> bytes:
+        """Return the hash of the record at a place in the tree."""
+        return next(self._hashes(place, place + 1))
+
     def _path(self, place: int) -> tuple[bytes, ...]:
         """Return the audit path of the record at `place`: roots of the sibling subtrees."""
         path: list[bytes] = []

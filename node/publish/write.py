@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from consensus.codec import decode
-from consensus.crypto import HASH_BYTES
 from node.data import vault
 from node.data.chain import Query
 from node.data.commitment import Field
@@ -83,8 +82,8 @@ def _write(
 ) -> list[int]:  # fmt: skip
     """Write all files but the description; returns the rows that are erased."""
     erased = opened.erased()
-    hidden = sorted((opened.places(row, 1)[0], row) for row in erased)
-    hashes = [(place, _hash_at(opened, place)) for place, _ in hidden]
+    hidden = sorted(opened.places(row, 1)[0] for row in erased)
+    hashes = [(place, opened.hash_at(place)) for place in hidden]
     names = opened.head.columns
     with ExitStack() as stack:
 
@@ -109,12 +108,6 @@ def _write(
         for writer in writers:
             writer.end()
     return erased
-
-
-def _hash_at(opened: vault.Version, place: int) -> bytes:
-    with (opened.folder / "tree").open("rb") as file:
-        file.seek(HASH_BYTES * place)
-        return file.read(HASH_BYTES)
 
 
 class _Csv:
