@@ -77,7 +77,7 @@ CODES = {
     "records": "the records cannot be shown",
     "shelf": "what was published cannot be used",
     "remark": "the remark cannot be taken",
-    "publication": "the data cannot be published",
+    "publication": "the published file does not stand up to the check",
     "question": "the question cannot be asked like this",
     "read": "the source cannot be read on",
     "ready": "the registration waits for a signature",
