@@ -83,7 +83,8 @@ class Bench:
             secret = load_key(home.key("member"), "member", home.passphrase.read_text().strip())
             self.signers[name] = Signer(secret)
         self.reference = self._publish()
-        self._number = 0
+        self._number = self._height("tax") * 1_000_000
+        """Of the next dataset: none that a run before has registered on this chain."""
         self._clients: dict[str, Client] = {}
 
     def _process(self, name: str) -> psutil.Process:
@@ -95,6 +96,9 @@ class Bench:
         height = self._height("tax")
         raw = self.sign("tax", Call("standards", "publish", content), height=height)
         with Client(self.net.home("tax").socket) as client:
+            asked = {"contract": "standards", "method": "get", "args": {"id": content["id"]}}
+            if (known := client.call("state.query", **asked)) is not None:
+                return [content["id"], 1, bytes.fromhex(known["digest"])]
             client.call("tx.submit", tx=raw.raw.hex())
             state = client.call("tx.wait", txid=raw.txid.hex(), timeout_ms=20_000)
         return ["tax/bench", 1, bytes.fromhex(state["events"][0][2][2])]
