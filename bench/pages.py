@@ -20,7 +20,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -100,20 +100,28 @@ class PageBuilder(Builder):
         return call
 
 
-def prepare(folder: Path, transactions: int) -> None:
-    """Make the network and its chain in a folder, unless they are there."""
+def prepare(folder: Path, transactions: int) -> str:
+    """Make the network and its chain in a folder, unless they are there.
+
+    Returns the address of the owner's console, which its node starts.
+    """
     net = Devnet.create(folder, 4)
-    if net.home(OWNER).database.exists():
-        return
-    PageBuilder(net).make(transactions)
-    for name in net.names:
-        if name != OWNER:
-            shutil.copytree(net.home(OWNER).database, net.home(name).database)
+    if not net.home(OWNER).database.exists():
+        PageBuilder(net).make(transactions)
+        for name in net.names:
+            if name != OWNER:
+                shutil.copytree(net.home(OWNER).database, net.home(name).database)
+    [port] = free_ports(1)
+    settings = net.home(OWNER).settings
+    head, mark, rest = settings.read_text().partition("[console]\n")
+    _, follows, rest = rest.partition("names =")
+    served = f'serve = true\nlisten = "127.0.0.1:{port}"\n'
+    settings.write_text(head + mark + served + follows + rest)
+    return f"http://127.0.0.1:{port}"
 
 
-@contextmanager
-def console(bench: Bench) -> Iterator[str]:
-    """A console of the owner, with an operator who has every duty; gives its address."""
+def operator(bench: Bench) -> None:
+    """Let there be an operator of the owner, with every duty."""
     home = bench.net.home(OWNER)
     secret = home.path / "operator-passphrase"
     secret.write_text(SECRET)
@@ -124,29 +132,18 @@ def console(bench: Bench) -> Iterator[str]:
         _command("operator", "grant", home.operators / f"{OPERATOR}.json", *duties,
                  "--trained-until", "2099-01-01", "--confidential-until", "2099-01-01",
                  "--home", home.path)  # fmt: skip
-    [port] = free_ports(1)
-    text = home.settings.read_text()
-    head, mark, rest = text.partition("[console]\n")
-    rest = rest.replace("serve = false", "serve = true", 1)
-    home.settings.write_text(head + mark + rest.replace(":8480", f":{port}", 1))
-    with ExitStack() as stack:
-        stack.callback(home.settings.write_text, text)
-        for part in ("desk", "web"):
-            process = stack.enter_context(_running(part, home.path))
-            assert process.stdout is not None
-            process.stdout.readline()
-        yield f"http://127.0.0.1:{port}"
 
 
-@contextmanager
-def _running(part: str, home: Path) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "node", part, "--home", str(home)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait(30)
+def wait_for(address: str) -> float:
+    """Seconds until the console answers: at first it indexes the whole chain."""
+    begin = time.monotonic()
+    while time.monotonic() - begin < 600:
+        try:
+            if httpx.get(f"{address}/login").status_code == 200:
+                break
+        except httpx.ConnectError:
+            time.sleep(0.2)
+    return time.monotonic() - begin
 
 
 def _command(*words: object) -> None:
@@ -281,18 +278,19 @@ def frames(bench: Bench, address: str, chromium: str) -> dict[str, Any]:
 def measure(folder: Path, transactions: int) -> dict[str, Any]:
     """Everything, on one network."""
     begin = time.monotonic()
-    prepare(folder, transactions)
+    address = prepare(folder, transactions)
     built = round(time.monotonic() - begin)
     bench = Bench(folder)
     try:
         with Client(bench.net.home(OWNER).socket) as client:
             result: dict[str, Any] = {"height": client.call("status")["height"], "build_s": built}
-        with console(bench) as address:
-            result["pages"] = pages(address)
-            result["latency"] = latency(bench, address)
-            chromium = shutil.which("chromium")
-            if chromium is not None:
-                result["frames"] = frames(bench, address, chromium)
+        operator(bench)
+        result["served_after_s"] = round(wait_for(address))
+        result["pages"] = pages(address)
+        result["latency"] = latency(bench, address)
+        chromium = shutil.which("chromium")
+        if chromium is not None:
+            result["frames"] = frames(bench, address, chromium)
     finally:
         bench.net.down()
     return result
