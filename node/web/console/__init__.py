@@ -33,6 +33,7 @@ from node.web.console import (
     plans,
     polls,
     prepared,
+    proposing,
     readers,
     reviewing,
     sanctions,
@@ -53,7 +54,8 @@ _PARTS: tuple[Callable[[Site], list[BaseRoute]], ...] = (
     data.routes, alerts.routes, cases.routes, sanctions.routes,
     permits.routes, readers.routes, trace.routes, seconds.routes, dispatch.routes,
     ordering.routes, plans.routes, groups.routes, governance.routes, members.routes,
-    operators.routes, parameters.routes, contracts.routes, polls.routes,
+    operators.routes, parameters.routes, proposing.routes, contracts.routes,
+    polls.routes,
     evidence.routes, signing.routes,
 )  # fmt: skip
 PER_S, BURST = 20.0, 200.0
@@ -62,5 +64,5 @@ PER_S, BURST = 20.0, 200.0
 def build(site: Site, hosts: frozenset[str]) -> ASGIApp:
     """The console of a site as an ASGI application; its areas are `AREAS`."""
     guard = Middleware(Guard, hosts=hosts, rates=Rates(PER_S, BURST), private=True, tls=site.secure,
-                       roomy=evidence.ROOMY)  # fmt: skip
+                       roomy={**evidence.ROOMY, **proposing.ROOMY, **polls.ROOMY})  # fmt: skip
     return application(site, [route for part in _PARTS for route in part(site)], guard)

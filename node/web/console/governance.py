@@ -48,7 +48,7 @@ def _list(visit: Visit) -> Response:
         more=len(rows) == PAGE and rows[-1]["id"] > 1, rules=visit.query("governance", "rules"),
         voted={each["id"] for each in waiting if _voted(each, visit.site.member)},
         is_voter=visit.site.member in voters_of(visit.query("members", "list")),
-        kind_of=kind_of, now=now_ms(),
+        kind_of=kind_of, now=now_ms(), forms=FORMS,
     )  # fmt: skip
 
 
@@ -160,6 +160,8 @@ KINDS = {
     "rule": "change how many must agree",
 }
 """What each kind of proposal does."""
+FORMS = ("access", "ladder", "deliveries", "pack", "statute", "rule", "version", "rotate")
+"""Kinds that are put forward at `/governance/propose/KIND`; other pages have the others."""
 OTHER_KIND = "a kind of a newer release"
 
 
