@@ -7,7 +7,6 @@ from dataclasses import asdict, fields, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
 
 from node.data import source as sources
 from node.data import vault
@@ -21,6 +20,7 @@ from node.data.quarantine import Refused
 from node.data.refine import CollectError
 from node.data.register import Report, UnsignedError
 from node.data.source import Source
+from node.desk.declaring import form_of, without_user
 from node.desk.found import collector, dataset_of
 from node.desk.params import MAX_TEXT, ParamError, number, text
 from node.errors import MunimentError
@@ -74,7 +74,7 @@ def _show(desk: Desk, params: Mapping[str, Any]) -> Any:
     return {
         "name": source.name, "title": source.title, "dataset": dataset, "version": version,
         "declaration": _declaration(source), "file": str(desk.home.sources / f"{source.name}.toml"),
-        "history": [asdict(each) for each in run.history.all()],
+        "form": form_of(source), "history": [asdict(each) for each in run.history.all()],
         "waiting": len(refused), "corrected": run.quarantine.has_corrections(),
         "report": report_of(desk, dataset, version), "busy": busy,
         "ready": ready and bytes_as_text(ready),
@@ -92,19 +92,13 @@ def _declaration(source: Source) -> list[list[str]]:
             case tuple():
                 shown = ", ".join(value)
             case str() if each.name in ("url", "page", "next"):
-                shown = _without_user(value)
+                shown = without_user(value)
             case Mapping():
                 shown = ", ".join(f"{name} = {column}" for name, column in value.items())
             case _:
                 shown = str(value)
         rows.append([each.name, shown])
     return rows
-
-
-def _without_user(url: str) -> str:
-    parts = urlsplit(url)
-    bare = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=bare, query="…" if parts.query else ""))
 
 
 def report_of(desk: Desk, dataset: str, version: int) -> dict[str, Any] | None:
