@@ -20,8 +20,8 @@ from node.data import source as sources
 from node.data.access import AccessLog
 from node.data.inbox import Inbox
 from node.data.source import Source, SourceError
-from node.desk.found import collector, dataset_of
-from node.desk.params import ParamError, text
+from node.desk.found import collector, dataset_of, own_source
+from node.desk.params import text
 from node.home import atomic_write
 
 if TYPE_CHECKING:
@@ -75,7 +75,8 @@ def _declare(desk: Desk, params: Mapping[str, Any]) -> Any:
     Raises SourceError naming the key that is wrong.
     """
     name, who, seen = text(params, "source", 64), text(params, "who"), params.get("seen")
-    old = sources.load(desk.home.sources, name) if name in _names(desk) else None
+    is_known = name in sources.names(desk.home.sources)
+    old = sources.load(desk.home.sources, name) if is_known else None
     if seen is None and old is not None:
         raise SourceError(f"there is a source {name} already")
     if seen is not None and (old is None or seen != _digest(old)):
@@ -186,10 +187,8 @@ def _parts(made: Source, url: str) -> SplitResult:
 
 def _end(desk: Desk, params: Mapping[str, Any]) -> Any:
     """End a source: its declaration, its secret, what a run left, and what was refused are gone."""
-    name, who = text(params, "source", 64), text(params, "who")
-    if name not in _names(desk):
-        raise ParamError(f"there is no source {name!r}")
-    source = sources.load(desk.home.sources, name)
+    source, who = own_source(desk, params), text(params, "who")
+    name = source.name
     if any(each.source == name for each in Inbox(desk.home, desk.master).uploads()):
         raise SourceError(f"files were handed in for {name}; take or refuse them first")
     collector(desk, source).end()
@@ -200,14 +199,10 @@ def _end(desk: Desk, params: Mapping[str, Any]) -> Any:
 
 def _open(desk: Desk, params: Mapping[str, Any]) -> Any:
     """Let files be handed in for a source of the kind inbox, sealed to this home."""
-    source = sources.load(desk.home.sources, text(params, "source", 64))
+    source = own_source(desk, params)
     if source.kind != "inbox":
         raise SourceError(f"{source.name} is of the kind {source.kind}; files go to an inbox")
     Inbox(desk.home, desk.master).open_door()
-
-
-def _names(desk: Desk) -> list[str]:
-    return sources.names(desk.home.sources)
 
 
 def _secret(desk: Desk, name: str) -> Path:

@@ -16,6 +16,7 @@ from node.web.console import (
     cases,
     contracts,
     data,
+    declaring,
     deliveries,
     dispatch,
     disputes,
@@ -58,11 +59,12 @@ _PARTS: tuple[Callable[[Site], list[BaseRoute]], ...] = (
     polls.routes,
     evidence.routes, signing.routes,
 )  # fmt: skip
+ROOMY = {**evidence.ROOMY, **declaring.ROOMY, **proposing.ROOMY, **polls.ROOMY}
 PER_S, BURST = 20.0, 200.0
 
 
 def build(site: Site, hosts: frozenset[str]) -> ASGIApp:
     """The console of a site as an ASGI application; its areas are `AREAS`."""
     guard = Middleware(Guard, hosts=hosts, rates=Rates(PER_S, BURST), private=True, tls=site.secure,
-                       roomy={**evidence.ROOMY, **proposing.ROOMY, **polls.ROOMY})  # fmt: skip
+                       roomy=ROOMY)  # fmt: skip
     return application(site, [route for part in _PARTS for route in part(site)], guard)
