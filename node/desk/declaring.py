@@ -102,10 +102,10 @@ def _content(
     try:
         content = tomllib.loads(_field(params, "more", MAX_MORE))
     except (ValueError, RecursionError) as error:
-        raise SourceError(f"{name}: further keys are not TOML: {error}") from error
+        raise SourceError(f"{name}: further settings are not TOML: {error}") from error
     for each in sorted(content.keys() & set(_OF_FORM)):
         why = "is set at the machine" if each in _BY_ITSELF else "has a field of its own"
-        raise SourceError(f"{name}: {each} {why}; it cannot stand among further keys")
+        raise SourceError(f"{name}: {each} {why}; it cannot stand among further settings")
     content |= {
         "kind": kind, "standard": _field(params, "standard").strip(),
         "title": _field(params, "title").strip(),
