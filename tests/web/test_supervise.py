@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +22,11 @@ from node.rpc.client import Client
 from node.trace.index import Index
 from node.transactions import sign_calls
 from node.web.console.sanctions import allowed, rung_of, said_with
+from tests.node.alliance import command
 from tests.web.conftest import Console, Town, needs_browser
 from tests.web.test_browser import look_at, visitor
 from tests.web.test_exchange import sign
+from tests.web.test_proofs import check
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 SCRIPT = "<script>alert(1)</script>"
@@ -165,7 +169,17 @@ def test_an_alert_says_why_in_words_and_draws_what_made_it(watch: Watch) -> None
 # Cases
 
 
-def test_a_case_goes_from_alert_to_measure_with_two_operators(watch: Watch) -> None:
+def loaded(watch: Watch, client: httpx.Client, path: str) -> bytes:
+    """A file whose proofs wait for the next block."""
+    with ThreadPoolExecutor() as aside:
+        answer = aside.submit(client.get, path, timeout=60)
+        while not answer.done():
+            watch.case()
+    assert answer.result().status_code == 200, answer.result().text
+    return bytes(answer.result().content)
+
+
+def test_a_case_goes_from_alert_to_measure_with_two_operators(watch: Watch, tmp_path: Path) -> None:
     alert = watch.alert("denied", 3, watch.town.theirs)
     with inside(watch) as (li, csrf), inside(watch, "wang") as (wang, token):
         form = li.get(f"/supervision/cases/new?alert={alert}").text
@@ -180,12 +194,18 @@ def test_a_case_goes_from_alert_to_measure_with_two_operators(watch: Watch) -> N
         assert "<script>alert" not in read
         press(li, f"{case}/assign", csrf, member=watch.home, operator="wang")
         press(wang, f"{case}/comment", token, text="Whose copy is it?")
-        press(li, f"{case}/attach", csrf, kind="alert", what=alert)
-        press(li, f"{case}/attach", csrf, kind="file", what="ab" * 32, text="A list")
+        attach = f"/supervision/attach/{case.rpartition('/')[2]}"
+        press(li, attach, csrf, kind="alert", what=alert)
+        press(li, attach, csrf, kind="file", what="ab" * 32, text="A list")
+        chosen = {"file": (f"{SCRIPT}.csv", b"rows on a forum")}
+        answer = li.post(attach, data={"csrf": csrf, "kind": "alert"}, files=chosen)
+        assert f"file {SCRIPT}" not in li.get(answer.headers["location"]).text
+        sign(li, answer, csrf)
         press(wang, f"{case}/dispose", token, disposition="confirmed", text="Theirs.")
         shown = li.get(f"{case}?read=1").text
         for words in ("Whose copy is it?", "A list", "Theirs.", f"to {watch.home}/wang",
-                      "ab" * 32, "disposed: found true"):  # fmt: skip
+                      "ab" * 32, hashlib.sha256(b"rows on a forum").hexdigest(),
+                      "disposed: found true"):  # fmt: skip
             assert words in shown
         raised = re.search(r'alert <a class="mono" href="/tx/([0-9a-f]{64})"', shown)
         assert raised is not None
@@ -213,6 +233,14 @@ def test_a_case_goes_from_alert_to_measure_with_two_operators(watch: Watch) -> N
         assert f'href="{case}"' in wang.get(f"/supervision/alerts/{alert}").text
         press(li, f"{case}/close", csrf)
         press(li, f"{case}/reopen", csrf)
+        data = loaded(watch, li, f"{case}/export")
+        checked = check(watch.console, li, data, "1.case").text
+        assert "every step of the case is here with its receipt" in checked
+        assert "cases.reopen" in checked
+        assert "sanctions.impose" in checked or "operators.confirm" in checked
+        file = tmp_path / "1.case"
+        file.write_bytes(data)
+        assert "proved" in command("verify", file, "--genesis", watch.console.home.genesis)
         press(li, f"{violation}/lift", csrf)
         [waiting] = [row for row in watch.town.query("operators", "requests", member=watch.home)
                      if row["method"] == "lift"]  # fmt: skip
@@ -245,7 +273,7 @@ def test_who_was_first_decides(watch: Watch) -> None:
 
 def test_bad_forms_are_refused_and_auditors_do_not_decide(watch: Watch) -> None:
     number, violation = watch.case(), watch.violation()
-    case = f"/supervision/cases/{number}"
+    case, attach = f"/supervision/cases/{number}", f"/supervision/attach/{number}"
     with inside(watch) as (client, csrf):
         for path, form in (
             ("/supervision/cases/new", {"kind": "x", "severity": "2"}),
@@ -255,8 +283,9 @@ def test_bad_forms_are_refused_and_auditors_do_not_decide(watch: Watch) -> None:
             (f"{case}/comment", {"text": " "}),
             (f"{case}/comment", {"text": "x" * 20_000}),
             (f"{case}/assign", {"member": SCRIPT}),
-            (f"{case}/attach", {"kind": "alert", "what": "999999"}),
-            (f"{case}/attach", {"kind": "file", "what": SCRIPT}),
+            (attach, {"kind": "alert", "what": "999999"}),
+            (attach, {"kind": "file", "what": SCRIPT}),
+            (attach, {"kind": "file"}),
             (f"{case}/dispose", {"disposition": SCRIPT}),
             (f"{case}/find", {"rule": SCRIPT, "gravity": "1"}),
             (f"/supervision/violations/{violation}/decide", {"outcome": SCRIPT}),

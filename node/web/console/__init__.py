@@ -62,5 +62,5 @@ PER_S, BURST = 20.0, 200.0
 def build(site: Site, hosts: frozenset[str]) -> ASGIApp:
     """The console of a site as an ASGI application; its areas are `AREAS`."""
     guard = Middleware(Guard, hosts=hosts, rates=Rates(PER_S, BURST), private=True, tls=site.secure,
-                       roomy=evidence.ROOMY)  # fmt: skip
+                       roomy=evidence.ROOMY | cases.ROOMY)  # fmt: skip
     return application(site, [route for part in _PARTS for route in part(site)], guard)
