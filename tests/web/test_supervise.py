@@ -35,6 +35,10 @@ WATCHED = "land"
 """Whom alerts, cases and measures are about: no other test's requests may be refused."""
 
 
+OTHER = "health"
+"""Who supervises too, by a vote, so that the console's member may decide what it imposed."""
+
+
 @dataclass
 class Watch:
     """A network whose members act by their own keys, without a command for each act."""
@@ -89,6 +93,19 @@ class Watch:
         args = {"member": WATCHED, "rule": "leak", "gravity": 1, "case": case,
                 "envelope": None}  # fmt: skip
         return int(self.act(who, ("sanctions", "find", args))[0][2][0])
+
+
+    def enact(self, *proposals: tuple[str, dict[str, Any]]) -> None:
+        """Put changes to the vote; they hold once the epoch has ended."""
+        calls = [("governance", "propose", {"kind": kind, "args": args})
+                 for kind, args in proposals]  # fmt: skip
+        numbers = [data[0] for _, name, data in self.act(self.home, *calls) if name == "proposed"]
+        for member in (self.home, self.town.neighbour, WATCHED):
+            self.act(member, *(("governance", "vote", {"proposal": each, "choice": "yes"})
+                               for each in numbers))  # fmt: skip
+        while any(self.town.query("governance", "get", proposal=each)["status"] != "executed"
+                  for each in numbers):  # fmt: skip
+            self.case()
 
 
 @pytest.fixture(scope="session")
@@ -333,6 +350,28 @@ def test_who_imposed_a_measure_does_not_decide_the_appeal(watch: Watch) -> None:
         watch.act(watch.home, ("operators", "drop", {"request": int(request[0])}))
     assert watch.town.query("sanctions", "get", violation=number)["status"] == "appealed"
     watch.act(watch.home, ("sanctions", "lift", {"violation": number}))
+
+
+def test_an_appeal_succeeds_and_the_measure_is_taken_back(watch: Watch) -> None:
+    watch.enact(("change", {"member": OTHER, "roles": ["registrar", "supervisor", "validator"]}))
+    number = watch.violation(OTHER)
+    watch.act(OTHER, ("sanctions", "impose", {"violation": number}))
+    watch.act(WATCHED, ("sanctions", "appeal", {"violation": number, "envelope": None}))
+    path = f"/supervision/violations/{number}"
+    with inside(watch) as (li, csrf), inside(watch, "wang") as (wang, token):
+        assert "Decide the appeal" in li.get(path).text
+        press(li, f"{path}/decide", csrf, outcome="granted", text=f"It was a backup. {SCRIPT}")
+        assert f"imposed by {OTHER}" in li.get(path).text  # one person has not decided
+        second = re.search(r'action="(/seconds/[0-9]+/confirm)"', wang.get(path).text)
+        assert second is not None
+        sign(wang, wang.post(second[1], data={"csrf": token, "back": path}), token)
+        after = wang.get(f"{path}?read=1").text
+        assert "overturned" in after
+        assert "It was a backup. &lt;script&gt;" in after
+        assert "Decide the appeal" not in after
+        assert "Lift the measure" not in after
+    found = watch.town.query("sanctions", "get", violation=number)
+    assert (found["status"], found["decider"]) == ("overturned", watch.home)
 
 
 @pytest.mark.parametrize("for_two", [False, True])
