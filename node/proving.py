@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from node.errors import MunimentError
 from node.exchange import evidence
 from node.rpc.client import Client
 from node.trace import case_file
@@ -17,21 +16,15 @@ LOT = 100
 """Receipts that are asked for at once."""
 
 
-class ProvingError(MunimentError):
-    """There is nothing of which such a file could be made."""
-
-    code = "proving"
-
-
 def of_delivery(client: Client, delivery: int, txid: str) -> bytes:
     """The file that binds a delivery, closed by `txid`, to its decision and its output.
 
-    Raises ProvingError, NodeError.
+    Raises EvidenceError, NodeError.
     """
     args = {"delivery": delivery}
     found = client.call("state.query", contract="deliveries", method="get", args=args)
     if found is None:
-        raise ProvingError(f"there is no delivery {delivery}")
+        raise evidence.EvidenceError(f"there is no delivery {delivery}")
     keys = evidence.keys_of(delivery, found["grant"], found["dataset"], found["version"])
     proofs = _states(client, keys)
     return evidence.build(proofs, _receipts(client, [txid])[0])

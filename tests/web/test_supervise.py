@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from node.network import load_genesis
 from node.rpc.client import Client
 from node.trace.index import Index
 from node.transactions import sign_calls
+from node.web.console.exchange import now_ms
 from node.web.console.sanctions import allowed, rung_of, said_with
 from tests.node.alliance import command
 from tests.web.conftest import Console, Town, needs_browser
@@ -37,6 +39,9 @@ WATCHED = "land"
 
 OTHER = "health"
 """Who supervises too, by a vote, so that the console's member may decide what it imposed."""
+
+
+YEAR_2100_MS = 4_102_444_800_000
 
 
 @dataclass
@@ -93,7 +98,6 @@ class Watch:
         args = {"member": WATCHED, "rule": "leak", "gravity": 1, "case": case,
                 "envelope": None}  # fmt: skip
         return int(self.act(who, ("sanctions", "find", args))[0][2][0])
-
 
     def enact(self, *proposals: tuple[str, dict[str, Any]]) -> None:
         """Put changes to the vote; they hold once the epoch has ended."""
@@ -352,8 +356,49 @@ def test_who_imposed_a_measure_does_not_decide_the_appeal(watch: Watch) -> None:
     watch.act(watch.home, ("sanctions", "lift", {"violation": number}))
 
 
-def test_an_appeal_succeeds_and_the_measure_is_taken_back(watch: Watch) -> None:
-    watch.enact(("change", {"member": OTHER, "roles": ["registrar", "supervisor", "validator"]}))
+@pytest.fixture(scope="module")
+def voted(watch: Watch) -> Watch:
+    """The network after a vote: another supervisor and registrar, and a statute."""
+    statute = {"statute": "audit-act-7", "digest": bytes(32), "until": YEAR_2100_MS,
+               "notice_days": 3_650}  # fmt: skip
+    watch.enact(
+        ("change", {"member": OTHER, "roles": ["registrar", "supervisor", "validator"]}),
+        ("statute", statute),
+    )
+    return watch
+
+
+def test_a_use_by_law_is_allowed_until_a_day_or_refused(voted: Watch) -> None:
+    args = {"statute": "audit-act-7", "dataset": voted.town.theirs, "purpose": "enforcement",
+            "registrar": OTHER, "until": now_ms() + DAY_MS}  # fmt: skip
+    first, second = (voted.act(WATCHED, ("subjects", "invoke", args))[0][2][0] for _ in range(2))
+    path, day = (
+        "/exchange/authorisations",
+        time.strftime("%Y-%m-%d", time.gmtime(now_ms() // 1_000 + 30 * 86_400)),
+    )
+    with inside(voted) as (client, csrf):
+        assert f'action="{path}/uses/{first}/review"' in client.get(path).text
+        for wrong in ({"outcome": "allow"}, {"outcome": "allow", "notice": SCRIPT}, {}):
+            answer = client.post(f"{path}/uses/{first}/review", data={"csrf": csrf, **wrong})
+            assert answer.status_code == 400, wrong
+            assert "<script>alert" not in answer.text
+        press(client, f"{path}/uses/{first}/review", csrf, outcome="allow", notice=day)
+        press(client, f"{path}/uses/{second}/review", csrf, outcome="refuse")
+        assert f"/uses/{first}/review" not in client.get(path).text
+        for act in ("uses/999999/review", "uses/999999/notified", "999999/tell", "999999/erase"):
+            answer = client.post(f"{path}/{act}", data={"csrf": csrf, "outcome": "refuse"})
+            assert answer.status_code == 404, act
+        assert client.post(f"{path}/999999/look", data={"csrf": csrf}).status_code == 400
+    with inside(voted, "zhao") as (auditor, csrf):
+        for act in (f"uses/{first}/review", f"uses/{first}/notified", "1/look", "1/erase"):
+            answer = auditor.post(f"{path}/{act}", data={"csrf": csrf, "outcome": "refuse"})
+            assert answer.status_code == 403, act
+    states = [voted.town.query("subjects", "use", use=each)["status"] for each in (first, second)]
+    assert states == ["allowed", "refused"]
+
+
+def test_an_appeal_succeeds_and_the_measure_is_taken_back(voted: Watch) -> None:
+    watch = voted
     number = watch.violation(OTHER)
     watch.act(OTHER, ("sanctions", "impose", {"violation": number}))
     watch.act(WATCHED, ("sanctions", "appeal", {"violation": number, "envelope": None}))
