@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
+import os
 import shutil
 import statistics
 import subprocess
@@ -20,8 +22,10 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import count
+from itertools import count, cycle
+from multiprocessing.synchronize import Barrier, Event
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +44,8 @@ OPERATOR, SECRET = "li", "passphrase of the bench"
 DUTIES = ("admin", "approver", "auditor", "dispatcher", "steward")
 TRIES = 15
 CONSOLES = 10
-RELOAD_S = 2.0
+READ_S = 5.0
+"""How long a reader stays with a page."""
 ROUNDS, EACH = 4, 150
 LOAD_PER_S, LOAD_S = 1_000, 20
 PAGES = {
@@ -185,48 +190,54 @@ def pages(address: str) -> dict[str, Any]:
     return found
 
 
-class Watchers:
-    """Open consoles: each follows the live events and loads a page now and then."""
+@contextmanager
+def watchers(address: str, tokens: list[str]) -> Iterator[None]:
+    """Open consoles in a process of their own, which shares nothing with the bench."""
+    context = multiprocessing.get_context("spawn")
+    ready, end = context.Barrier(2), context.Event()
+    process = context.Process(target=_watch, args=(address, tokens, ready, end), daemon=True)
+    process.start()
+    ready.wait(60)
+    try:
+        yield
+    finally:
+        end.set()
+        process.join()
+    if process.exitcode:
+        raise RuntimeError("a console failed")
 
-    def __init__(self, address: str, tokens: list[str]) -> None:
-        self._address, self._tokens = address, tokens
-        self._end = threading.Event()
-        self._threads = [
-            threading.Thread(target=work, args=(number,))
-            for number in range(len(tokens))
-            for work in (self._follow, self._reload)
-        ]
 
-    def __enter__(self) -> Watchers:
-        for thread in self._threads:
-            thread.start()
-        return self
+def _watch(address: str, tokens: list[str], ready: Barrier, end: Event) -> None:
+    """Each follows the live events, and opens another page now and then."""
+    os.nice(10)  # a browser runs on another machine
+    started = threading.Barrier(len(tokens) + 1)
 
-    def __exit__(self, *_: object) -> None:
-        self._end.set()
-        for thread in self._threads:
-            thread.join()
+    def client(token: str) -> httpx.Client:
+        return httpx.Client(base_url=address, cookies={"muniment": token}, timeout=60)
 
-    def _client(self, number: int) -> httpx.Client:
-        cookies = {"muniment": self._tokens[number]}
-        return httpx.Client(base_url=self._address, cookies=cookies, timeout=60)
-
-    def _follow(self, number: int) -> None:
-        with (
-            self._client(number) as client,
-            client.stream("GET", "/live") as answer,
-        ):
-            if answer.status_code != 200:
-                raise RuntimeError(f"/live: {answer.status_code}")
-            for _ in answer.iter_raw():
-                if self._end.is_set():
+    def follow(token: str) -> None:
+        with client(token) as asking, asking.stream("GET", "/live") as answer:
+            answer.raise_for_status()
+            for number, _ in enumerate(answer.iter_raw()):
+                if not number:
+                    started.wait(60)
+                if end.is_set():
                     return
 
-    def _reload(self, number: int) -> None:
-        paths = list(PAGES.values())
-        with self._client(number) as client:
-            while not self._end.wait(RELOAD_S):
-                client.get(paths[number])
+    def read(number: int, token: str) -> None:
+        paths = cycle([*PAGES.values()][number:] + [*PAGES.values()][:number])
+        end.wait(READ_S * number / len(tokens))
+        with client(token) as asking:
+            while not end.wait(READ_S):
+                asking.get(next(paths)).raise_for_status()
+
+    with ThreadPoolExecutor(2 * len(tokens)) as pool:
+        work = [pool.submit(follow, token) for token in tokens]
+        work += [pool.submit(read, number, token) for number, token in enumerate(tokens)]
+        started.wait(60)
+        ready.wait(60)
+        for each in work:
+            each.result()
 
 
 def latency(bench: Bench, address: str) -> dict[str, Any]:
@@ -235,7 +246,7 @@ def latency(bench: Bench, address: str) -> dict[str, Any]:
     found: dict[str, list[dict[str, float]]] = {"none": [], "ten": []}
     for _ in range(ROUNDS):
         found["none"].append(bench.light(EACH))
-        with Watchers(address, tokens):
+        with watchers(address, tokens):
             found["ten"].append(bench.light(EACH))
     told = {
         f"{name}_{part}": round(statistics.median(row[part] for row in rows), 1)
@@ -308,7 +319,8 @@ def main() -> None:
     if options.json:
         print(json.dumps(result, indent=2))
         return
-    print(f"height {result['height']}\n\n{'page':<20} {'first':>8} {'median':>8} {'worst':>8}  ms")
+    print(f"height {result['height']}, console served after {result['served_after_s']} s")
+    print(f"\n{'page':<20} {'first':>8} {'median':>8} {'worst':>8}  ms")
     for name, (first, median, worst) in result["pages"].items():
         print(f"{name:<20} {first:>8} {median:>8} {worst:>8}")
     for part in ("latency", "frames"):

@@ -35,6 +35,7 @@ _VERSION = b"version/"
 _OWNER = b"owner/"
 _GONE = b"gone/"
 _WATCH = b"watch/"
+_OPEN = b"open/"
 
 
 def _register(ctx: Context, args: Args) -> None:
@@ -162,6 +163,40 @@ def _destroy(ctx: Context, args: Args) -> None:
     ctx.emit("destroyed", [dataset, version, args["rows"]])
 
 
+def _publish(ctx: Context, args: Args) -> None:
+    """The owner gives the records of an open version to everybody; an operator needs a second."""
+    ctx.require_second()
+    dataset, version = args["dataset"], args["version"]
+    if not dataset.startswith(ctx.sender + "/"):
+        fail(Code.NOT_OWNER, dataset)
+    found = get(ctx.overlay, dataset, version)
+    if found is None:
+        fail(Code.NOT_FOUND, f"{dataset} v{version}")
+    if found["status"] != "active":
+        fail(Code.RETIRED, dataset)
+    if found["level"] != OPEN_LEVEL:
+        fail(Code.WRONG_STATUS, [f"{dataset} v{version}", f"L{found['level']}"])
+    if is_destroyed(ctx.overlay, dataset, version):
+        fail(Code.DESTROYED, version)
+    place = _OPEN + dataset.encode("ascii") + b"/" + checks.number_key(version)
+    if ctx.get(place) is not None:
+        fail(Code.EXISTS, f"{dataset} v{version}")
+    ctx.put(place, ctx.block.height)
+    ctx.emit("published", [dataset, version])
+
+
+def _withdraw(ctx: Context, args: Args) -> None:
+    """The owner gives the records of a version to nobody any more; this takes one person."""
+    dataset, version = args["dataset"], args["version"]
+    if not dataset.startswith(ctx.sender + "/"):
+        fail(Code.NOT_OWNER, dataset)
+    place = _OPEN + dataset.encode("ascii") + b"/" + checks.number_key(version)
+    if ctx.get(place) is None:
+        fail(Code.NOT_FOUND, f"{dataset} v{version}")
+    ctx.delete(place)
+    ctx.emit("withdrawn", [dataset, version])
+
+
 def get(state: StateReader, dataset: str, version: int | None = None) -> Any:
     """Return a registration as a map, the latest unless a version is named, or None."""
     reader = Reader(state, NAME)
@@ -200,6 +235,12 @@ def _query_destroyed(state: StateReader, args: Args) -> Value:
     found = reader.scan(place + b"/", start, PAGE)
     rows: list[Value] = [int.from_bytes(key[len(place) + 1 :], "big") for key, _ in found]
     return {"height": reader.get(place), "rows": rows}
+
+
+def _query_published(state: StateReader, args: Args) -> Value:
+    """The height at which a version's records were given to everybody, or null."""
+    place = _OPEN + args["dataset"].encode("ascii") + b"/" + checks.number_key(args["version"])
+    return Reader(state, NAME).get(place)  # type: ignore[no-any-return]
 
 
 def _query_versions(state: StateReader, args: Args) -> Value:
@@ -263,6 +304,7 @@ def _check_reference(value: Value, what: str) -> Value:
 
 _BASIS_POINTS = checks.integer(0, 10_000)
 _DATASET = {"dataset": checks.owned_id}
+_ONE = {**_DATASET, "version": checks.integer(1, 1 << 32)}
 
 CONTRACT = Contract(
     NAME,
@@ -335,13 +377,12 @@ CONTRACT = Contract(
             },
             duties=(STEWARD,),
         ),
+        "publish": Signature(_publish, _ONE, duties=(STEWARD,)),
+        "withdraw": Signature(_withdraw, _ONE, duties=(STEWARD,)),
     },
     queries={
-        "get": QuerySignature(
-            _query_get,
-            {**_DATASET, "version": checks.integer(1, 1 << 32)},
-            frozenset(("version",)),
-        ),
+        "get": QuerySignature(_query_get, _ONE, frozenset(("version",))),
+        "published": QuerySignature(_query_published, _ONE),
         "versions": QuerySignature(
             _query_versions,
             {**_DATASET, "after": checks.integer(0, 1 << 32)},

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from node.cli.collect import chain_of
+from node.cli.collect import chain_of, unlocked
 from node.cli.common import (
     Refused,
     ask,
@@ -17,9 +17,13 @@ from node.cli.common import (
     json_option,
     moment,
     pairs,
+    passphrase_for,
     passphrase_option,
     show,
+    signing_options,
+    submit,
     table,
+    where,
 )
 from node.cli.person import person, person_options
 from node.home import Home
@@ -54,17 +58,35 @@ def publish(
     name: str, version: int | None, home: Path, passphrase_file: Path | None,
     operator: str | None, operator_file: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Write the records of one of your DATASETs of level L1 as CSV, JSON and Parquet, with proof.
+    """Give the records of one of your DATASETs of level L1 to everybody: on chain, then as files.
 
-    Level and registration are those of the chain. The files need no key: they stand in HOME/open,
-    from where the portal serves them. That they were read enters the access log.
+    The files (CSV, JSON, Parquet, with proof) need no key: they stand in HOME/open, from where the
+    portal serves them. That they were read enters the access log. For a version that the chain
+    calls published already they are written anew.
+
+    With --as it is only prepared: a second person confirms it with `operator confirm`, and then
+    the same command writes the files.
     """
     from node.data.custody import Custody
+    from node.keys import read_passphrase
     from node.publish.press import publish_version
     from node.publish.remarks import Moderator
+    from node.publish.shelf import is_agreed, version_to_open
 
-    chain, master = chain_of(home, passphrase_file)
     place = Home(home)
+
+    def query(*question: Any) -> Any:
+        return ask(home, *question)
+
+    number = version_to_open(query, name, version)
+    call, agreed = {"dataset": name, "version": number}, is_agreed(query, name, number)
+    if operator is not None and not agreed:
+        _prepare(place, operator, read_passphrase(operator_file), call, as_json)
+        return
+    passphrase = passphrase_for(place, passphrase_file)
+    if not agreed:
+        submit(place, passphrase, "catalogue", "publish", call)
+    chain, master = unlocked(home, passphrase)
     custody, who = Custody(place, chain, master), person(home, operator, operator_file)
     with click.progressbar(length=0, label="records", file=sys.stderr) as bar:
 
@@ -72,9 +94,25 @@ def publish(
             bar.length = of
             bar.update(done - bar.pos)
 
-        made = publish_version(place, custody, chain, name, version, who, told)
+        made = publish_version(place, custody, chain, name, number, who, told)
     Moderator(place.open, master).open()
     show(_told(made), as_json, lambda d: pairs(list(d.items())))
+
+
+def _prepare(
+    home: Home, operator: str, passphrase: str, call: dict[str, Any], as_json: bool
+) -> None:
+    """Ask, as an operator, for a publication that another person confirms."""
+    args = {"contract": "catalogue", "method": "publish", "args": call}
+    state = submit(home, passphrase, "operators", "prepare", args, operator)
+    request = next(data[0] for _, event, data in state["events"] if event == "prepared")
+
+    def render(d: dict[str, Any]) -> None:
+        pairs(list(d.items()))
+        click.echo(f"a second person confirms it: muniment operator confirm {request} --as NAME")
+        click.echo("then the same command writes the files")
+
+    show({"request": request, **where(state)}, as_json, render)
 
 
 @portal.command("list")
@@ -107,15 +145,24 @@ def _told(made: Publication) -> dict[str, Any]:
 @portal.command()
 @_DATASET
 @click.option("--version", type=click.IntRange(1), required=True)
-@home_option
-@json_option
-def withdraw(name: str, version: int, home: Path, as_json: bool) -> None:
-    """Take the files of a version away; what the chain says of it stays."""
-    from node.publish.shelf import Shelf
+@signing_options
+def withdraw(
+    name: str, version: int, home: Path, passphrase_file: Path | None, operator: str | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Take the files of a version away, and say so on the chain; its registration stays.
 
-    if not Shelf(Home(home).open).withdraw(name, version):
+    One person is enough. To publish it again is decided anew.
+    """
+    from node.publish.shelf import Shelf, is_agreed
+
+    place, data = Home(home), {"dataset": name, "version": version}
+    is_gone = Shelf(place.open).withdraw(name, version)
+    if is_agreed(lambda *question: ask(home, *question), name, version):
+        passphrase = passphrase_for(place, passphrase_file, operator)
+        submit(place, passphrase, "catalogue", "withdraw", data, operator)
+    elif not is_gone:
         raise Refused(f"{name} version {version} is not published; see: muniment portal list")
-    data = {"dataset": name, "version": version}
     show(data, as_json, lambda _: click.echo(f"{name} version {version} is withdrawn"))
 
 

@@ -10,7 +10,7 @@ from node.desk.found import custody, own_dataset
 from node.desk.params import ParamError, number, text
 from node.publish.press import publish_version
 from node.publish.remarks import MAX_ANSWER, Moderator
-from node.publish.shelf import Shelf, ShelfError, sweep
+from node.publish.shelf import Shelf, sweep
 
 if TYPE_CHECKING:
     from node.desk import Desk, Method
@@ -32,14 +32,18 @@ def _list(desk: Desk, params: Mapping[str, Any]) -> Any:
 
 
 def _publish(desk: Desk, params: Mapping[str, Any]) -> Any:
-    """Publish the latest version of a dataset in a job; returns its id. `who` asked for it."""
+    """Write the files of a version that the chain calls published, in a job; returns its id.
+
+    `who` asked for it.
+    """
     dataset, who = own_dataset(desk, params), text(params, "who")
+    version = number(params, "version", 1)
 
     def work(progress: Progress) -> Any:
         def told(done: int, of: int) -> None:
             progress(done, of, "reading")
 
-        made = publish_version(desk.home, custody(desk), desk.chain, dataset, None, who, told)
+        made = publish_version(desk.home, custody(desk), desk.chain, dataset, version, who, told)
         _moderator(desk).open()
         return {"dataset": made.dataset, "version": made.version, "records": made.records}
 
@@ -47,9 +51,8 @@ def _publish(desk: Desk, params: Mapping[str, Any]) -> Any:
 
 
 def _withdraw(desk: Desk, params: Mapping[str, Any]) -> Any:
-    dataset, version = text(params, "dataset"), number(params, "version", 1)
-    if not Shelf(desk.home.open).withdraw(dataset, version):
-        raise ShelfError(f"{dataset} version {version} is not published")
+    """Take the files of a version away; whether there were any."""
+    return Shelf(desk.home.open).withdraw(own_dataset(desk, params), number(params, "version", 1))
 
 
 def _moderator(desk: Desk) -> Moderator:

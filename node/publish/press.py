@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from node.data.chain import Chain
 from node.data.custody import Custody
 from node.home import Home
-from node.publish.shelf import Publication, Shelf, ShelfError
+from node.publish.shelf import Publication, Shelf
 from node.publish.write import publish
 from node.rpc.client import Client
 
@@ -17,17 +17,13 @@ PURPOSE = "open data"
 
 
 def publish_version(
-    home: Home, custody: Custody, chain: Chain, dataset: str, version: int | None, who: str,
+    home: Home, custody: Custody, chain: Chain, dataset: str, number: int, who: str,
     told: Callable[[int, int], None],
 ) -> Publication:  # fmt: skip
-    """Publish a version, by default the latest; `told` gets how many records of how many are done.
+    """Publish a version that is agreed on; `told` gets how many records of how many are done.
 
     Raises ShelfError, VaultError, NodeError.
     """
-    latest = chain.query("catalogue", "get", {"dataset": dataset})
-    if latest is None:
-        raise ShelfError(f"{dataset} is not registered")
-    number = version or latest["latest"]
     opened = custody.open(dataset, number)
     rows = opened.head.rows
 

@@ -173,8 +173,8 @@ def path_of(name: str) -> str:
     return f"records.{name}" if name in TYPES else name
 
 
-def why_closed(query: Query, dataset: str, version: int, commitment: str) -> str | None:
-    """Why a version must not be shown to everybody, by what the chain says; None if it may."""
+def why_not_open(query: Query, dataset: str, version: int) -> str | None:
+    """Why the chain does not call a version open data; None if it does."""
     latest = query("catalogue", "get", {"dataset": dataset})
     row = query("catalogue", "get", {"dataset": dataset, "version": version})
     if latest is None or row is None:
@@ -184,7 +184,36 @@ def why_closed(query: Query, dataset: str, version: int, commitment: str) -> str
     for each in (row, latest):
         if each["level"] != OPEN:
             return f"version {each['version']} is of level L{each['level']}, not L{OPEN}"
-    return None if row["commitment"] == commitment else "it is not what is registered"
+    return None
+
+
+def version_to_open(query: Query, dataset: str, version: int | None) -> int:
+    """The version that is meant, by default the latest. Raises ShelfError if it is not open."""
+    latest = query("catalogue", "get", {"dataset": dataset})
+    if latest is None:
+        raise ShelfError(f"{dataset} is not registered")
+    number: int = version or latest["latest"]
+    closed = why_not_open(query, dataset, number)
+    if closed is not None:
+        raise ShelfError(f"{dataset} version {number} cannot be published: {closed}")
+    return number
+
+
+def is_agreed(query: Query, dataset: str, version: int) -> bool:
+    """Whether the chain says that the owner gives a version's records to everybody."""
+    found = query("catalogue", "published", {"dataset": dataset, "version": version})
+    return found is not None
+
+
+def why_closed(query: Query, dataset: str, version: int, commitment: str) -> str | None:
+    """Why a version must not be shown to everybody, by what the chain says; None if it may."""
+    closed = why_not_open(query, dataset, version)
+    if closed is not None:
+        return closed
+    row = query("catalogue", "get", {"dataset": dataset, "version": version})
+    if row["commitment"] != commitment:
+        return "it is not what is registered"
+    return None if is_agreed(query, dataset, version) else "the chain does not call it published"
 
 
 def why_stale(query: Query, found: Publication) -> str | None:

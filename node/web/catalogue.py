@@ -6,11 +6,14 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 from urllib.parse import urlencode
 
 from node.web.forms import number_of
 from node.web.link import Link
+from node.web.live import Live
 
 FRESH_S = 5.0
 OPEN_FACETS = ("owner", "theme", "standard")
@@ -21,58 +24,83 @@ LOT = 500
 Record = dict[str, Any]
 
 
-class Catalogue:
-    """Registrations as `catalogue.get` returns them, read again when they are FRESH_S old."""
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A registration, and what is searched and counted of it."""
 
-    def __init__(self, link: Link, level: int) -> None:
-        self._link = link
+    row: Record
+    text: str
+    facets: tuple[str, ...]
+
+
+class Catalogue:
+    """Registrations as `catalogue.get` returns them.
+
+    They are read again when the contract has announced something since, at most every FRESH_S.
+    """
+
+    def __init__(self, link: Link, live: Live, level: int) -> None:
+        self._link, self._live = link, live
         self._level = level
-        self._rows: dict[str, Record] = {}
+        self._entries: dict[str, Entry] = {}
+        self._sorted: list[Entry] = []
         self._versions: dict[str, int] = {}
-        self._read = float("-inf")
+        self._seen, self._read = -1, float("-inf")
         self._lock = threading.Lock()
 
     def all(self) -> list[Record]:
         """Every dataset up to the catalogue's level, by its id. Raises NodeError."""
-        with self._lock:
-            self._refresh()
-            return [self._rows[name] for name in sorted(self._rows)]
+        return [entry.row for entry in self._fresh()]
 
     def get(self, dataset: str) -> Record | None:
-        with self._lock:
-            self._refresh()
-            return self._rows.get(dataset)
+        self._fresh()
+        entry = self._entries.get(dataset)
+        return None if entry is None else entry.row
 
-    def find(self, words: str, facets: Mapping[str, str]) -> list[Record]:
-        """Datasets that hold every word in id, title, keywords or theme, and each facet's value."""
-        wanted = words.lower().split()[:10]
+    def made_of(self, dataset: str) -> list[str]:
+        """Datasets that say they are derived from this one."""
         return [
-            row
+            row["dataset"]
             for row in self.all()
-            if all(facet_of(row, name) == value for name, value in facets.items() if value)
-            and all(word in _text(row) for word in wanted)
+            if row["derived_from"]
+            and any(each["dataset"] == dataset for each in row["derived_from"])
         ]
 
-    def _refresh(self) -> None:
-        if time.monotonic() - self._read > FRESH_S:
-            self._update()
-            self._read = time.monotonic()
+    def find(self, words: str, facets: Mapping[str, str]) -> list[Entry]:
+        """Datasets that hold every word in id, title, keywords or theme, and each facet's value."""
+        found = self._fresh()
+        for place, name in enumerate(FACETS):
+            if wanted := facets.get(name):
+                found = [entry for entry in found if entry.facets[place] == wanted]
+        for word in words.lower().split()[:10]:
+            found = [entry for entry in found if word in entry.text]
+        return found
+
+    def _fresh(self) -> list[Entry]:
+        with self._lock:
+            latest, now = self._live.latest("catalogue"), time.monotonic()
+            if latest != self._seen and now - self._read > FRESH_S:
+                self._update()
+                self._seen, self._read = latest, time.monotonic()
+            return self._sorted
 
     def _update(self) -> None:
         """Ask only for what has another version than before."""
         heads = {name: version for name, version, status in self._heads() if status == "active"}
         for gone in self._versions.keys() - heads.keys():
             del self._versions[gone]
-            self._rows.pop(gone, None)
+            self._entries.pop(gone, None)
         news = [name for name, version in heads.items() if self._versions.get(name) != version]
         for start in range(0, len(news), LOT):
             lot = news[start : start + LOT]
             rows = self._link.query_all([("catalogue", "get", {"dataset": name}) for name in lot])
             for name, row in zip(lot, rows, strict=True):
                 self._versions[name] = heads[name]
-                self._rows.pop(name, None)
+                self._entries.pop(name, None)
                 if row is not None and row["level"] <= self._level:
-                    self._rows[name] = row
+                    facets = tuple(_facet_of(row, facet) for facet in FACETS)
+                    self._entries[name] = Entry(row, _text(row), facets)
+        self._sorted = [self._entries[name] for name in sorted(self._entries)]
 
     def _heads(self) -> Iterator[Any]:
         args: dict[str, Any] = {"prefix": ""}
@@ -97,26 +125,24 @@ def search(
 
     return {
         "words": words, "facets": facets, "counts": counts(found), "link": link,
-        "rows": found[(number - 1) * PAGE : number * PAGE], "total": len(found),
+        "rows": [entry.row for entry in found[(number - 1) * PAGE : number * PAGE]],
+        "total": len(found),
         "number": number, "last": last,
     }  # fmt: skip
 
 
-def facet_of(row: Record, name: str) -> str:
+def counts(found: Sequence[Entry]) -> dict[str, list[tuple[str, int]]]:
+    """How often each facet has each value, the most frequent first."""
+    columns = zip(*(entry.facets for entry in found), strict=True) if found else repeat(())
+    return {
+        name: [(value, count) for value, count in Counter(column).most_common(12) if value]
+        for name, column in zip(FACETS, columns, strict=False)
+    }
+
+
+def _facet_of(row: Record, name: str) -> str:
     value = row[name][0] if name == "standard" else row[name]
     return str(value or "")
-
-
-def counts(rows: Sequence[Record]) -> dict[str, list[tuple[str, int]]]:
-    """How often each facet has each value, the most frequent first."""
-    return {
-        name: [
-            (value, count)
-            for value, count in Counter(facet_of(row, name) for row in rows).most_common(12)
-            if value
-        ]
-        for name in FACETS
-    }
 
 
 def _text(row: Record) -> str:

@@ -49,13 +49,15 @@ class Seen:
 class Live:
     """The last report; None while the node cannot be reached, with the reason beside it.
 
-    `changed` is the number of each contract's latest entry in the index; see `latest`.
+    `changed` is the number of each contract's latest entry in the index; see `latest`. `reading`
+    is (height, of) while the index has yet to take in the chain, None once it has.
     """
 
     home: Home
     link: Link
     report: dict[str, Any] | None = None
     problem: str = ""
+    reading: tuple[int, int] | None = None
     number: int = 0
     changed: dict[str, int] = field(default_factory=dict)
     blocks: deque[Seen] = field(default_factory=lambda: deque(maxlen=BLOCKS))
@@ -63,16 +65,20 @@ class Live:
 
     async def run(self, *, task_status: Any = trio.TASK_STATUS_IGNORED) -> None:
         """Follow the node for ever; tells that it started once the first report is there."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._follow_for_ever)
+            await self.wait(0)
+            task_status.started()
+
+    async def _follow_for_ever(self) -> None:
         while True:
             try:
-                await self._follow(task_status)
+                await self._follow()
             except (OSError, trio.BrokenResourceError, MunimentError) as error:
                 self._tell(None, str(error))
             except Exception as error:  # whatever a node may say, the pages go on
                 log.error("not understood", trace=traceback.format_exc())
                 self._tell(None, str(error))
-            if self.number == 1:
-                task_status.started()
             await trio.sleep(LEAST_S)
 
     async def wait(self, after: int) -> None:
@@ -107,13 +113,16 @@ class Live:
                 found[place] = max(found[place] or 0.0, block.age_s * 1_000)
         return found
 
-    def _tell(self, found: dict[str, Any] | None, problem: str = "") -> None:
-        self.report, self.problem = found, problem
+    def _tell(
+        self, found: dict[str, Any] | None, problem: str = "",
+        reading: tuple[int, int] | None = None,
+    ) -> None:  # fmt: skip
+        self.report, self.problem, self.reading = found, problem, reading
         self.number += 1
         self._changed.set()
         self._changed = trio.Event()
 
-    async def _follow(self, task_status: Any) -> None:
+    async def _follow(self) -> None:
         stream = await trio.open_unix_socket(str(self.home.socket))
         async with stream:
             request = {"jsonrpc": "2.0", "id": 1, "method": "subscribe",
@@ -127,8 +136,6 @@ class Live:
                     self.blocks.extend(await trio.to_thread.run_sync(self._seen_before))
                 while True:
                     last = await trio.to_thread.run_sync(self._update, index, figures, last)
-                    if self.number == 1:
-                        task_status.started()
                     await self._blocks(lines)
 
     def _open_index(self) -> index_file.Index:
@@ -151,13 +158,21 @@ class Live:
         return found[::-1]
 
     def _update(self, index: index_file.Index, figures: Figures, last: int) -> int:
+        told = time.monotonic()
         with self.link.client() as client:
-            index.update(client)
-            for number, entry in index.above(last):
-                figures.add(entry)
-                last = self.changed[entry.contract] = number
-            found = report(client, figures)
-        trio.from_thread.run_sync(self._tell, found)
+
+            def take(height: int, of: int) -> None:
+                nonlocal last, told
+                trio.from_thread.check_cancelled()  # the first time takes minutes on a long chain
+                for number, entry in index.above(last):
+                    figures.add(entry)
+                    last = self.changed[entry.contract] = number
+                if height == of or time.monotonic() - told > LEAST_S:
+                    reading = (height, of) if height < of else None
+                    trio.from_thread.run_sync(self._tell, report(client, figures), "", reading)
+                    told = time.monotonic()
+
+            index.update(client, take)
         return last
 
     async def _blocks(self, lines: _Lines) -> None:

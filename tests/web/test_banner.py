@@ -21,6 +21,7 @@ SAID = {
     "no quorum": ("nothing becomes final until enough validators are back", "法定数量"),
     "catching up": ("What is shown may be old", "追赶"),
     "stalled": ("not in step with the network: stalled", "停滞"),
+    "reading": ("still being read, block 3 of 1,000", "已读到第 3 块，共 1,000 块"),
     "in sync": ("", ""),
 }
 
@@ -36,6 +37,8 @@ async def test_a_page_says_how_its_node_stands(net: Devnet, state: str | None) -
     link, genesis = Link(home.socket), load_genesis(home.genesis).genesis
     live = Live(home, link)
     live.report = state and {"node": {"state": state, "height": 7}}
+    if state == "reading":
+        live.report, live.reading = {"node": {"state": "in sync", "height": 1_000}}, (3, 1_000)
     common = (home, "tax", genesis, link, Link(home.desk_socket), live)
     sessions = Sessions(home, "tax", link, 60.0)
     apps: dict[str, Any] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import httpx
@@ -9,10 +10,12 @@ import pytest
 
 from node.publish import remarks
 from node.publish.shelf import Shelf
+from node.rpc.client import Client
 from tests.node.alliance import command
 from tests.web.conftest import Console, needs_browser
 from tests.web.open_data import register
 from tests.web.test_browser import AXE, FOUND, RULES, look_at, visitor
+from tests.web.test_exchange import sign
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +44,11 @@ def test_the_page_fits_and_a_checker_finds_nothing(
     command("portal", "withdraw", lamps, "--version", 1, "--home", home.path)
 
 
-def test_a_steward_publishes_answers_and_withdraws(console: Console, lamps: str) -> None:
+def test_two_publish_and_a_steward_answers_and_withdraws(console: Console, lamps: str) -> None:
     home, name = console.home, lamps
     public = f"{console.portal}/datasets/{name}"
-    with console.enter() as client, httpx.Client() as anybody:
+    with console.enter() as client, console.enter("wang") as wang, httpx.Client() as anybody:
+        token = console.csrf(wang)
 
         def do(path: str, **form: str) -> httpx.Response:
             return client.post(path, data={"csrf": console.csrf(client), **form})
@@ -53,9 +57,25 @@ def test_a_steward_publishes_answers_and_withdraws(console: Console, lamps: str)
         assert "All lamps &lt;b&gt;here" in shown
         assert "wages" not in shown
         assert "not published at this address" in anybody.get(public).text
+        asked = do("/data/open", dataset=name, version="1", decision="publish")
+        sign(client, asked, console.csrf(client))
+        waits = client.get("/data/open").text
+        assert "waits for a second person" in waits
+        assert "Confirm</button>" not in waits  # not by who prepared it
+        with Client(home.desk_socket) as desk:  # nor is anything written before
+            one = {"dataset": name, "version": 1, "who": "li"}
+            job = desk.call("open.publish", **one)
+            ended = desk.call("job.wait", job=job, timeout_ms=30_000)
+            assert "does not call it published" in ended["problem"]
+        seen = wang.get("/data/open").text
+        assert "What people say" not in seen
+        second = re.search(r'action="(/seconds/[0-9]+/confirm)"', seen)
+        assert second is not None
+        sign(wang, wang.post(second[1], data={"csrf": token, "back": "/data/open"}), token)
+        assert "not written yet" in client.get("/data/open").text
         assert do("/data/open", dataset=name, version="1", decision="publish").status_code == 303
         console.await_jobs()
-        assert "Publish anew" in client.get("/data/open").text
+        assert "Write the files anew" in client.get("/data/open").text
         assert f"/datasets/{name}/1/records.csv" in anybody.get(public).text
 
         waiting = remarks.hand_in(home.open, name, "Too dim <script>alert(1)</script>", "")
@@ -69,17 +89,23 @@ def test_a_steward_publishes_answers_and_withdraws(console: Console, lamps: str)
         do("/data/open/remarks", remark=other, decision="refuse")
         assert "Rude" not in client.get("/data/open").text + anybody.get(public).text
 
-        do("/data/open", dataset=name, version="1", decision="withdraw")
+        gone = do("/data/open", dataset=name, version="1", decision="withdraw")
         assert Shelf(home.open).find(name, 1) is None
+        sign(client, gone, console.csrf(client))
+        assert "Publish</button>" in client.get("/data/open").text
         for form in ({"dataset": f"{console.member}/wages"}, {"dataset": "x/y"}, {"dataset": ""}):
             answer = do("/data/open", decision="publish", version="1", **form)
-            assert answer.status_code in (303, 400), form
+            assert answer.status_code == 400, form
         gone = do("/data/open", dataset="../x", version="1", decision="withdraw")
         assert gone.status_code == 400
 
 
 def test_only_stewards_open_data(console: Console) -> None:
+    form = {"dataset": "x/y", "decision": "publish"}
+    with console.enter("wang") as client:  # an approver, who confirms only
+        data = {"csrf": console.csrf(client), **form}
+        assert client.post("/data/open", data=data).status_code == 403
     with console.enter("zhao") as client:
         assert client.get("/data/open").status_code == 403
-        form = {"csrf": console.csrf(client), "dataset": "x/y", "decision": "publish"}
-        assert client.post("/data/open", data=form).status_code == 403
+        data = {"csrf": console.csrf(client), **form}
+        assert client.post("/data/open", data=data).status_code == 403

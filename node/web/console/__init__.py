@@ -59,7 +59,7 @@ _PARTS: tuple[Callable[[Site], list[BaseRoute]], ...] = (
     polls.routes,
     evidence.routes, signing.routes,
 )  # fmt: skip
-ROOMY = {**evidence.ROOMY, **declaring.ROOMY, **proposing.ROOMY, **polls.ROOMY}
+ROOMY = cases.ROOMY | evidence.ROOMY | declaring.ROOMY | proposing.ROOMY | polls.ROOMY
 PER_S, BURST = 20.0, 200.0
 
 

@@ -15,7 +15,7 @@ ALL_LEVELS = 4
 
 
 def routes(site: Site) -> list[BaseRoute]:
-    catalogue = Catalogue(site.link, ALL_LEVELS)
+    catalogue = Catalogue(site.link, site.live, ALL_LEVELS)
 
     return [
         *sources.routes(site),

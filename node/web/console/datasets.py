@@ -83,8 +83,7 @@ def _show(visit: Visit, catalogue: Catalogue) -> Response:
         stars=visit.query("feedback", "sum", {"dataset": name}), topics=feedback.TOPICS,
         custody=visit.query("custody", "agreements", {"dataset": name}),
         seconds=waiting(visit, "catalogue", dataset=name) if _is_own(visit) else [],
-        children=[each["dataset"] for each in catalogue.all()
-                  if any(source["dataset"] == name for source in each["derived_from"])],
+        children=catalogue.made_of(name),
         may_ask=not _is_own(visit) and not visit.duties.isdisjoint(ACTING),
         is_own=_is_own(visit), is_steward=_is_own(visit) and STEWARD in visit.duties,
     )  # fmt: skip

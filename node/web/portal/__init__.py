@@ -19,7 +19,7 @@ AREAS = (*pages.AREAS[:2], *subjects.AREAS, *pages.AREAS[2:])
 
 def build(site: Site, hosts: frozenset[str], limits: Limits | None = None) -> ASGIApp:
     """The portal of a site as an ASGI application; its areas are `AREAS`."""
-    catalogue = Catalogue(site.link, OPEN)
+    catalogue = Catalogue(site.link, site.live, OPEN)
     limits = limits or Limits()
     shared = Portal(catalogue, Published(site.home, site.link), limits)
     guard = Middleware(

@@ -94,7 +94,7 @@ def _list(visit: Visit, portal: Portal, number: int, size: int) -> Response:
     facets = {name: visit.option(name) for name in OPEN_FACETS}
     found = portal.catalogue.find(visit.option("q"), facets)
     part = found[(number - 1) * size : number * size]
-    body = {"datasets": [_brief(row) for row in part]}
+    body = {"datasets": [_brief(entry.row) for entry in part]}
     return _page(visit, body, len(found), number, size)
 
 

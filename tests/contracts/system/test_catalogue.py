@@ -252,3 +252,36 @@ def test_a_lowered_level_is_announced(chain: Any, digest: bytes) -> None:
     receipt = register(chain, digest, lowered=lowered)
     assert [event.name for event in receipt.events] == ["registered", "lowered"]
     assert receipt.events[1].data == ["land/parcels-2025", 1, lowered]
+
+
+def test_only_open_versions_that_can_be_read_are_published(chain: Any) -> None:
+    def do(method: str, sender: str = "land", dataset: str = "land/lamps", version: int = 1) -> Any:
+        return chain.run(sender, "catalogue", method, {"dataset": dataset, "version": version})
+
+    standard = chain.standard()
+    for field in standard["fields"]:
+        field |= {"level": 1, "class": "general"}
+    digest = chain.publish(**standard)
+    opened = {"dataset": "land/lamps", "level": 1, "class": "general"}
+    register(chain, digest, **opened)
+    register(chain, digest, **{**opened, "version": 2, "level": 2})
+    register(chain, digest, **{**opened, "version": 3})
+    assert do("withdraw").code == Code.NOT_FOUND
+    assert do("publish", sender="tax").code == Code.NOT_OWNER
+    assert do("publish", dataset="land/none").code == Code.NOT_FOUND
+    assert do("publish", version=4).code == Code.NOT_FOUND
+    closed = do("publish", version=2)
+    assert (closed.code, closed.details) == (Code.WRONG_STATUS, ["land/lamps v2", "L2"])
+    height = chain.height
+    (event,) = do("publish").events
+    assert (event.name, event.data) == ("published", ["land/lamps", 1])
+    assert chain.ask("catalogue", "published", dataset="land/lamps", version=1) == height
+    assert do("publish").code == Code.EXISTS
+    assert do("withdraw", sender="tax").code == Code.NOT_OWNER
+    (event,) = do("withdraw").events
+    assert (event.name, event.data) == ("withdrawn", ["land/lamps", 1])
+    gone = {"dataset": "land/lamps", "version": 1, "rows": []}
+    chain.run("land", "catalogue", "destroy", gone)
+    assert do("publish").code == Code.DESTROYED
+    chain.run("land", "catalogue", "retire", {"dataset": "land/lamps"})
+    assert do("publish", version=3).code == Code.RETIRED

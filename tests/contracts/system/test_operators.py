@@ -194,6 +194,27 @@ def test_opening_data_needs_two_persons(chain: Chain) -> None:
     assert len(chain.ask("schedule", "list")) == 2  # the terms of both, not the request
 
 
+def test_publishing_records_needs_two_persons_and_withdrawing_one(chain: Chain) -> None:
+    for name, duty in (("li", "steward"), ("wang", "approver")):
+        grant(chain, name, duty)
+    args = opening(chain)
+    assert chain.run("land", "catalogue", "register", args).code == Code.OK
+    one = {"dataset": args["dataset"], "version": 1}
+    assert act(chain, "li", "catalogue", "publish", one)[0] == Code.NEEDS_SECOND
+    call = {"contract": "catalogue", "method": "publish", "args": one}
+    assert act(chain, "wang", "operators", "prepare", call)[0] == Code.NEEDS_DUTY
+    assert act(chain, "li", "operators", "prepare", call)[0] == Code.OK
+    [request] = chain.ask("operators", "requests", member="land")
+    number = {"request": request["id"]}
+    assert act(chain, "li", "operators", "confirm", number) == (Code.OWN_REQUEST, "li")
+    assert chain.ask("catalogue", "published", **one) is None
+    assert act(chain, "wang", "operators", "confirm", number) == (Code.OK, None)
+    assert chain.ask("catalogue", "published", **one) is not None
+    assert act(chain, "wang", "catalogue", "withdraw", one)[0] == Code.NEEDS_DUTY
+    assert act(chain, "li", "catalogue", "withdraw", one)[0] == Code.OK
+    assert chain.ask("catalogue", "published", **one) is None
+
+
 def test_lowering_a_grade_needs_two_persons_and_raising_does_not(chain: Chain) -> None:
     digest = chain.publish()
     grant(chain, "li", "steward")

@@ -162,6 +162,11 @@ def test_publishing_again_replaces_and_withdrawing_leaves_nothing(press: Press) 
     (description.parent / "1-unfinished").mkdir()
     press.command("portal", "publish", name)
     assert len(list(press.home.open.glob("*+lamps/*"))) == 2
+    kept = press.folder / "kept"
+    shutil.copytree(press.home.open / name.replace("/", "+"), kept)
     press.command("portal", "withdraw", name, "--version", "1")
     assert not list(press.home.open.glob("*+lamps/*"))
+    shutil.copytree(kept, press.home.open / name.replace("/", "+"), dirs_exist_ok=True)
+    [stray] = press.command("portal", "list")["removed"]  # files alone publish nothing
+    assert "does not call it published" in stray["why"]
     press.command("portal", "withdraw", name, "--version", "1", fails=True)
