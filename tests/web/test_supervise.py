@@ -398,6 +398,17 @@ def test_a_use_by_law_is_allowed_until_a_day_or_refused(voted: Watch) -> None:
         for act in (f"uses/{first}/review", f"uses/{first}/notified", "1/look", "1/erase"):
             answer = auditor.post(f"{path}/{act}", data={"csrf": csrf, "outcome": "refuse"})
             assert answer.status_code == 403, act
+    own = {"statute": "audit-act-7", "dataset": voted.town.theirs, "purpose": "enforcement",
+           "registrar": OTHER, "until": day}  # fmt: skip
+    with inside(voted) as (client, csrf):
+        for wrong in ({"statute": SCRIPT}, {"until": "soon"}, {"dataset": ""}):
+            answer = client.post(f"{path}/uses", data={"csrf": csrf, **own, **wrong})
+            assert answer.status_code in (400, 404), wrong
+            assert "<script>alert" not in answer.text
+        press(client, f"{path}/uses", csrf, **own)
+        third = voted.town.query("subjects", "uses")[-1]
+        assert (third["recipient"], third["status"]) == (voted.home, "asked")
+        assert f"/uses/{third['id']}/review" not in client.get(path).text  # it is our own
     states = [voted.town.query("subjects", "use", use=each)["status"] for each in (first, second)]
     assert states == ["allowed", "refused"]
 
