@@ -198,10 +198,11 @@ def _end(desk: Desk, params: Mapping[str, Any]) -> Any:
 
 
 def _open(desk: Desk, params: Mapping[str, Any]) -> Any:
-    """Let files be handed in for a source of the kind inbox, sealed to this home."""
-    source = own_source(desk, params)
-    if source.kind != "inbox":
-        raise SourceError(f"{source.name} is of the kind {source.kind}; files go to an inbox")
+    """Let files be handed in, sealed to this home: for a `source`, or for none."""
+    if params.get("source"):
+        source = own_source(desk, params)
+        if source.kind != "inbox":
+            raise SourceError(f"{source.name} is of the kind {source.kind}; files go to an inbox")
     Inbox(desk.home, desk.master).open_door()
 
 

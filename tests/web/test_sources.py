@@ -220,13 +220,28 @@ def test_a_standard_is_published_by_the_page_and_followed_by_its_next_version(
             ({**body, "schema": {"a": "[" * 9_000}}, ""),
             (SCRIPT, "line 1, column 1"),
             ("", ""),
-            ("[" * 100_000, "not JSON"),
+            ("[" * 60_000, "not JSON"),
             ("[]", "has to be a map"),
-            ("x" * 200_000, "at most"),
+            ("x" * 140_000, "at most"),
         ):
             answer = post(document)
             assert (answer.status_code, told in answer.text) == (400, True), (told, answer.text)
             assert SCRIPT not in answer.text
+        table = {"file": ("pier.csv", b"code,mail\nP1,li@land.example\nP2,wu@land.example\n")}
+        named = {"csrf": csrf, "name": "pier"}
+        for form, file in (({**named, "name": SCRIPT}, table), (named, {"file": ("x.csv", b"")}),
+                           (named, {"file": ("pier.exe", b"x")})):  # fmt: skip
+            answer = client.post("/data/draft-standard", data=form, files=file)
+            assert (answer.status_code, SCRIPT in answer.text) == (400, False)
+        answer = client.post("/data/draft-standard", data=named, files=table)
+        console.await_jobs()
+        draft = client.get(answer.headers["location"]).text
+        assert f"&#34;id&#34;: &#34;{console.member}/pier&#34;" in draft
+        assert "&#34;level&#34;: 3" in draft  # mail addresses
+        assert "pier.csv" not in client.get("/data/inbox").text
+        with console.enter("wang") as other:
+            assert other.get(answer.headers["location"]).status_code == 403
+
         sign(client, post(body), csrf)
         page = client.get(shown).text
         assert "identifier" in page

@@ -67,18 +67,27 @@ def _end(visit: Visit) -> Response:
 
 
 def _hand_in(visit: Visit) -> Response:
-    """Seal a file as outsiders' are sealed; a steward's own needs nobody's word to be taken."""
+    """Take a file for the next run; a steward's own needs nobody's word for it."""
     name = visit.param("name")
     try:
-        data = file_of(visit, "file")
-        if not data:
-            raise FormError(visit.say("Choose a file."))
-        visit.desk("upload.open", source=name)
-        sender = Sender(visit.operator, name, 0, "")
-        with Intake(visit.site.home).begin(sender, visit.files["file"].name) as arrival:
-            arrival.add(data)
-            arrival.complete()
-        visit.desk("upload.decide", upload=arrival.id, take=True, who=visit.operator)
+        upload = seal_file(visit, name)
+        visit.desk("upload.decide", upload=upload, take=True, who=visit.operator)
     except MunimentError as error:
         return source_page(visit, {}, visit.told(error))
     return visit.see(f"{SOURCES}/{name}")
+
+
+def seal_file(visit: Visit, source: str) -> str:
+    """Seal the form's file as outsiders' are sealed, for a source or for none; returns its id.
+
+    Raises MunimentError.
+    """
+    data = file_of(visit, "file")
+    if not data:
+        raise FormError(visit.say("Choose a file."))
+    visit.desk("upload.open", source=source)
+    sender = Sender(visit.operator, source, 0, "")
+    with Intake(visit.site.home).begin(sender, visit.files["file"].name) as arrival:
+        arrival.add(data)
+        arrival.complete()
+    return arrival.id

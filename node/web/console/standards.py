@@ -12,23 +12,26 @@ from starlette.routing import BaseRoute
 from contracts.api import STEWARD
 from node.data import standard as standards
 from node.errors import MunimentError
+from node.web.console.declaring import seal_file
 from node.web.console.documents import map_of_document, with_line
-from node.web.console.fields import MAX_FILE_BYTES, FormError
+from node.web.console.fields import MAX_FILE_BYTES, FormError, name_of_form
 from node.web.console.governance import shown
 from node.web.console.rows import all_rows
 from node.web.signing import propose
-from node.web.site import Site, Visit, page
+from node.web.site import MissingError, Site, Visit, page
 
 _STANDARDS = "/data/standards"
 _PUBLISH = "/data/publish-standard"
-ROOMY = {_PUBLISH: MAX_FILE_BYTES + (1 << 20)}
-"""Larger bodies that the guard lets through, so that a file too large is refused by its size."""
+_DRAFT = "/data/draft-standard"
+ROOMY = {_DRAFT: MAX_FILE_BYTES + (1 << 20)}
+"""Larger bodies that the guard lets through: tables to draft from."""
 
 
 def routes(site: Site) -> list[BaseRoute]:
     return [
         page(site, _STANDARDS, _list),
         page(site, _PUBLISH, _begin, duties=(STEWARD,)),
+        page(site, _DRAFT, _make_draft, methods=("POST",), duties=(STEWARD,), files=1),
         page(site, _PUBLISH, _publish, methods=("POST",), duties=(STEWARD,), files=1),
         page(site, _STANDARDS + "/{owner}/{name}", _show),
     ]
@@ -51,15 +54,35 @@ def _show(visit: Visit) -> Response:
 
 
 def _begin(visit: Visit) -> Response:
-    return _form(visit, {"document": _draft(visit)})
+    if not visit.option("draft"):
+        return _form(visit, {"document": _start(visit)})
+    job = visit.desk("job.get", job=visit.option("draft"))
+    if job["kind"] != "draft" or not job["about"].startswith(f"{visit.operator} "):
+        raise MissingError(visit.say("There is no such draft of yours."))
+    given = {"document": job["result"]["document"] if job["result"] else ""}
+    return _form(visit, given, job["problem"], is_waiting=job["state"] == "running")
 
 
-def _form(visit: Visit, given: Mapping[str, str], problem: str = "") -> Response:
+def _form(
+    visit: Visit, given: Mapping[str, str], problem: str = "", *, is_waiting: bool = False
+) -> Response:
     return visit.page("publish_standard.html", 400 if problem else 200, given=given,
-                      problem=problem, starters=list(standards.starters()))  # fmt: skip
+                      problem=problem, is_waiting=is_waiting, starters=list(standards.starters()),
+                      )  # fmt: skip
 
 
-def _draft(visit: Visit) -> str:
+def _make_draft(visit: Visit) -> Response:
+    """Let the desk draft a standard from a table, which is destroyed afterwards."""
+    try:
+        identity = f"{visit.site.member}/{name_of_form(visit, 'name')}"
+        job = visit.desk("standard.draft", id=identity, who=visit.operator,
+                         upload=seal_file(visit, ""))  # fmt: skip
+    except MunimentError as error:
+        return _form(visit, visit.form, visit.told(error))
+    return visit.see(f"{_PUBLISH}?draft={job}")
+
+
+def _start(visit: Visit) -> str:
     """What the form begins with: the next version of `next`, or the starter `start`."""
     starters, identity = standards.starters(), visit.option("next")
     if identity.startswith(f"{visit.site.member}/"):
