@@ -28,6 +28,7 @@ MODES = ("snapshot", "incremental")
 CHANGES = ("mutable", "append-only", "frozen")
 DATE_ORDERS = ("dmy", "mdy")
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_")
+_SLUG = _NAME | {"."}
 _NEEDED = {"file": ("path",), "folder": ("path",), "sql": ("table",), "http": ("url",),
            "inbox": ()}  # fmt: skip
 
@@ -167,7 +168,13 @@ def _check(source: Source, place: str) -> None:
         refuse("only folder and sql sources can be read incrementally")
     if source.kind == "sql" and source.mode == "incremental" and not (source.stamp or source.order):
         refuse("an incremental table needs stamp or order")
-    if source.pattern.startswith("/") or ".." in source.pattern.split("/"):
+    _, at, number = source.standard.partition("@")
+    if at and not (number.isascii() and number.isdecimal() and len(number) <= 10):
+        refuse("standard is OWNER/NAME or OWNER/NAME@VERSION")
+    if source.dataset and not _SLUG.issuperset(source.dataset):
+        refuse("dataset is of a-z, 0-9, '-', '.', '_'")
+    pattern = source.pattern
+    if pattern.startswith("/") or ".." in pattern.split("/") or not pattern.isprintable():
         refuse("pattern names files below path")
     if any(each not in DATE_ORDERS for each in source.dates.values()):
         refuse(f"dates maps fields to one of {', '.join(DATE_ORDERS)}")

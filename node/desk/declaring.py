@@ -91,6 +91,8 @@ def _declare(desk: Desk, params: Mapping[str, Any]) -> Any:
     if secret:
         atomic_write(_secret(desk, name), f"{secret}\n".encode(), 0o600)
     sources.save(desk.home.sources, made, is_new=old is None)
+    if str(_secret(desk, name)) not in (made.url_file, made.header_file):
+        _secret(desk, name).unlink(missing_ok=True)
     _note(desk, made, who, "declared" if old is None else "declared anew")
 
 

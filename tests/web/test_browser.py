@@ -15,7 +15,8 @@ from tests.web.conftest import SHOTS, Console, Town, needs_browser
 pytestmark = needs_browser
 PAGES = {"situation": "/", "evidence": "/evidence", "block": "/blocks/1", "nothing": "/nothing",
          "data": "/data", "standards": "/data/standards", "sources": "/data/sources",
-         "handed-in": "/data/inbox", "opening": "/data/open"}  # fmt: skip
+         "handed-in": "/data/inbox", "opening": "/data/open",
+         "publish-standard": "/data/publish-standard?start=person"}  # fmt: skip
 WIDTHS = (360, 1280, 1920)
 AXE = Path(__file__).parent / "axe" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]

@@ -279,6 +279,9 @@ def test_a_page_declares_no_file_outside_of_the_folders_that_are_named(
         {"kind": "inbox", "more": 'url_file = "/etc/passwd"'},
         {"kind": "inbox", "more": "schedule = \"* * * * *\""},
         {"kind": "inbox", "more": "watch = true"},
+        {"kind": "inbox", "more": 'dataset = "../a b"'},
+        {"kind": "inbox", "standard": "tax/yard@x"},
+        {"kind": "folder", "place": str(folder), "more": 'pattern = "\\u0000"'},
         {"kind": "inbox", "more": "[["}, {"kind": "inbox", "more": "a = [" * 5_000},
         {"kind": "inbox", "more": "x" * 20_000}, {"kind": "inbox", "secret": "x"},
         {"kind": SCRIPT}, {"kind": "inbox", "name": "../prowl"}, {"kind": "inbox", "name": SCRIPT},
@@ -346,8 +349,11 @@ def test_a_declarations_secrets_are_kept_and_never_shown(console: Console, stand
         web |= {"seen": _seen(client, wells.path), "place": "https://elsewhere.example/"}
         away = wells.post(client, "declaration", **web)
         assert (away.status_code, "leads elsewhere" in away.text) == (400, True)
+        assert where.exists()
+        there = {**form, "seen": _seen(client, wells.path), "kind": "inbox", "more": ""}
+        assert wells.post(client, "declaration", **there).status_code == 303
+        assert not where.exists()  # nothing names it any more
         assert wells.post(client, "end", sure="on").status_code == 303
-        assert not where.exists()
 
 
 def test_what_opens_data_waits_for_a_second_person(console: Console, tmp_path: Path) -> None:
