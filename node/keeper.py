@@ -27,9 +27,7 @@ async def keep_running(arguments: Sequence[str], secret: str = "") -> None:
     rest_s = REST_S
     while True:
         begun = trio.current_time()
-        ended = await trio.run_process(
-            command, stdin=secret.encode(), check=False, env=tied()
-        )
+        ended = await trio.run_process(command, stdin=secret.encode(), check=False, env=tied())
         rest_s = REST_S if trio.current_time() - begun > STEADY_S else min(2 * rest_s, MAX_REST_S)
         log.warning("ended", command=arguments[0], status=ended.returncode, again_in_s=rest_s)
         await trio.sleep(rest_s)
