@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from node.desk.params import number, text
-from node.errors import MunimentError
+from node.errors import MunimentError, trace_of
 
 if TYPE_CHECKING:
     from node.desk import Desk, Method
@@ -103,9 +103,9 @@ class Jobs:
             state, problem = "stopped", error.message
         except MunimentError as error:
             state, problem = "failed", error.message
-        except Exception:
+        except Exception as error:
             incident = secrets.token_hex(4)
-            log.exception("a job failed", kind=job.kind, incident=incident)
+            log.error("a job failed", kind=job.kind, incident=incident, trace=trace_of(error))
             state, problem = "failed", f"internal error; see {incident} in the log"
         with self._lock:
             job.result, job.problem, job.ended_ms, job.state = result, problem, _now_ms(), state
