@@ -145,6 +145,11 @@ def test_from_an_alert_to_a_measure(browser: Any, town: Town) -> None:
     wang.sees("imposed")
     li.sees("imposed")
     watch.act(watch.home, ("sanctions", "lift", {"violation": number}))
+    other = li.page.context.new_page()
+    other.goto(town.console.address)
+    other.get_by_role("button", name="Log out").click()
+    li.label("Passphrase").wait_for()  # what stood open shows nothing old
+    li.said.clear()  # the browser tells of the stream that it was refused
     for person in (li, wang):
         person.leave()
 
