@@ -219,6 +219,7 @@ def demo(part: str, folder: Path | None, console: bool | None) -> None:
     from node.demo_console import open_consoles, stay
     from node.demo_exchange import ExchangeDemo
     from node.demo_supervision import SupervisionDemo
+    from node.story import DemoError
 
     parts: dict[str, Any] = {
         "ledger": Demo,
@@ -233,7 +234,16 @@ def demo(part: str, folder: Path | None, console: bool | None) -> None:
             folder = Path(stack.enter_context(made))
         for number, name in enumerate(parts if part == "all" else (part,)):
             click.echo(("\n" if number else "") + name.capitalize())
-            parts[name](folder / name, click.echo).run()
+            is_used = (folder / name).exists()
+            try:
+                parts[name](folder / name, click.echo).run()
+            except DemoError as error:
+                if is_used:
+                    raise DemoError(
+                        f"{error.message}\n{folder / name} was there before, and what was done in "
+                        "it may be why; --dir with another folder begins anew"
+                    ) from error
+                raise
         if console or (console is None and part == "all"):
             with open_consoles(folder / name, click.echo):
                 if console or sys.stdout.isatty():
