@@ -211,6 +211,7 @@ def demo(part: str, folder: Path | None, console: bool | None) -> None:
     \b
     Example: muniment demo exchange --console
     """
+    import os
     import signal
     import sys
     import tempfile
@@ -220,14 +221,16 @@ def demo(part: str, folder: Path | None, console: bool | None) -> None:
     from node.demo_exchange import ExchangeDemo
     from node.demo_supervision import SupervisionDemo
     from node.story import DemoError
+    from node.tether import tied
 
     parts: dict[str, Any] = {
         "ledger": Demo,
         "exchange": ExchangeDemo,
         "supervision": SupervisionDemo,
     }
-    # Ended either way, it takes its processes and its folder along.
+    # Ended either way, it takes its processes and its folder along; killed, its processes.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    os.environ.update(tied())
     with contextlib.ExitStack() as stack:
         if folder is None:
             made = tempfile.TemporaryDirectory(prefix="muniment-")
