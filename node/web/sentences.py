@@ -110,11 +110,14 @@ ARGUMENTS = (
     "must have {} to {} bytes", "must have at most {} bytes", "must be one of {}",
     "must be an array of at most {} items", "must be a map of {}", "must be a map",
     "must not name the sender", "must name at least one",
-    "must be of a-z, 0-9, '-', '.', '_'", "must be OWNER/NAME of a-z, 0-9, '-', '.', '_'",
+    "must be an array", "must be at most {} bytes", "must be text of 1 to {} characters",
+    "must be a map of what is asked for otherwise", "must be a map of parameters and their values",
+    "must be [offset, weekdays, from, to]", "must be of a-z, 0-9, '-', '.', '_'", "must be OWNER/NAME of a-z, 0-9, '-', '.', '_'",
 )  # fmt: skip
 """What is wrong with an argument of a contract (`contracts.checks`)."""
 _PATTERNS = [
-    (text, re.compile(re.escape(text).replace(r"\{\}", "(.+)"), re.DOTALL)) for text in ARGUMENTS
+    (text, re.compile(re.escape(text).replace(r"\{\}", "(.+)"), re.DOTALL))
+    for text in sorted(ARGUMENTS, key=lambda text: text.count("{}"))  # the exact ones first
 ]
 
 
@@ -137,6 +140,15 @@ def of_error(language: Language, code: str, message: str) -> str:
     if code not in CODES:
         return message
     return say("%s (%s)") % (say(CODES[code]), message)
+
+
+def of_type(language: Language, text: str) -> str:
+    """What an argument of a contract may be, as `contract_docs.type_of` says it."""
+    if language.code == "en":
+        return text
+    bare = text.removesuffix(", or null")
+    told = _fault(language.say, f"must be {bare}")
+    return told if bare == text else language.say("%s, or null") % told
 
 
 def _detail(say: Say, text: str) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from contracts.system import VERSIONS, cases, catalogue, custodians, feedback, sanctions
+from contracts.system import cases, catalogue, custodians, feedback, sanctions
 from node import checking, render
-from node.contract_docs import heading
+from node.contract_docs import said
 from node.exchange import due, reasons
 from node.exchange.declaration import ASK, AUTHORISE, WITHDRAW
 from node.exchange.registrar import DIED, KEY_LOST, OF_AGE, ON_REQUEST, SIGNED
@@ -38,7 +38,7 @@ WORDS: tuple[str, ...] = (
     "accepted", "rejected", "executed", "yes", "no", "suspended", "expelled", "retired",
     "archive", "data-centre", "observer", "registrar", "supervisor", "third-party", "validator",
     "member", "node", "sealing", "voting", *governance.KINDS.values(), governance.OTHER_KIND,
-    *DOCS.values(), *(heading(each) for each in VERSIONS[max(VERSIONS)].values()),
+    *DOCS.values(), *said(),
     # what waits
     "review", "second", "vote", "withdrawal", "use", "notice", "custody", "challenge", "dispute",
     "intersection", "sum", *due.SENTENCES.values(),
