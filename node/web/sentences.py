@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from node.data.types import ENTITIES, TYPES
 from node.render import BY_NAME, SENTENCES, render
 from node.web.language import Language
 
@@ -112,7 +113,8 @@ ARGUMENTS = (
     "must not name the sender", "must name at least one",
     "must be an array", "must be at most {} bytes", "must be text of 1 to {} characters",
     "must be a map of what is asked for otherwise", "must be a map of parameters and their values",
-    "must be [offset, weekdays, from, to]", "must be of a-z, 0-9, '-', '.', '_'", "must be OWNER/NAME of a-z, 0-9, '-', '.', '_'",
+    "must be [offset, weekdays, from, to]",
+    "must be of a-z, 0-9, '-', '.', '_'", "must be OWNER/NAME of a-z, 0-9, '-', '.', '_'",
 )  # fmt: skip
 """What is wrong with an argument of a contract (`contracts.checks`)."""
 _PATTERNS = [
@@ -139,7 +141,19 @@ def of_error(language: Language, code: str, message: str) -> str:
             return of_result(say, BY_NAME[code], message[len(before) : len(message) - len(after)])
     if code not in CODES:
         return message
+    if message == CODES[code]:
+        return say(message)
     return say("%s (%s)") % (say(CODES[code]), message)
+
+
+def of_entity(say: Say, entity: str) -> str:
+    """What detectors have found, alone or joined by +."""
+    return " + ".join(say(ENTITIES.get(each, each)) for each in entity.split("+"))
+
+
+def of_field(say: Say, name: str) -> str:
+    """What a field of a standard is, by its semantic type."""
+    return say(TYPES[name].en) if name in TYPES else name
 
 
 def of_type(language: Language, text: str) -> str:

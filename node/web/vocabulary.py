@@ -5,6 +5,8 @@ from __future__ import annotations
 from contracts.system import cases, catalogue, custodians, feedback, sanctions
 from node import checking, render
 from node.contract_docs import said
+from node.data.notes import NOTES
+from node.data.types import ENTITIES, TYPES
 from node.exchange import due, reasons
 from node.exchange.declaration import ASK, AUTHORISE, WITHDRAW
 from node.exchange.registrar import DIED, KEY_LOST, OF_AGE, ON_REQUEST, SIGNED
@@ -69,6 +71,8 @@ WORDS: tuple[str, ...] = (
     "folder", "sql", "http", "inbox", "registered", "unchanged", "ready", "stopped", "failed",
     "accepted", "running", "done", "reading", "checking",
     "completeness", "validity", "uniqueness", "timeliness", "consistency", "comparing",
+    # what is wrong with records, what was found in fields, what fields are
+    *NOTES.values(), *ENTITIES.values(), *(each.en for each in TYPES.values()),
     # datasets: how often, who keeps them, what is compared
     *catalogue.FREQUENCIES, *custodians.MODES, "offered", "erased",
     "title", "rows", "level", "class", "standard", "licence", "frequency", "commitment",

@@ -82,7 +82,7 @@ def _rows(visit: Visit, method: str, args: dict[str, Any]) -> list[Any]:
 def _jobs(visit: Visit) -> tuple[list[Any], str]:
     """What the desk works on, the latest first, and why that cannot be said."""
     try:
-        found = visit.desk("job.list")
+        found = visit.jobs()
     except MunimentError as error:
         return [], visit.told(error)
     return found, ""

@@ -119,7 +119,7 @@ def opened_of(visit: Visit, asked: Mapping[str, Any]) -> dict[str, Any]:
     if not has_any or visit.duties.isdisjoint(ACTING):
         return empty
     try:
-        return {**empty, **visit.desk("request.opened", request=asked["id"])}
+        return {**empty, **visit.explained(visit.desk("request.opened", request=asked["id"]))}
     except MunimentError as error:
         return {**empty, "problem": visit.told(error)}
 

@@ -41,17 +41,18 @@ def routes(site: Site) -> list[BaseRoute]:
 
 def latest_job(visit: Visit, kind: str, about: str) -> Any:
     """The desk's latest job of a kind about a thing, or None."""
-    found = visit.desk("job.list")
-    return next((job for job in found if (job["kind"], job["about"]) == (kind, about)), None)
+    return next((job for job in visit.jobs() if (job["kind"], job["about"]) == (kind, about)), None)
 
 
 def _list(visit: Visit) -> Response:
-    return visit.page("sources.html", rows=visit.desk("source.list"))
+    rows = [visit.explained(row) for row in visit.desk("source.list")]
+    return visit.page("sources.html", rows=rows)
 
 
 def _show(visit: Visit) -> Response:
     name = visit.param("name")
     found = visit.desk("source.show", source=name)
+    found["history"] = [visit.explained(run) for run in found["history"]]
     prepared = _prepared(visit, found["ready"]["args"]) if found["ready"] else []
     return visit.page(
         "source.html", source=found, job=latest_job(visit, "collect", name), prepared=prepared,
@@ -160,7 +161,7 @@ def _discard(visit: Visit) -> Response:
 
 def _inbox(visit: Visit) -> Response:
     rows = visit.desk("upload.list")
-    looks = {job["about"]: job for job in reversed(visit.desk("job.list")) if job["kind"] == "look"}
+    looks = {job["about"]: job for job in reversed(visit.jobs()) if job["kind"] == "look"}
     return visit.page("uploads.html", rows=rows, looks=looks)
 
 
