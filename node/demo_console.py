@@ -12,15 +12,17 @@ from pathlib import Path
 
 import httpx
 
+from node.demo_stage import declare_sources, guess_keys, watching
 from node.demo_traffic import Traffic
 from node.devnet import POLL_S, START_S, Devnet
 from node.home import atomic_write
 from node.provision import free_ports
 from node.story import DemoError, Say, Story
 
-OPERATORS = {"tax": "li", "health": "chen", "civil": "zhao", "land": "wang"}
-"""Who logs in at which department's console."""
-DUTIES = ("admin", "approver", "dispatcher", "steward")
+OPERATORS = {"tax": ("li", "sun"), "health": ("chen", "zhou"), "civil": ("zhao", "qian"),
+             "land": ("wang", "wu")}  # fmt: skip
+"""Who logs in at which department's console: the first with all duties, the second to confirm."""
+DUTIES = (("admin", "approver", "dispatcher", "steward"), ("approver", "steward"))
 VALID = timedelta(days=365)
 
 
@@ -39,10 +41,13 @@ def open_consoles(folder: Path, say: Say) -> Iterator[dict[str, str]]:
             atomic_write(secret, secrets.token_hex(8).encode(), 0o600)
         for member in addresses:
             _employ(story, member, secret)
-        with Traffic(net):
+        declare_sources(story, list(addresses))
+        with watching(story), Traffic(net):
+            guess_keys(story)
             for member, address in addresses.items():
                 _await(address)
-                say(f"     {member:<7} {address}  operator {OPERATORS[member]}")
+                first, second = OPERATORS[member]
+                say(f"     {member:<7} {address}  operators {first}, {second}")
             say(f"     passphrase of all: {secret.read_text()}")
             yield addresses
 
@@ -79,15 +84,16 @@ def _started(net: Devnet) -> Iterator[dict[str, str]]:
 
 
 def _employ(story: Story, member: str, secret: Path) -> None:
-    home, operator = story.net.home(member), OPERATORS[member]
-    if (home.operators / operator).exists():
-        return  # the demonstration runs in its folder again
+    home = story.net.home(member)
     until = (datetime.now(UTC) + VALID).date().isoformat()
-    duties = [part for duty in DUTIES for part in ("--duty", duty)]
     at = ("--home", str(home.path))
-    story.command("operator", "new", operator, "--passphrase-file", str(secret), *at)
-    story.command("operator", "grant", str(home.operators / f"{operator}.json"), *duties,
-                  "--trained-until", until, "--confidential-until", until, *at)  # fmt: skip
+    for operator, given in zip(OPERATORS[member], DUTIES, strict=True):
+        if (home.operators / operator).exists():
+            continue  # the demonstration runs in its folder again
+        duties = [part for duty in given for part in ("--duty", duty)]
+        story.command("operator", "new", operator, "--passphrase-file", str(secret), *at)
+        story.command("operator", "grant", str(home.operators / f"{operator}.json"), *duties,
+                      "--trained-until", until, "--confidential-until", until, *at)  # fmt: skip
 
 
 def _await(address: str) -> None:

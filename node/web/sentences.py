@@ -105,6 +105,23 @@ CODES = {
     "worker": "a process that does the work has failed",
 }
 """What an error's code means. Those of contracts are in `node.render`."""
+TERMS = {
+    "audit": "auditing",
+    "emergency": "emergency response",
+    "enforcement": "law enforcement",
+    "open-use": "use of open data",
+    "planning": "planning",
+    "public-service": "public service",
+    "research": "research",
+    "statistics": "statistics",
+    "supervision": "supervision",
+    "consent": "consent of the subjects",
+    "contract": "an agreement",
+    "open": "open data",
+    "public-task": "a public task",
+    "statute": "a statute",
+}
+"""Purposes and bases of the table of access that holds until members vote for another."""
 ARGUMENTS = (
     "missing", "unknown argument", "must be true or false", "must be text",
     "must not hold control characters", "must be an integer from {} to {}", "must be {} bytes",
@@ -119,7 +136,7 @@ ARGUMENTS = (
 """What is wrong with an argument of a contract (`contracts.checks`)."""
 _PATTERNS = [
     (text, re.compile(re.escape(text).replace(r"\{\}", "(.+)"), re.DOTALL))
-    for text in sorted(ARGUMENTS, key=lambda text: text.count("{}"))  # the exact ones first
+    for text in sorted(ARGUMENTS, key=lambda text: (text.count("{}"), -len(text)))  # exact first
 ]
 
 
@@ -144,6 +161,11 @@ def of_error(language: Language, code: str, message: str) -> str:
     if message == CODES[code]:
         return say(message)
     return say("%s (%s)") % (say(CODES[code]), message)
+
+
+def of_term(language: Language, name: str) -> str:
+    """A purpose or basis; one that members have added to the table is called as they call it."""
+    return name if language.code == "en" else language.say(TERMS.get(name, name))
 
 
 def of_entity(say: Say, entity: str) -> str:

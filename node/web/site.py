@@ -33,7 +33,7 @@ from node.web.language import Language
 from node.web.link import BUSY, Link
 from node.web.live import Live
 from node.web.problems import API, plain, problem
-from node.web.sentences import of_entity, of_error, of_field
+from node.web.sentences import of_entity, of_error, of_field, of_term
 from node.web.sessions import Session, Sessions, same
 
 COOKIE = "muniment"
@@ -152,6 +152,10 @@ class Visit:
     def told(self, error: MunimentError) -> str:
         """An error's sentence in the visitor's language."""
         return of_error(self.language, error.code, error.message)
+
+    def term(self, name: str) -> str:
+        """A purpose or basis of the table of access."""
+        return of_term(self.language, name)
 
     def explained(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """What has a `problem` and its `code`, with the problem in the visitor's language."""
@@ -289,14 +293,16 @@ def application(site: Site, routes: list[BaseRoute], guard: Middleware) -> ASGIA
     """Put a site together: its pages, its static files, and answers to what goes wrong."""
 
     def not_found(visit: Visit) -> Response:
+        _recognise(visit)
         return visit.problem(visit.say("There is no such page."), 404)
 
     async def on_error(request: Request, error: Exception) -> Response:
         if isinstance(error, HTTPException) and error.status_code != 404:
             return plain(request.url.path, error.status_code, error.detail, error.headers)
-        return await _everywhere(request)  # type: ignore[no-any-return]
+        # What was sent there is not read: it may be no form, or hold files.
+        visit = Visit(site, request, language_of(request))
+        return await anyio.to_thread.run_sync(not_found, visit)
 
-    _everywhere = page(site, "/{path:path}", not_found, public=True).endpoint
     static = StaticFiles(directory=str(files("node.web") / "static"))
     return Starlette(
         routes=[Mount("/static", static), *routes],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contracts.system import cases, catalogue, custodians, feedback, sanctions
+from contracts.system import cases, catalogue, custodians, feedback, sanctions, standards
 from node import checking, render
 from node.contract_docs import said
 from node.data.notes import NOTES
@@ -53,6 +53,7 @@ WORDS: tuple[str, ...] = (
     "posted", "asked", "allowed", "notified",
     # results of transactions, errors, and what is wrong with arguments
     *render.SENTENCES.values(), render.NEWER, *sentences.CODES.values(), *sentences.ARGUMENTS,
+    *sentences.TERMS.values(),
     # rules of access and what would change what they say
     *reasons.RULES.values(), reasons.POLICY, reasons.NEWER,
     *reasons.CHANGES.values(), reasons.OTHER_FIELDS, reasons.OTHER_BASIS,
@@ -74,7 +75,7 @@ WORDS: tuple[str, ...] = (
     # what is wrong with records, what was found in fields, what fields are
     *NOTES.values(), *ENTITIES.values(), *(each.en for each in TYPES.values()),
     # datasets: how often, who keeps them, what is compared
-    *catalogue.FREQUENCIES, *custodians.MODES, "offered", "erased",
+    *standards.CLASSES, *catalogue.FREQUENCIES, *custodians.MODES, "offered", "erased",
     "title", "rows", "level", "class", "standard", "licence", "frequency", "commitment",
     "added", "removed", "changed", "alike",
     # what files prove

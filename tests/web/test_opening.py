@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -42,6 +43,20 @@ def test_the_page_fits_and_a_checker_finds_nothing(
     page.context.close()
     command("portal", "reject", waiting, "--home", home.path)
     command("portal", "withdraw", lamps, "--version", 1, "--home", home.path)
+
+
+def test_two_publish_by_command(console: Console, lamps: str) -> None:
+    home = console.home
+    secret = console.net.folder.parent / f"{console.member}.passphrase"
+    publish = ("portal", "publish", lamps, "--home", home.path, "--as", "li",
+               "--as-passphrase-file", secret)  # fmt: skip
+    request = json.loads(command(*publish, "--json"))["request"]
+    assert Shelf(home.open).find(lamps, 1) is None
+    signs = ("--passphrase-file", secret, "--home", home.path)
+    command("operator", "confirm", request, "--as", "wang", *signs)
+    assert json.loads(command(*publish, "--json"))["records"] == 2
+    command("portal", "withdraw", lamps, "--version", 1, "--as", "li", *signs)
+    assert Shelf(home.open).find(lamps, 1) is None
 
 
 def test_two_publish_and_a_steward_answers_and_withdraws(console: Console, lamps: str) -> None:

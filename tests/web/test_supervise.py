@@ -368,10 +368,15 @@ def voted(watch: Watch) -> Watch:
     return watch
 
 
-def test_a_use_by_law_is_allowed_until_a_day_or_refused(voted: Watch) -> None:
+def use_by_law(voted: Watch) -> int:
+    """Another member asks to use the neighbour's data by law."""
     args = {"statute": "audit-act-7", "dataset": voted.town.theirs, "purpose": "enforcement",
             "registrar": OTHER, "until": now_ms() + DAY_MS}  # fmt: skip
-    first, second = (voted.act(WATCHED, ("subjects", "invoke", args))[0][2][0] for _ in range(2))
+    return int(voted.act(WATCHED, ("subjects", "invoke", args))[0][2][0])
+
+
+def test_a_use_by_law_is_allowed_until_a_day_or_refused(voted: Watch) -> None:
+    first, second = use_by_law(voted), use_by_law(voted)
     path, day = (
         "/exchange/authorisations",
         time.strftime("%Y-%m-%d", time.gmtime(now_ms() // 1_000 + 30 * 86_400)),
@@ -393,6 +398,17 @@ def test_a_use_by_law_is_allowed_until_a_day_or_refused(voted: Watch) -> None:
         for act in (f"uses/{first}/review", f"uses/{first}/notified", "1/look", "1/erase"):
             answer = auditor.post(f"{path}/{act}", data={"csrf": csrf, "outcome": "refuse"})
             assert answer.status_code == 403, act
+    own = {"statute": "audit-act-7", "dataset": voted.town.theirs, "purpose": "enforcement",
+           "registrar": OTHER, "until": day}  # fmt: skip
+    with inside(voted) as (client, csrf):
+        for wrong in ({"statute": SCRIPT}, {"until": "soon"}, {"dataset": ""}):
+            answer = client.post(f"{path}/uses", data={"csrf": csrf, **own, **wrong})
+            assert answer.status_code in (400, 404), wrong
+            assert "<script>alert" not in answer.text
+        press(client, f"{path}/uses", csrf, **own)
+        third = voted.town.query("subjects", "uses")[-1]
+        assert (third["recipient"], third["status"]) == (voted.home, "asked")
+        assert f"/uses/{third['id']}/review" not in client.get(path).text  # it is our own
     states = [voted.town.query("subjects", "use", use=each)["status"] for each in (first, second)]
     assert states == ["allowed", "refused"]
 
@@ -607,7 +623,9 @@ def _answered(client: httpx.Client, path: str, form: dict[str, str]) -> str:
 
 @needs_browser
 @pytest.mark.parametrize("language", ["en-GB", "zh-CN"])
-def test_supervision_fits_every_width(browser: Any, watch: Watch, language: str) -> None:
+def test_supervision_fits_every_width(browser: Any, voted: Watch, language: str) -> None:
+    watch = voted
+    use_by_law(watch)
     alert = watch.alert(f"misses-{language.lower()}", 4, watch.town.theirs)
     case, violation = watch.case(alerts=[alert]), watch.violation()
     page = visitor(browser, watch.console, language)
@@ -618,51 +636,9 @@ def test_supervision_fits_every_width(browser: Any, watch: Watch, language: str)
              "case-new": f"/supervision/cases/new?alert={alert}",
              "violations": "/supervision/violations",
              "violation": f"/supervision/violations/{violation}",
+             "uses-by-law": "/exchange/authorisations",
              "permits": "/supervision/permits", "feedback": "/supervision/feedback",
              "trace": f"/trace?kind=dataset&id={watch.town.ours}"}  # fmt: skip
     found = look_at(page, watch.console, paths, language, is_checked=language == "en-GB")
     assert (found, said) == ({}, [])
     page.context.close()
-
-
-@needs_browser
-def test_a_new_alert_becomes_a_measure_by_mouse_alone(browser: Any, watch: Watch) -> None:
-    """Two operators in two browsers; the alert comes in while the list stands open."""
-    li = visitor(browser, watch.console, "en-GB")
-    wang = browser.new_context(locale="zh-CN").new_page()
-    wang.goto(watch.console.address + "/login")
-    wang.fill('[name="operator"]', "wang")
-    wang.fill('[name="passphrase"]', "an operator's passphrase")
-    wang.click("main button")
-
-    def sign_it(page: Any) -> None:
-        page.click('button[value="sign"]')
-        page.wait_for_selector(".badge.good")
-
-    li.goto(watch.console.address + "/supervision")
-    alert = watch.alert("forbidden", 4)
-    li.click(f'a[href="/supervision/alerts/{alert}"]')  # it comes by itself
-    li.click('a[href^="/supervision/cases/new"]')
-    li.click("main form button")
-    sign_it(li)
-    li.click('a[href^="/supervision/cases/"]')
-    li.click('form[action$="/dispose"] button')
-    sign_it(li)
-    li.click("main a.button")  # on to the case
-    li.click('form[action$="/find"] button')
-    sign_it(li)
-    li.click('a[href^="/supervision/violations/"]')
-    where = li.url
-    wang.goto(where)
-    li.click('form[action$="/impose"] button')
-    sign_it(li)
-    li.click("main a.button")
-    wang.click('form[action$="/confirm"] button')  # it comes by itself
-    sign_it(wang)
-    li.wait_for_selector("dl.facts .badge.bad")
-    wang.click("main a.button")
-    assert "已施加" in wang.inner_text("dl.facts")
-    number = int(where.rpartition("/")[2])
-    watch.act(watch.home, ("sanctions", "lift", {"violation": number}))
-    li.context.close()
-    wang.context.close()

@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute
 
 from contracts.api import ACTING, APPROVER, STEWARD
 from contracts.system.cases import SUPERVISOR
+from contracts.system.subjects.batches import REGISTRAR
 from node.errors import MunimentError
 from node.exchange.asking import AskingError, parse_moment
 from node.web.console.exchange import now_ms
@@ -29,7 +30,7 @@ def routes(site: Site) -> list[BaseRoute]:
     acts = {
         owed + "look": (_look, (STEWARD,)), owed + "tell": (_tell, (STEWARD,)),
         owed + "erase": (_erase, (STEWARD,)), use + "review": (_review, (APPROVER,)),
-        use + "notified": (_notified, ACTING),
+        use + "notified": (_notified, ACTING), _PATH + "/uses": (_invoke, ACTING),
     }  # fmt: skip
     return [
         page(site, _PATH, _show),
@@ -48,7 +49,8 @@ def _show(visit: Visit) -> Response:
         if row["level"] == 4
     }
     batches = [row for scope in sorted(scopes) for row in _batches(visit, scope, now)]
-    supervises = SUPERVISOR in visit.query("members", "get", {"name": member})["roles"]
+    members = visit.query("members", "list")
+    supervises = any(row["name"] == member and SUPERVISOR in row["roles"] for row in members)
     uses = []
     for row in _rows(visit, "uses", {}):
         parties = (row["recipient"], row["dataset"].partition("/")[0])
@@ -60,10 +62,12 @@ def _show(visit: Visit) -> Response:
     return visit.page(
         "authorisations.html", scopes=sorted(scopes), batches=batches, uses=uses, away=away,
         obligations=[
-            {**row, "job": looked.get(str(row["id"]))}
+            {**row, "job": looked.get(str(row["id"])), "told": _told(visit, row)}
             for row in _rows(visit, "obligations", {"member": member})
         ],
         jobs=[job for job in jobs if job["kind"] == "coverage"][:SHOWN_JOBS],
+        registrars=[row["name"] for row in members if REGISTRAR in row["roles"]],
+        purposes=[row["name"] for row in visit.query("access", "rules")["purposes"]],
         now=now, is_steward=STEWARD in visit.duties,
         may_act=not visit.duties.isdisjoint(ACTING),
     )  # fmt: skip
@@ -103,6 +107,17 @@ def _count(visit: Visit) -> Response:
 
 
 # What withdrawals oblige to
+
+
+def _told(visit: Visit, obligation: Any) -> int | str | None:
+    """How many records a steward is told to erase, or why that cannot be said."""
+    if obligation["status"] != "erasing" or STEWARD not in visit.duties:
+        return None
+    try:
+        rows: int = visit.desk("authorisation.told", obligation=obligation["id"])["rows"]
+    except MunimentError as error:
+        return visit.told(error)
+    return rows
 
 
 def _look(visit: Visit) -> Response:
@@ -154,6 +169,22 @@ def _words(visit: Visit, obligation: Any, rows: int) -> list[tuple[str, str]]:
 # Uses by law
 
 
+def _invoke(visit: Visit) -> Response:
+    """Ask, as the recipient, to use a dataset under a statute; a supervisor reviews it."""
+    form = {name: visit.form.get(name, "").strip()[:200]
+            for name in ("statute", "dataset", "purpose", "registrar", "until")}  # fmt: skip
+    if not all(form.values()) or not DAY.fullmatch(form["until"]):
+        raise AskingError(visit.say("This form is not complete."))
+    missing = visit.say("There is no such statute.")
+    visit.find("governance", "statute", {"statute": form["statute"]}, missing)
+    until = parse_moment(f"{form['until']}T23:59:59")
+    words = [*_use_words(visit, {**form, "recipient": visit.site.member}),
+             (visit.say("Registrar"), form["registrar"]),
+             (visit.say("Until"), visit.language.moment(until))]  # fmt: skip
+    return propose(visit, visit.say("Ask for a use by law"), words,
+                   [("subjects", "invoke", {**form, "until": until})], _PATH)  # fmt: skip
+
+
 def _review(visit: Visit) -> Response:
     """A supervisor allows a use by law, with a day by which notice is due, or refuses it."""
     found, day, notice = _use(visit), visit.form.get("notice", "").strip(), None
@@ -192,5 +223,5 @@ def _use_words(visit: Visit, use: Any) -> list[tuple[str, str]]:
         (visit.say("Statute"), use["statute"]),
         (visit.say("Dataset"), use["dataset"]),
         (visit.say("Recipient"), use["recipient"]),
-        (visit.say("Purpose"), use["purpose"]),
+        (visit.say("Purpose"), visit.term(use["purpose"])),
     ]
