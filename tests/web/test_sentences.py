@@ -10,10 +10,20 @@ import pytest
 
 from contracts.codes import Code
 from contracts.system import VERSIONS
+from contracts.system.access import rules
 from node import contract_docs
 from node.render import SENTENCES, render
 from node.web import language
-from node.web.sentences import CODES, of_error, of_result, of_type
+from node.web.sentences import (
+    CODES,
+    TERMS,
+    of_entity,
+    of_error,
+    of_field,
+    of_result,
+    of_term,
+    of_type,
+)
 
 ROOT = Path(language.__file__).parents[2]
 ENGLISH, CHINESE = (language.choose(code, "", None) for code in ("en", "zh"))
@@ -88,6 +98,18 @@ def test_what_arguments_may_be_is_translated() -> None:
     assert of_type(CHINESE, "32 bytes, or null") == "须为 32 字节，或 null"
     asked = "a map of what is asked for otherwise"  # not a map of such a key
     assert of_type(CHINESE, asked) == "须为所改动的申请内容的映射"
+
+
+def test_what_data_holds_and_is_asked_for_is_told_in_words() -> None:
+    assert of_entity(CHINESE.say, "PERSON+HEALTH") == "姓名 + 健康信息"
+    assert of_entity(ENGLISH.say, "PERSON+NEWER") == "name of a person + NEWER"
+    assert of_field(CHINESE.say, "phone") == "电话号码"
+    assert of_field(CHINESE.say, "of-another-release") == "of-another-release"
+    assert of_term(CHINESE, "open") == "开放数据"
+    assert of_term(ENGLISH, "open-use") == "open-use"  # as the commands call it
+    assert of_term(CHINESE, "voted-in") == "voted-in"
+    table = rules.DEFAULT["purposes"] + rules.DEFAULT["bases"]
+    assert {row["name"] for row in table} == set(TERMS)
 
 
 def test_of_other_errors_the_kind_is_told_and_the_exact_words_follow() -> None:
