@@ -6,13 +6,14 @@ import secrets
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 
-from node.demo_stage import declare_sources, guess_keys, watching
+from node.demo_stage import declare_source, guess_keys, publish_standard, watching
 from node.demo_traffic import Traffic
 from node.devnet import POLL_S, START_S, Devnet
 from node.home import atomic_write
@@ -39,9 +40,9 @@ def open_consoles(folder: Path, say: Say) -> Iterator[dict[str, str]]:
         secret = folder / "passphrase"
         if not secret.exists():
             atomic_write(secret, secrets.token_hex(8).encode(), 0o600)
-        for member in addresses:
-            _employ(story, member, secret)
-        declare_sources(story, list(addresses))
+        publish_standard(story)
+        with ThreadPoolExecutor() as pool:  # each waits for blocks most of the time
+            list(pool.map(lambda member: _furnish(story, member, secret), addresses))
         with watching(story), Traffic(net):
             guess_keys(story)
             for member, address in addresses.items():
@@ -83,7 +84,8 @@ def _started(net: Devnet) -> Iterator[dict[str, str]]:
             home.settings.write_text(text)
 
 
-def _employ(story: Story, member: str, secret: Path) -> None:
+def _furnish(story: Story, member: str, secret: Path) -> None:
+    """Give a department its operators and a source."""
     home = story.net.home(member)
     until = (datetime.now(UTC) + VALID).date().isoformat()
     at = ("--home", str(home.path))
@@ -94,6 +96,7 @@ def _employ(story: Story, member: str, secret: Path) -> None:
         story.command("operator", "new", operator, "--passphrase-file", str(secret), *at)
         story.command("operator", "grant", str(home.operators / f"{operator}.json"), *duties,
                       "--trained-until", until, "--confidential-until", until, *at)  # fmt: skip
+    declare_source(story, member)
 
 
 def _await(address: str) -> None:

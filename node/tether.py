@@ -1,4 +1,4 @@
-"""A process that the node keeps running ends with the node, also when that is killed."""
+"""A process that another one keeps running ends with it, also when that is killed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GRACE_S = 5.0
 
 
 def tied() -> dict[str, str]:
-    """The environment of a child that is to end with this process."""
+    """The environment of children that are to end with this process."""
     return {**os.environ, VARIABLE: str(os.getpid())}
 
 

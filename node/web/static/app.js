@@ -46,6 +46,13 @@ async function follow(part) {
   following = false;
 }
 
+// Once its session has ended, a page would show what was: it gives way to the one to log in at,
+// unless somebody is filling it in.
+async function leave() {
+  const answer = await fetch(location.href, { headers: { "X-By-Itself": "1" } }).catch(() => null);
+  if (answer?.redirected && !is_filled(document.querySelector("main"))) location.assign(answer.url);
+}
+
 // A page that waits for something to become final asks again, until it no longer waits.
 async function again() {
   const main = document.querySelector("main");
@@ -62,6 +69,7 @@ const source = document.querySelector("[data-source]");
 if (source) {
   const events = new EventSource(source.dataset.source);
   events.addEventListener("message", take);
+  events.addEventListener("error", () => events.readyState === EventSource.CLOSED && leave());
   window.addEventListener("pagehide", () => events.close());
 }
 
