@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from xml.sax.saxutils import escape, quoteattr
 
@@ -71,4 +72,10 @@ def to_svg(
 
 
 def _short(text: str, length: int) -> str:
-    return escape(text if len(text) <= length else text[: length - 1] + "…")
+    """The beginning of a text that is as wide as so many letters; a Chinese one counts for two."""
+    width = 0
+    for index, letter in enumerate(text):
+        width += 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+        if width > length:
+            return escape(text[: index - 1] + "…")
+    return escape(text)

@@ -214,9 +214,10 @@ class Visit:
         """A time for people, in their zone and in UTC."""
         if not ms:
             return Markup("–")
-        return Markup('<time datetime="{}">{} <small>{} UTC</small></time>').format(
+        here, utc = self.language.moment(ms), self.language.utc(ms)
+        return Markup('<time datetime="{}">{} <small>{}UTC</small></time>').format(
             self.language.utc(ms, "yyyy-MM-dd'T'HH:mm:ss'Z'"),
-            self.language.moment(ms), self.language.utc(ms),
+            here, "" if here.endswith(utc) else utc + " ",
         )  # fmt: skip
 
 
