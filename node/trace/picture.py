@@ -21,10 +21,12 @@ STYLE = (
 """What a picture of its own brings along; in a page the page's sheet says how it looks."""
 
 
-def to_svg(graph: Graph, link: Callable[[str, int], str] | None = None) -> str:
+def to_svg(
+    graph: Graph, link: Callable[[str, int], str] | None = None, title: str = "Lineage of {}"
+) -> str:
     """Return the picture of a lineage; what was asked for has a thick border.
 
-    For a page, `link` gives the address of a version's own lineage.
+    For a page, `link` gives the address of a version's own lineage, and `title` is in its language.
     """
     places: dict[str, tuple[int, int]] = {}
     rows = layers(graph)
@@ -37,7 +39,7 @@ def to_svg(graph: Graph, link: Callable[[str, int], str] | None = None) -> str:
     parts = [
         f'<svg class="lineage" xmlns="http://www.w3.org/2000/svg" width="{width}" '
         f'height="{height}" viewBox="0 0 {width} {height}" role="{"group" if link else "img"}">',
-        f"<title>Lineage of {escape(graph.focus)}</title>",
+        f"<title>{escape(title.format(graph.focus))}</title>",
         "" if link else f"<style>{STYLE}</style>",
         '<defs><marker id="a" markerWidth="8" markerHeight="8" refX="7" refY="4" orient="auto">'
         '<path d="M0,0 L8,4 L0,8 z"/></marker></defs>',

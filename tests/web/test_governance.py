@@ -330,6 +330,10 @@ def test_the_ledgers_own_contracts_are_documented(li: httpx.Client) -> None:
     page = li.get("/governance/contracts/dispatch").text
     for told in ("dispatch.issue", "an integer from 0 to 100", "escalated", "Duties: dispatcher"):
         assert told in page, told
+    page = li.get("/governance/contracts/dispatch", headers={"accept-language": "zh"}).text
+    assert "dispatch.issue" in page
+    for told in ("下发指令或通知。", "须为 0 到 100 的整数", "指令沿成员的上下级向下传达"):
+        assert told in page, told
 
 
 def test_members_stand_in_a_tree_with_keys_and_operators(
