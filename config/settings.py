@@ -109,7 +109,7 @@ class Console:
     """Pages for this member's operators. `listen` is HOST:PORT; beyond loopback it needs TLS.
 
     `names`: what browsers call this host, beside `listen`. A session ends after `session_minutes`
-    without use.
+    without use. Sources that are declared by pages may read files below `source_folders`.
     """
 
     serve: bool = False
@@ -118,6 +118,7 @@ class Console:
     tls_certificate: str = ""
     tls_key: str = ""
     session_minutes: int = 30
+    source_folders: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +167,7 @@ _FORMS: dict[str, tuple[re.Pattern[str], str]] = {
 _ITEMS: dict[str, tuple[re.Pattern[str], str]] = {
     "notices.mail_to": (re.compile(r"[^\s@]+@[^\s@]+"), 'mail addresses like "li@tax.example"'),
     "console.names": (re.compile(r"[a-z0-9.-]+"), 'host names like "console.tax.example"'),
+    "console.source_folders": (re.compile(r"/\S.*"), 'folders like "/srv/exports"'),
     "portal.names": (re.compile(r"[a-z0-9.-]+"), 'host names like "data.tax.example"'),
     "notices.webhooks": (re.compile(r"https?://\S+"), 'addresses like "https://tax.example/hook"'),
 }
@@ -298,6 +300,7 @@ names = []  # what browsers call this host: ["console.tax.example"]
 tls_certificate = ""  # PEM
 tls_key = ""
 session_minutes = {defaults.console.session_minutes}  # without use
+source_folders = []  # below these, stewards declare files as sources by pages: ["/srv/exports"]
 
 # The open part of the catalogue, for everybody.
 [portal]

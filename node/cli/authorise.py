@@ -311,20 +311,15 @@ def tell(
 
 
 def _rows_to_tell(place: Home, passphrase: str, obligation: dict[str, Any]) -> list[Row]:
-    """The rows that went out and that no subject authorises any more."""
-    from node.cli.collect import unlocked
-    from node.data.custody import Custody
-    from node.exchange.delivered import Delivered
-    from node.exchange.erasure import delivered_rows, rows_to_erase
+    from getpass import getuser
 
-    batch = ask(place.path, "subjects", "batch", {"batch": obligation["batch"]})
-    scope = (batch["dataset"], batch["recipient"], batch["purpose"])
-    found = load_authorisations(place.path, passphrase, *scope)
-    if found.faults:
-        raise Refused(f"what is withdrawn cannot be told yet: {found.faults[0]}")
+    from node.cli.collect import unlocked
+    from node.cli.sealing import opener
+    from node.exchange.erasure import rows_to_tell
+
     chain, master = unlocked(place.path, passphrase)
-    custody, delivered = Custody(place, chain, master), Delivered(place.delivered, master)
-    return rows_to_erase(found, delivered_rows(chain, custody, delivered, scope))
+    unseal, now_ms = opener(place, passphrase), time.time_ns() // 1_000_000
+    return rows_to_tell(place, chain, master, unseal, obligation, getuser(), now_ms)
 
 
 @authorise.command()

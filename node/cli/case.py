@@ -199,23 +199,16 @@ def export(number: int, output: Path, more: tuple[str, ...], home: Path) -> None
     """
     from node.cli.traced import lives
     from node.network import load_genesis
+    from node.proving import of_case
     from node.trace import case_file
 
-    life = [entry for entry in lives(home, f"case:{number}") if not entry.code]
-    found = [e.data[0] for e in life if (e.contract, e.name) == ("sanctions", "found")]
-    txids = list(dict.fromkeys([*(entry.txid for entry in life), *more]))
+    life = lives(home, f"case:{number}")
     with connect(home) as client:
-
-        def prove(key: bytes) -> bytes:
-            return bytes.fromhex(client.call("state.prove", key=key.hex())["proof"])
-
-        def receipt(txid: str) -> bytes:
-            return bytes.fromhex(client.call("receipt.get", txid=txid)["receipt"])
-
-        data = case_file.build(number, sorted(found), prove, [receipt(txid) for txid in txids])
-    case_file.verify(data, load_genesis(Home(home).genesis).genesis)
+        data = of_case(client, number, life, more)
+    report = case_file.verify(data, load_genesis(Home(home).genesis).genesis)
     atomic_write(output, data, 0o644)
-    click.echo(f"{output}: case {number}, {len(txids)} transactions, {len(data)} bytes")
+    count = len(report.receipts)
+    click.echo(f"{output}: case {number}, {count} transactions, {len(data)} bytes")
 
 
 # Looking

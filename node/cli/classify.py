@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 import click
 
 from node.cli.collect import chain_of, collector
-from node.cli.common import home_option, json_option, pairs, passphrase_option, show, table
+from node.cli.common import (
+    Refused,
+    home_option,
+    json_option,
+    pairs,
+    passphrase_option,
+    show,
+    table,
+)
 from node.home import Home, atomic_write
 
 if TYPE_CHECKING:
@@ -174,9 +182,14 @@ def pack_write(file: Path) -> None:
 @json_option
 def pack_install(file: Path, home: Path, as_json: bool) -> None:
     """Check a pack and put it into the home, where it waits for its vote."""
-    from node.data.rules import install
+    from node.data.rules import MAX_PACK_BYTES, install
 
-    found = install(Home(home), file)
+    try:
+        with file.open("rb") as content:
+            text = content.read(MAX_PACK_BYTES + 1)
+    except OSError as error:
+        raise Refused(f"{file} cannot be read: {error.strerror}") from error
+    found = install(Home(home), text, str(file))
     data = {"version": found.body["version"], "digest": found.digest.hex()}
     show(data, as_json, lambda d: pairs(list(d.items())))
 

@@ -224,21 +224,11 @@ def exchange_evidence(delivery: int, txid: str, output: Path, home: Path) -> Non
     Example: muniment exchange evidence 5 --txid TXID -o 5.evidence --home tax
              muniment verify 5.evidence --genesis genesis.json
     """
-    from node.exchange import evidence
     from node.home import atomic_write
+    from node.proving import of_delivery
 
     with connect(home) as client:
-        args = {"delivery": delivery}
-        found = client.call("state.query", contract="deliveries", method="get", args=args)
-        if found is None:
-            raise MunimentError(f"there is no delivery {delivery}")
-        keys = evidence.keys_of(delivery, found["grant"], found["dataset"], found["version"])
-
-        def prove(key: bytes) -> bytes:
-            return bytes.fromhex(client.call("state.prove", key=key.hex())["proof"])
-
-        closing = bytes.fromhex(client.call("receipt.get", txid=txid)["receipt"])
-        data = evidence.build(keys, prove, closing)
+        data = of_delivery(client, delivery, txid)
     atomic_write(output, data, 0o644)
     click.echo(f"{output}: evidence of delivery {delivery}, {len(data)} bytes")
 

@@ -93,6 +93,13 @@ class Collector:
         with self._alone():
             return self.quarantine.clear()
 
+    def end(self) -> None:
+        """Destroy what a run left here and what was refused; versions of the dataset stay."""
+        with self._alone():
+            self._task.run.destroy()
+            self.quarantine.clear()
+            self._task.forget_state()
+
     @contextmanager
     def _alone(self) -> Iterator[None]:
         folder = self._task.folder

@@ -209,8 +209,13 @@ class Inbox:
         digest = sha256(token.encode()).hexdigest()
         others = [each for each in self.senders() if each.name != name]
         self._keep([*others, Sender(name, source, expires, digest)])
-        atomic_write(self._folder / "public", bytes(self._secret.public_key), 0o600)
+        self.open_door()
         return token
+
+    def open_door(self) -> None:
+        """Put the public key where `Intake` seals files to it."""
+        self._folder.mkdir(mode=0o700, exist_ok=True)
+        atomic_write(self._folder / "public", bytes(self._secret.public_key), 0o600)
 
     def revoke(self, name: str) -> None:
         others = [each for each in self.senders() if each.name != name]

@@ -6,10 +6,12 @@ import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from operator import attrgetter
 from typing import Any
 
 from consensus.codec import decode
+from contracts.masks import SPECS, Use
 from node.data import likeness, vault
 from node.data.commitment import Field
 from node.data.custody import Custody, CustodyError
@@ -25,6 +27,12 @@ MAX_ALIKE = 1_000
 MAX_KEY_ROWS = 20_000
 """Records of each version that say whether a field could be a key."""
 _VEIL = "***"
+MADE_ANEW = frozenset((
+    "nothing", "hmac", "pseudonym", "token", "steps", "offset", "date", "date-shift",
+    "coordinates", "division",
+))  # fmt: skip
+"""Families of masks that do not keep a part of the value but put something else in its place."""
+MAX_COMPARED = 1_000
 
 
 def veil(value: Field, level: int) -> Field:
@@ -32,6 +40,28 @@ def veil(value: Field, level: int) -> Field:
     if value is None or level == 1:
         return value
     return (value[:1] if level == 2 and len(value) > 4 else "") + _VEIL
+
+
+def readable(value: Field, masked: Field) -> tuple[int, int]:
+    """How many characters of a value, of how many, can be read in what a mask made of it.
+
+    They stand in it in their order. Of long values the beginnings are compared.
+    """
+    one, other = (value or "")[:MAX_COMPARED], (masked or "")[:MAX_COMPARED]
+    blocks = SequenceMatcher(None, one, other, autojunk=False).get_matching_blocks()
+    return sum(block.size for block in blocks), len(one)
+
+
+def is_shown(value: Field, masked: Field, level: int, mask: Use) -> bool:
+    """Whether who may see a value as `veil` shows it may see what a mask made of it.
+
+    Masks that keep a part may show no more than that. What is made anew, such as a range, may have
+    half of the characters, by chance; with more of them the mask changes too little.
+    """
+    kept, of = readable(value, masked)
+    if level == 1 or SPECS[mask.id].family in MADE_ANEW:
+        return level == 1 or kept <= of // 2
+    return kept <= (1 if level == 2 and of > 4 else 0)
 
 
 def levels_of(custody: Custody, dataset: str, version: int) -> list[int]:

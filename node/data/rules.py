@@ -119,13 +119,10 @@ def shipped() -> Rules:
     return parse(data, "the release's pack of rules")
 
 
-def install(home: Home, path: Path) -> Rules:
+def install(home: Home, data: bytes, what: str) -> Rules:
     """Put a pack into the home, where it waits for its vote. Raises RulesError."""
-    try:
-        found = parse(path.read_bytes(), str(path))
-    except OSError as error:
-        raise RulesError(f"{path} cannot be read: {error.strerror}") from error
-    target = _place(home, found.digest)
+    found = parse(data, what)
+    target = place_of(home, found.digest)
     target.parent.mkdir(mode=0o700, exist_ok=True)
     atomic_write(target, found.data, 0o600)
     return found
@@ -136,7 +133,7 @@ def active(home: Home, query: Query) -> Rules:
     voted = query("governance", "pack", {"name": NAME})
     if voted is None or voted[1] == shipped().digest.hex():
         return shipped()
-    path = _place(home, bytes.fromhex(voted[1]))
+    path = place_of(home, bytes.fromhex(voted[1]))
     try:
         found = parse(path.read_bytes(), str(path))
     except OSError as error:
@@ -149,7 +146,8 @@ def active(home: Home, query: Query) -> Rules:
     return found
 
 
-def _place(home: Home, digest: bytes) -> Path:
+def place_of(home: Home, digest: bytes) -> Path:
+    """Where a pack stands once it is installed."""
     return home.path / "rules" / f"{digest.hex()}.json"
 
 

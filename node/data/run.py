@@ -89,6 +89,10 @@ class Task:
         sealer, name = Sealer(self.master), self.source.name
         sealer.write(self.folder / "state", f"state {name}", state)
 
+    def forget_state(self) -> None:
+        """The next run reads everything."""
+        (self.folder / "state").unlink(missing_ok=True)
+
 
 @dataclass(frozen=True, slots=True)
 class Run:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -167,6 +167,8 @@ def _check(source: Source, place: str) -> None:
         refuse("only folder and sql sources can be read incrementally")
     if source.kind == "sql" and source.mode == "incremental" and not (source.stamp or source.order):
         refuse("an incremental table needs stamp or order")
+    if source.pattern.startswith("/") or ".." in source.pattern.split("/"):
+        refuse("pattern names files below path")
     if any(each not in DATE_ORDERS for each in source.dates.values()):
         refuse(f"dates maps fields to one of {', '.join(DATE_ORDERS)}")
     if source.schedule:
@@ -187,26 +189,34 @@ def _check_schedule(schedule: str, place: str) -> None:
         ) from error
 
 
-def save(folder: Path, source: Source) -> Path:
-    """Write a new declaration; refuses to replace one."""
+def save(folder: Path, source: Source, *, is_new: bool = True) -> Path:
+    """Write a declaration; refuses to replace one with a new one."""
     path = folder / f"{source.name}.toml"
-    if path.exists():
+    if is_new and path.exists():
         raise SourceError(f"{path} exists already; edit it")
     folder.mkdir(mode=0o700, exist_ok=True)
+    atomic_write(path, write(source).encode(), 0o600)
+    return path
+
+
+def write(source: Source, without: Collection[str] = ()) -> str:
+    """The declaration as TOML: what differs from what goes without saying, but for some keys."""
     lines = []
     for each in fields(Source):
         value = getattr(source, each.name)
-        if each.name != "name" and value not in ("", (), {}, False) and value != each.default:
-            lines.append(f"{each.name} = {_toml(value)}")
-    atomic_write(path, ("\n".join(lines) + "\n").encode(), 0o600)
-    return path
+        if each.name in ("name", *without) or value in ("", (), {}, False):
+            continue
+        if value != each.default:
+            lines.append(f"{each.name} = {_toml(value)}\n")
+    return "".join(lines)
 
 
 def _toml(value: Any) -> str:
     if isinstance(value, Mapping):
         inner = (f"{json.dumps(k, ensure_ascii=False)} = {_toml(v)}" for k, v in value.items())
         return "{ " + ", ".join(inner) + " }"
-    return json.dumps(value, ensure_ascii=False)
+    # JSON leaves DEL as it is, TOML wants it escaped.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def match_columns(source: Source, names: Sequence[str], columns: Sequence[str]) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from node.data import source as sources
 from node.data.collect import Collector
 from node.data.custody import Custody
 from node.desk.params import ParamError, number, text
@@ -30,6 +31,14 @@ def own_dataset(desk: Desk, params: Mapping[str, Any]) -> str:
     if not name.startswith(f"{desk.member}/"):
         raise ParamError(f"{name} is not a dataset of {desk.member}")
     return name
+
+
+def own_source(desk: Desk, params: Mapping[str, Any]) -> Source:
+    """The declared source that the parameters name. Raises ParamError, SourceError."""
+    name = text(params, "source", 64)
+    if name not in sources.names(desk.home.sources):
+        raise ParamError(f"there is no source {name!r}")
+    return sources.load(desk.home.sources, name)
 
 
 def dataset_of(desk: Desk, source: Source) -> str:

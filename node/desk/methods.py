@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from node.desk import (
     authorisations,
     datasets,
+    declaring,
     deliveries,
     disputes,
     exports,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 METHODS: dict[str, Method] = {
     **authorisations.METHODS,
     **datasets.METHODS,
+    **declaring.METHODS,
     **deliveries.METHODS,
     **disputes.METHODS,
     **exports.METHODS,

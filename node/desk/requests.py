@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from consensus.codec import DecodeError
 from contracts.masks import Use, parse, strictest
-from node.data.preview import levels_of, veil
+from node.data.commitment import Field
+from node.data.preview import is_shown, levels_of, readable, veil
 from node.desk.found import custody, find
 from node.desk.params import MAX_TEXT, ParamError, number, text, texts
 from node.desk.sealing import seal
@@ -71,7 +72,9 @@ def _sample(desk: Desk, params: Mapping[str, Any]) -> Any:
     """The first records of what is asked for, as their owner may see them, beside as they would go.
 
     `masks` are [place of a field, mask] that a reviewer would add. A field that goes unmasked is
-    veiled here too. `who` looks enters the access log. Raises ParamError, MunimentError.
+    veiled here too; of what a mask would let a reviewer see beyond that, only how many characters
+    of how many can be read is told. `who` looks enters the access log.
+    Raises ParamError, MunimentError.
     """
     who, found = text(params, "who"), find(desk, params, "access", "request", "request")
     terms = found["args"]
@@ -96,11 +99,20 @@ def _sample(desk: Desk, params: Mapping[str, Any]) -> Any:
                 "name": opened.head.columns[index], "level": levels[index],
                 "mask": None if use is None else str(use),
                 "before": [veil(record.values[index], levels[index]) for record in records],
-                "after": masked.get(index),
+                "after": None if use is None else [
+                    each if is_shown(record.values[index], each, levels[index], use)
+                    else _counted(record.values[index], each)
+                    for record, each in zip(records, masked[index], strict=True)
+                ],
             }
             for index, use in uses
         ],
     }  # fmt: skip
+
+
+def _counted(value: Field, masked: Field) -> dict[str, int]:
+    kept, of = readable(value, masked)
+    return {"readable": kept, "of": of}
 
 
 def _added(params: Mapping[str, Any]) -> list[tuple[int, Use]]:

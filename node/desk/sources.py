@@ -7,7 +7,6 @@ from dataclasses import asdict, fields, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit, urlunsplit
 
 from node.data import source as sources
 from node.data import vault
@@ -21,7 +20,8 @@ from node.data.quarantine import Refused
 from node.data.refine import CollectError
 from node.data.register import Report, UnsignedError
 from node.data.source import Source
-from node.desk.found import collector, dataset_of
+from node.desk.declaring import form_of, without_user
+from node.desk.found import collector, dataset_of, own_source
 from node.desk.params import MAX_TEXT, ParamError, number, text
 from node.errors import MunimentError
 from node.network import bytes_as_text
@@ -62,7 +62,7 @@ def _show(desk: Desk, params: Mapping[str, Any]) -> Any:
     `ready` has what waits for a person's signature: the registration's arguments, how many records
     were added, removed and changed, and refused. `busy`: a run is under way, so it is not known.
     """
-    source = _find(desk, params)
+    source = own_source(desk, params)
     run, dataset, busy, ready = collector(desk, source), dataset_of(desk, source), False, None
     try:
         ready = run.ready()
@@ -74,6 +74,8 @@ def _show(desk: Desk, params: Mapping[str, Any]) -> Any:
     return {
         "name": source.name, "title": source.title, "dataset": dataset, "version": version,
         "declaration": _declaration(source), "file": str(desk.home.sources / f"{source.name}.toml"),
+        "form": form_of(source),
+        "files": [asdict(each) for each in _inbox(desk).accepted(source.name)],
         "history": [asdict(each) for each in run.history.all()],
         "waiting": len(refused), "corrected": run.quarantine.has_corrections(),
         "report": report_of(desk, dataset, version), "busy": busy,
@@ -92,19 +94,13 @@ def _declaration(source: Source) -> list[list[str]]:
             case tuple():
                 shown = ", ".join(value)
             case str() if each.name in ("url", "page", "next"):
-                shown = _without_user(value)
+                shown = without_user(value)
             case Mapping():
                 shown = ", ".join(f"{name} = {column}" for name, column in value.items())
             case _:
                 shown = str(value)
         rows.append([each.name, shown])
     return rows
-
-
-def _without_user(url: str) -> str:
-    parts = urlsplit(url)
-    bare = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=bare, query="…" if parts.query else ""))
 
 
 def report_of(desk: Desk, dataset: str, version: int) -> dict[str, Any] | None:
@@ -121,7 +117,7 @@ def _run(desk: Desk, params: Mapping[str, Any]) -> Any:
 
     It does not register by itself: that a person signs.
     """
-    source = _find(desk, params)
+    source = own_source(desk, params)
 
     def unsigned(contract: str, method: str, args: dict[str, Any]) -> dict[str, Any]:
         title = f"{args['dataset']} version {args['version']}"
@@ -146,7 +142,7 @@ def _refused(desk: Desk, params: Mapping[str, Any]) -> Any:
 
     highest level; the other values are veiled by their level. The look enters the access log.
     """
-    source, who = _find(desk, params), text(params, "who")
+    source, who = own_source(desk, params), text(params, "who")
     after = number(params, "after")
     run = collector(desk, source)
     standard = run.standard()
@@ -175,7 +171,7 @@ def _shown(refused: Refused, levels: Mapping[str, int]) -> list[Field]:
 
 def _fix(desk: Desk, params: Mapping[str, Any]) -> Any:
     """Note what fields of a refused record should be; null makes one empty."""
-    source, row = _find(desk, params), number(params, "record", 1)
+    source, row = own_source(desk, params), number(params, "record", 1)
     changes = params.get("changes")
     if not isinstance(changes, dict) or not 0 < len(changes) <= MAX_CHANGES:
         raise ParamError(f"changes must name 1 to {MAX_CHANGES} fields")
@@ -187,7 +183,7 @@ def _fix(desk: Desk, params: Mapping[str, Any]) -> Any:
 
 def _clear(desk: Desk, params: Mapping[str, Any]) -> Any:
     """Destroy what was refused, and the corrections; returns how many waited."""
-    return collector(desk, _find(desk, params)).clear()
+    return collector(desk, own_source(desk, params)).clear()
 
 
 # What outsiders hand in
@@ -227,14 +223,6 @@ def _decide(desk: Desk, params: Mapping[str, Any]) -> Any:
     word = "taken" if take is True else "refused"
     log.note(who, f"{desk.member}/{found.source}", 0, (0, 0), f"upload {upload} {word}")
     return found.source
-
-
-def _find(desk: Desk, params: Mapping[str, Any]) -> Source:
-    """Raises ParamError, SourceError."""
-    name = text(params, "source", 64)
-    if name not in sources.names(desk.home.sources):
-        raise ParamError(f"there is no source {name!r}")
-    return sources.load(desk.home.sources, name)
 
 
 def _inbox(desk: Desk) -> Inbox:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from getpass import getuser
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +39,25 @@ def read_rows(file: Path) -> list[Row]:
         raise AuthoriseError(f"{file} must hold [[delivery, row]...]: {error}") from error
 
 
-def delivered_rows(
-    chain: Chain, custody: Custody, delivered: Delivered, scope: tuple[str, str, str]
+def rows_to_tell(
+    home: Home, chain: Chain, master: bytes, unseal: Callable[[bytes], Content],
+    obligation: Mapping[str, Any], who: str, now_ms: int,
+) -> list[Row]:  # fmt: skip
+    """Return the rows that went out of a home and that no subject authorises any more.
+
+    That `who` looked enters the access log. Raises MunimentError.
+    """
+    batch = chain.query("subjects", "batch", {"batch": obligation["batch"]})
+    scope = (batch["dataset"], batch["recipient"], batch["purpose"])
+    found = Authorisations.load(chain.chain_id, chain.query, unseal, scope, now_ms)
+    if found.faults:
+        raise AuthoriseError(f"what is withdrawn cannot be told yet: {found.faults[0]}")
+    custody, delivered = Custody(home, chain, master), Delivered(home.delivered, master)
+    return rows_to_erase(found, _delivered_rows(chain, custody, delivered, scope, who))
+
+
+def _delivered_rows(
+    chain: Chain, custody: Custody, delivered: Delivered, scope: tuple[str, str, str], who: str
 ) -> Iterator[tuple[int, int, list[Field]]]:
     """Yield delivery, row and record of all that went out for (dataset, recipient, purpose).
 
@@ -57,7 +73,7 @@ def delivered_rows(
             continue
         row_of = {place: row for row, place in delivered.rows(number)}
         opened = custody.open(dataset, version)
-        custody.log.note(getuser(), dataset, version, (1, opened.head.rows), "authorise tell")
+        custody.log.note(who, dataset, version, (1, opened.head.rows), "authorise tell")
         places = opened.places(1, opened.head.rows)
         for record, _, values in opened.records():
             if (row := row_of.get(places[record - 1])) is not None:

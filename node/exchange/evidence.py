@@ -7,11 +7,11 @@ or by the strict encoding, so none can be altered.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from consensus.codec import DecodeError, Value, decode, encode, expect_bytes, expect_list
+from consensus.codec import DecodeError, decode, encode, expect_bytes, expect_list
 from consensus.genesis import Genesis
 from contracts import checks
 from contracts.system import access, catalogue, deliveries
@@ -73,10 +73,9 @@ def keys_of(delivery: int, grant: int, dataset: str, version: int) -> list[bytes
     ]  # fmt: skip
 
 
-def build(keys: list[bytes], prove: Callable[[bytes], bytes], closing: bytes) -> bytes:
-    """Return a file; `prove` proves one key of the state, `closing` is the closing receipt."""
-    proofs: Value = [prove(key) for key in keys]
-    return encode([FORMAT, proofs, closing])
+def build(proofs: Sequence[bytes], closing: bytes) -> bytes:
+    """Return a file; `proofs` are of `keys_of`, `closing` is the closing receipt."""
+    return encode([FORMAT, list(proofs), closing])
 
 
 def is_one(data: bytes) -> bool:

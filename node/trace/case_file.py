@@ -8,7 +8,7 @@ the sanction, may go with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,13 +44,15 @@ class Report:
     heights: tuple[int, int]
 
 
-def build(
-    case: int, violations: Sequence[int], prove: Callable[[bytes], bytes], receipts: Sequence[bytes]
-) -> bytes:
-    """Return a file; `prove` proves one key of the state."""
+def keys_of(case: int, violations: Sequence[int]) -> list[bytes]:
+    """Return the keys of the ledger's state that the file of a case rests on."""
     number = checks.number_key
-    keys = [_CASE + number(case), *(_VIOLATION + number(each) for each in violations)]
-    return encode([FORMAT, [prove(key) for key in keys], list(receipts)])
+    return [_CASE + number(case), *(_VIOLATION + number(each) for each in violations)]
+
+
+def build(proofs: Sequence[bytes], receipts: Sequence[bytes]) -> bytes:
+    """Return a file; `proofs` are of `keys_of`."""
+    return encode([FORMAT, list(proofs), list(receipts)])
 
 
 def is_one(data: bytes) -> bool:
@@ -78,9 +80,7 @@ def verify(data: bytes, genesis: Genesis) -> Report:
     if len({each.receipt.txid for each in told}) != len(told):
         raise CaseFileError("a receipt stands in the file twice")
     case, *violations = (_value(each) for each in states)
-    wanted = [_CASE + checks.number_key(case["id"])]
-    wanted += [_VIOLATION + checks.number_key(each["id"]) for each in violations]
-    if [each.key for each in states] != wanted:
+    if [each.key for each in states] != keys_of(case["id"], [each["id"] for each in violations]):
         raise CaseFileError("the proofs are not those of a case and its violations")
     _check_whole(case, violations, [e for report in told for e in report.receipt.events])
     heights = [each.height for each in states]

@@ -177,6 +177,11 @@ class Visit:
         }
         return self.site.templates.get_template(template).render(shared | values)
 
+    def file(self, name: str, data: bytes) -> Response:
+        """A file to be loaded down under a name of plain letters."""
+        headers = {"content-disposition": f'attachment; filename="{name}"'}
+        return Response(data, media_type="application/octet-stream", headers=headers)
+
     def see(self, path: str) -> Response:
         """Go on to another page of this site."""
         return RedirectResponse(path, 303)
@@ -269,14 +274,16 @@ def application(site: Site, routes: list[BaseRoute], guard: Middleware) -> ASGIA
     """Put a site together: its pages, its static files, and answers to what goes wrong."""
 
     def not_found(visit: Visit) -> Response:
+        _recognise(visit)
         return visit.problem(visit.say("There is no such page."), 404)
 
     async def on_error(request: Request, error: Exception) -> Response:
         if isinstance(error, HTTPException) and error.status_code != 404:
             return plain(request.url.path, error.status_code, error.detail, error.headers)
-        return await _everywhere(request)  # type: ignore[no-any-return]
+        # What was sent there is not read: it may be no form, or hold files.
+        visit = Visit(site, request, language_of(request))
+        return await anyio.to_thread.run_sync(not_found, visit)
 
-    _everywhere = page(site, "/{path:path}", not_found, public=True).endpoint
     static = StaticFiles(directory=str(files("node.web") / "static"))
     return Starlette(
         routes=[Mount("/static", static), *routes],

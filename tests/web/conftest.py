@@ -10,19 +10,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
+import trio
 
 from consensus.validators import Parameters
 from node.cli.collect import unlocked
 from node.cli.sealing import opener
 from node.desk import Desk
 from node.desk.jobs import Jobs
+from node.desk.methods import METHODS
 from node.devnet import Devnet
 from node.home import Home
+from node.network import load_genesis
 from node.rpc.client import Client
+from node.web import console as console_pages
+from node.web.link import Link
+from node.web.live import Live
+from node.web.sessions import Sessions
+from node.web.site import Site
 from tests.node.alliance import command
 
 PASSPHRASE = "an operator's passphrase"
@@ -99,6 +107,42 @@ def desk_of(home: Home, member: str) -> Desk:
     passphrase = home.passphrase.read_text().strip()
     chain, master = unlocked(home.path, passphrase)
     return Desk(home, member, chain, master, opener(home, passphrase), passphrase, Jobs())
+
+
+class Pages:
+    """A console with its desk in this process; asks it as a browser would."""
+
+    def __init__(self, home: Home, member: str) -> None:
+        desk, self._link = desk_of(home, member), Link(home.socket)
+
+        class Within:
+            """The desk as pages ask it."""
+
+            def call(self, method: str, /, **params: Any) -> Any:
+                return METHODS[method](desk, params)
+
+        genesis = load_genesis(home.genesis).genesis
+        sessions = Sessions(home, member, self._link, 1_800.0)
+        site = Site(home, member, genesis, self._link, cast(Link, Within()),
+                    Live(home, self._link), console_pages.AREAS, sessions)  # fmt: skip
+        self._transport = httpx.ASGITransport(console_pages.build(site, frozenset({"here"})))
+        self._cookies = httpx.Cookies()
+
+    def get(self, path: str) -> httpx.Response:
+        return trio.run(self._ask, "GET", path, None)
+
+    def post(self, path: str, data: dict[str, str]) -> httpx.Response:
+        return trio.run(self._ask, "POST", path, data)
+
+    async def _ask(self, method: str, path: str, data: dict[str, str] | None) -> httpx.Response:
+        async with httpx.AsyncClient(transport=self._transport, base_url="http://here",
+                                     cookies=self._cookies) as client:  # fmt: skip
+            answer = await client.request(method, path, data=data)
+            self._cookies = client.cookies
+            return answer
+
+    def close(self) -> None:
+        self._link.close()
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
@@ -17,8 +18,10 @@ from node.exchange import server
 from node.network import load_genesis
 from node.state_proof import verify
 from node.web.console import grants
+from tests.node.alliance import command
 from tests.web.conftest import Console, Town
 from tests.web.test_asking import SCRIPT, ask
+from tests.web.test_proofs import check
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
@@ -60,7 +63,7 @@ def ended(client: httpx.Client, grant: int) -> str:
             return page.text
 
 
-def test_what_is_fetched_is_counted_verified_and_found(served: Town) -> None:
+def test_what_is_fetched_is_counted_verified_and_proved(served: Town, tmp_path: Path) -> None:
     with served.console.enter() as client:
         csrf = served.console.csrf(client)
         grant = granted(client, served)
@@ -85,11 +88,25 @@ def test_what_is_fetched_is_counted_verified_and_found(served: Town) -> None:
 
         listed = client.get("/exchange/deliveries").text
         assert f'href="/exchange/deliveries/{number}"' in listed
-        with ThreadPoolExecutor() as aside:  # a proof waits for the next block
-            proof = aside.submit(client.get, f"/exchange/deliveries/{number}/proof", timeout=60)
-            served.ask_for_ours()
+        with ThreadPoolExecutor() as aside:  # proofs wait for the next block
+            path = f"/exchange/deliveries/{number}"
+            proof, bound = (aside.submit(client.get, f"{path}/{name}", timeout=60)
+                            for name in ("proof", "evidence"))  # fmt: skip
+            while not (proof.done() and bound.done()):
+                served.ask_for_ours()
         genesis = load_genesis(served.console.home.genesis).genesis
         assert verify(proof.result().content, genesis).value is not None
+        assert f'href="{path}/evidence"' in shown
+        evidence = bound.result().content
+        checked = check(served.console, client, evidence, "5.evidence").text
+        assert "evidence of a delivery" in checked
+        assert f"{number} by {served.neighbour}" in checked
+        file = tmp_path / "5.evidence"
+        file.write_bytes(evidence)
+        told = command("verify", file, "--genesis", served.console.home.genesis)
+        assert served.neighbour in told
+        wrong = evidence[:-9] + bytes([evidence[-9] ^ 1]) + evidence[-8:]
+        assert check(served.console, client, wrong, "5.evidence").status_code == 400
 
 
 def test_single_records_are_looked_up(served: Town) -> None:
@@ -137,7 +154,8 @@ def test_what_is_wrong_is_refused(town: Town) -> None:
         answer = client.post(f"/exchange/grants/{theirs}/fetch", data={"csrf": csrf, "rows": "-1"})
         assert answer.status_code == 400
         assert client.get("/exchange/deliveries/999999").status_code == 404
-        assert client.get("/exchange/deliveries/999999/proof").status_code == 404
+        for what in ("proof", "evidence"):
+            assert client.get(f"/exchange/deliveries/999999/{what}").status_code == 404
     with town.console.enter("wang") as client:  # no steward
         data = {"csrf": town.console.csrf(client)}
         assert client.post(f"/exchange/grants/{theirs}/fetch", data=data).status_code == 403

@@ -7,12 +7,9 @@ import json
 import httpx
 import pytest
 
-from node.cli.common import submit_calls
-from node.desk import disputes
-from node.errors import MunimentError
-from node.network import bytes_from_text
+from node.rpc.client import Client
 from tests.node.alliance import command
-from tests.web.conftest import Town, desk_of, register
+from tests.web.conftest import Console, Town
 from tests.web.test_asking import SCRIPT
 from tests.web.test_deliveries import serving
 from tests.web.test_exchange import sign
@@ -21,37 +18,37 @@ pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 
 @pytest.fixture(scope="module")
-def delivery(town: Town, tmp_path_factory: pytest.TempPathFactory) -> int:
-    """A delivery from a third member to the neighbour, which the neighbour has fetched."""
-    known = (town.console.member, town.neighbour)
-    third = next(name for name in town.console.net.names if name not in known)
-    register(town, third, tmp_path_factory.mktemp("third"))
+def delivery(town: Town, second_console: Console) -> int:
+    """A delivery from the neighbour to a third member, which that one has fetched."""
     terms = ("--purpose", "public-service", "--basis", "public-task", "--rows", 5, "--days", 9)
-    asked = town.at(town.neighbour, "request", "new", f"{third}/firms", "city", *terms)
-    home = town.console.net.home(town.neighbour).path
-    with serving(town.console, third):
+    asked = town.at(second_console.member, "request", "new", town.theirs, "city", *terms)
+    home = second_console.home.path
+    with serving(town.console, town.neighbour):
         fetched = json.loads(command("fetch", asked["request"], "--json", "--home", home))
     return int(fetched["delivery"])
 
 
-def test_a_recipient_shows_and_a_supervisor_settles(town: Town, delivery: int) -> None:
-    desk = desk_of(town.console.net.home(town.neighbour), town.neighbour)
-    asked = {"delivery": delivery, "row": 1, "text": ""}
-    looked = disputes.METHODS["dispute.look"](desk, asked)
-    assert not looked["proves"]
-    assert "agreed on and registered" in looked["found"][0]["says"]
-    with pytest.raises(MunimentError, match="proves nothing"):
-        disputes.METHODS["dispute.seal"](desk, asked)
-    command("dispute", "open", delivery, "--row", 1, "--yes", "--home", desk.home.path, fails=True)
-    said = {**asked, "text": f"There is no such city {SCRIPT}"}
-    made = disputes.METHODS["dispute.seal"](desk, said)
-    assert made["judges"] == [town.console.member]
-    calls = [*(("envelopes", "anchor", bytes_from_text(anchor)) for anchor in made["anchors"]),
-             ("deliveries", "dispute", bytes_from_text(made["args"]))]  # fmt: skip
-    state = submit_calls(desk.home, desk.passphrase, calls)
-    town.console.net.wait(town.console.member, lambda status: status["height"] >= state["height"])
-
+def test_a_recipient_shows_and_a_supervisor_settles(
+    town: Town, second_console: Console, delivery: int
+) -> None:
     path = f"/exchange/deliveries/{delivery}/dispute"
+    with second_console.enter("chen") as chen:
+        own = {"csrf": second_console.csrf(chen), "row": "1"}
+        assert f'href="{path}"' in chen.get(path.removesuffix("/dispute")).text
+        looked = chen.post(path, data={**own, "decision": "look"}).text
+        assert "agreed on and registered" in looked
+        assert "This proves nothing by itself" in looked
+        empty = chen.post(path, data={**own, "decision": "propose"})
+        assert (empty.status_code, "proves nothing" in empty.text) == (400, True)
+        home = second_console.home.path
+        command("dispute", "open", delivery, "--row", 1, "--yes", "--home", home, fails=True)
+        said = {**own, "text": f"There is no such city {SCRIPT}", "decision": "propose"}
+        answer = chen.post(path, data=said)
+        assert town.console.member in chen.get(answer.headers["location"]).text  # who judges
+        sign(chen, answer, own["csrf"])
+        assert "waits for a supervisor" in chen.get(path).text
+        caught_up(town, second_console, town.console)
+
     with town.console.enter() as client:
         csrf = town.console.csrf(client)
         assert f'href="{path}"' in client.get("/exchange").text
@@ -73,6 +70,16 @@ def test_a_recipient_shows_and_a_supervisor_settles(town: Town, delivery: int) -
         assert f"{town.console.member} has settled this dispute" in late.text
         assert "void" in client.get(path).text
     assert town.query("deliveries", "get", delivery=delivery)["status"] == "settled"
+    caught_up(town, town.console, second_console)
+    with second_console.enter("chen") as chen:
+        assert f"void · {town.console.member}" in chen.get(path).text
+
+
+def caught_up(town: Town, one: Console, other: Console) -> None:
+    """Return once another member's node has what one's has."""
+    with Client(one.home.socket) as client:
+        height = client.call("status")["height"]
+    town.console.net.wait(other.member, lambda status: status["height"] >= height)
 
 
 def evidence_page(client: httpx.Client, path: str) -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from tests.web.conftest import Town
+from tests.web.conftest import Pages, Town
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 FORM = {"field-0": "on", "field-1": "on", "purpose": "public-service", "basis": "public-task",
         "rows": "500", "days": "90"}  # fmt: skip
 
 
-def sign(client: httpx.Client, answer: httpx.Response, csrf: str) -> str:
+def sign(client: httpx.Client | Pages, answer: httpx.Response, csrf: str) -> str:
     """Press the button on the page that an action leads to; returns the transaction's page."""
     assert answer.status_code == 303, answer.text
     done = client.post(answer.headers["location"], data={"csrf": csrf, "decision": "sign"})

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import time
+import json
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from node.data.rules import shipped
+from node.network import to_json
 from node.provision import make_home
 from node.rpc.client import Client
 from tests.node.alliance import command
@@ -43,6 +46,15 @@ def put_forward(console: Console, client: httpx.Client, path: str, **form: str) 
     sign(client, client.post(path, data={"csrf": csrf, **form}), csrf)
     number: int = query(console, "governance", "list")[0]["id"]
     return number
+
+
+def put_document(
+    console: Console, client: httpx.Client, kind: str, document: Any, **form: str
+) -> httpx.Response:
+    """Post a document as the form's file; text stays as it is."""
+    data = document if isinstance(document, bytes) else json.dumps(document, indent=1).encode()
+    return client.post(f"/governance/propose/{kind}", files={"file": ("given.json", data)},
+                       data={"csrf": console.csrf(client), **form})  # fmt: skip
 
 
 def act(console: Console, client: httpx.Client, number: int, act: str, **form: str) -> None:
@@ -135,6 +147,119 @@ def test_bad_forms_are_refused_with_a_sentence(console: Console, li: httpx.Clien
         assert "<script>" not in answer.text
 
 
+def test_tables_are_put_to_the_vote_as_documents(console: Console, li: httpx.Client) -> None:
+    assert "/governance/propose/access" in li.get("/governance").text
+    table = query(console, "access", "rules")
+    page = li.get("/governance/propose/access").text
+    assert f"&#34;version&#34;: {table['version'] + 1}" in page  # what holds now, as the next one
+    table |= {"version": table["version"] + 1, "review_ms": 2 * table["review_ms"]}
+    table["purposes"][0]["k"] = 7
+    csrf = console.csrf(li)
+    answer = put_document(console, li, "access", table)
+    told = li.get(answer.headers["location"]).text  # before it is signed
+    assert "purposes.audit.k" in told
+    assert "0 → 7" in told
+    sign(li, answer, csrf)
+    number = query(console, "governance", "list")[0]["id"]
+    assert query(console, "governance", "get", proposal=number)["args"]["rules"] == table
+    act(console, li, number, "withdraw")
+    limits = query(console, "deliveries", "limits") | {"misses": 31}
+    ladder = query(console, "sanctions", "ladder")
+    ladder["rungs"][0] = ["warning", 86_400_000]
+    for kind, document in (("deliveries", limits), ("ladder", ladder)):
+        text = json.dumps(document, indent=2).replace("\n", "\r\n")  # as browsers send it
+        number = put_forward(console, li, f"/governance/propose/{kind}", document=text)
+        found = query(console, "governance", "get", proposal=number)
+        assert (found["kind"], found["args"]) == (kind, document)
+        act(console, li, number, "withdraw")
+
+
+def test_a_wrong_document_is_told_by_line_and_field(console: Console, li: httpx.Client) -> None:
+    table = query(console, "access", "rules")
+    table["version"] += 1
+    wrong = json.loads(json.dumps(table))
+    wrong["bases"][1]["level"] = 9
+    lines = json.dumps(wrong, indent=1).splitlines()
+    place = lines.index('   "level": 9,') + 1
+    for kind, document, told in (
+        ("access", wrong, f"Line {place}: wrong argument: rules.bases[1].level"),
+        ("access", table, "Nothing is to be changed"),
+        ("access", b'{"version": 2,\n "purposes": [}', "at line 2, column 15"),
+        ("access", {SCRIPT: SCRIPT}, "must be a map of"),
+        ("access", b'{"version": \xff}', "not text in UTF-8"),
+        ("access", b"[" * 60_000, "not JSON"),
+        ("access", b"[1]", "has to be a map"),
+        ("access", b'{"version": ' + b"9" * 5_000 + b"}", "not JSON"),
+        ("access", b" " * 140_000, "at most"),
+        ("ladder", {"rungs": [["warning", 1.5]], "window_ms": 0, "appeal_ms": 0}, "rungs"),
+        ("deliveries", {"misses": 3}, "missing"),
+        ("deliveries", {**query(console, "deliveries", "limits"), SCRIPT: 1}, "unknown argument"),
+        ("pack", {"version": 2}, "must be a map of"),
+        ("pack", SCRIPT.encode(), "not JSON"),
+        ("rotate", {"name": "tax"}, "not a valid card"),
+        ("rotate", b"x", "no card"),
+    ):
+        answer = put_document(console, li, kind, document)
+        assert (answer.status_code, told in answer.text) == (400, True), (kind, told, answer.text)
+        assert 'role="alert"' in answer.text
+        assert "<script>alert" not in answer.text
+    csrf = console.csrf(li)
+    for kind, form in (
+        ("version", {"version": "x"}), ("version", {"version": "0"}), ("version", {}),
+        ("rule", {"kind": "admit", "share": "50", "window": "1", "window-unit": "days"}),
+        ("rule", {"kind": "admit", "share": "6e9", "window": "1", "window-unit": "days"}),
+        ("rule", {"kind": "admit", "share": "66.67", "window": "1", "window-unit": "years"}),
+        ("statute", {"statute": "law-1", "until": "2030-02-30", "notice": "3"}),
+        ("statute", {"statute": SCRIPT, "until": "2030-02-03", "notice": "3"}),
+    ):  # fmt: skip
+        answer = li.post(f"/governance/propose/{kind}", data={"csrf": csrf, **form})
+        assert answer.status_code == 400, (kind, form)
+    assert li.get("/governance/propose/deploy").status_code == 404
+    for digest in ("0" * 64, "..%2f..%2fsettings.toml", "%2e%2e"):
+        assert 400 <= li.get(f"/governance/packs/{digest}").status_code < 500, digest
+
+
+def test_small_forms_are_put_to_the_vote(
+    console: Console, li: httpx.Client, tmp_path: Path
+) -> None:
+    listen = "/ip4/127.0.0.1/tcp/4998"
+    home, card, _ = make_home(tmp_path / "land", "land", "a passphrase", (listen,), (listen,))
+    law = b"Article 1. \xd0"  # not text: any file can be a law's
+    csrf = console.csrf(li)
+    for kind, form, file, args in (
+        ("version", {"version": "2", "height": "500000"}, b"", {"version": 2, "height": 500_000}),
+        ("rule", {"kind": "admit", "share": "75,5", "window": "9", "window-unit": "days"}, b"",
+         {"kind": "admit", "threshold_bp": 7_550, "window_ms": 777_600_000}),
+        ("statute", {"statute": "law-1", "until": "2030-12-31", "notice": "90"}, law,
+         {"statute": "law-1", "digest": sha256(law).hexdigest(), "notice_days": 90,
+          "until": 1_924_991_999_999}),
+        ("rotate", {}, home.card.read_bytes(), {"card": to_json(card.to_value())}),
+    ):  # fmt: skip
+        answer = li.post(f"/governance/propose/{kind}", data={"csrf": csrf, **form},
+                         files={"file": ("given", file)})  # fmt: skip
+        sign(li, answer, csrf)
+        number = query(console, "governance", "list")[0]["id"]
+        assert query(console, "governance", "get", proposal=number)["args"] == args, kind
+        act(console, li, number, "withdraw")
+    assert "There is no such statute" in li.get("/governance/propose/statute?statute=law-2").text
+
+
+def test_a_pack_is_put_to_the_vote_and_handed_on(console: Console, li: httpx.Client) -> None:
+    page = "/governance/propose/pack"
+    pack = json.loads(shipped().data) | {"version": 77}
+    csrf = console.csrf(li)
+    answer = put_document(console, li, "pack", pack)
+    sign(li, answer, csrf)
+    number = query(console, "governance", "list")[0]["id"]
+    digest = query(console, "governance", "get", proposal=number)["args"]["digest"]
+    handed = li.get(f"/governance/packs/{digest}")
+    assert (sha256(handed.content).hexdigest(), handed.json()) == (digest, pack)
+    assert f"/governance/packs/{digest}" in li.get(f"/governance/proposals/{number}").text
+    act(console, li, number, "withdraw")
+    answer = put_document(console, li, "pack", pack | {"version": 78}, keep="1")
+    assert answer.headers["location"] == page
+
+
 def test_a_contract_is_deployed_shown_safely_and_changed(
     console: Console, li: httpx.Client, deployed: int
 ) -> None:
@@ -157,12 +282,21 @@ def test_a_contract_is_deployed_shown_safely_and_changed(
 def test_a_poll_is_voted_in_shown_and_closed(
     console: Console, li: httpx.Client, deployed: int
 ) -> None:
-    until_ms = time.time_ns() // 1_000_000 + 5_000
-    command("contract", "call", "poll", "open", "poll=rule-7", "question=hex:" + "00" * 32,
-            "choices=3", 'members=["tax"]', "registrar=null", f"votes_until={until_ms}",
-            f"shown_until={until_ms + 3_600_000}", "quorum=0",
-            "--home", console.home.path)  # fmt: skip
-    page, csrf = "/governance/polls/rule-7", console.csrf(li)
+    csrf, page = console.csrf(li), "/governance/polls/rule-7"
+    form = {"csrf": csrf, "poll": "rule-7", "choices": "3", "to-tax": "on", "quorum": "50",
+            "votes": "5", "votes-unit": "seconds", "shown": "1", "shown-unit": "hours"}  # fmt: skip
+    file = {"file": ("rule.pdf", b"%PDF")}
+    for bad in ({"choices": "1"}, {"choices": "33"}, {"quorum": "101"}, {"poll": SCRIPT},
+                {"registrar": SCRIPT}, {"shown": "0"}, {"to-tax": ""}):  # fmt: skip
+        given = {name: value for name, value in {**form, **bad}.items() if value}
+        answer = li.post("/governance/new-poll", data=given, files=file)
+        assert (answer.status_code, "<script>alert" in answer.text) == (400, False), bad
+    assert li.post("/governance/new-poll", data=form).status_code == 400  # about nothing
+    sign(li, li.post("/governance/new-poll", data=form, files=file), csrf)
+    found = query(console, "poll", "poll", poll="rule-7")
+    until_ms = found["votes_until"]
+    assert (found["question"], found["voters"]) == (sha256(b"%PDF").hexdigest(), 1)
+    assert (found["quorum"], found["shown_until"] - until_ms) == (5_000, 3_600_000)
     assert li.get("/governance/polls", params={"poll": "rule-7"}).headers["location"] == page
     for bad in ("3", "-1", "x", ""):
         answer = li.post(f"{page}/vote", data={"csrf": csrf, "choice": bad})
@@ -275,13 +409,15 @@ def test_auditors_read_and_do_nothing(console: Console) -> None:
     with console.enter("zhao") as zhao:
         csrf = console.csrf(zhao)
         for path in ("/governance", "/governance/parameters", "/governance/contracts",
-                     "/governance/members/tax", "/governance/operators"):  # fmt: skip
+                     "/governance/members/tax", "/governance/operators",
+                     "/governance/propose/access", "/governance/polls"):  # fmt: skip
             text = zhao.get(path).text
             assert "Show what is signed" not in text, path
             assert "to the vote</button>" not in text, path
         for path in ("/governance/parameters", "/governance/contracts",
                      "/governance/contracts/dispatch/retire", "/governance/members/civil/expel",
-                     "/governance/proposals/1/vote"):  # fmt: skip
+                     "/governance/proposals/1/vote", "/governance/propose/access",
+                     "/governance/new-poll"):  # fmt: skip
             assert zhao.post(path, data={"csrf": csrf}).status_code == 403, path
 
 
@@ -298,7 +434,8 @@ def test_governance_fits_every_width_and_reads_well(
              "operators": "/governance/operators", "parameters": "/governance/parameters",
              "contracts": "/governance/contracts",
              "contract": "/governance/contracts/dispatch",
-             "polls": "/governance/polls"}  # fmt: skip
+             "polls": "/governance/polls", "propose": "/governance/propose/access",
+             "statute": "/governance/propose/statute"}  # fmt: skip
     page = visitor(browser, console, language)
     said: list[str] = []
     page.on("pageerror", lambda error: said.append(str(error)))

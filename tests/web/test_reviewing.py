@@ -38,6 +38,10 @@ def test_a_sample_shows_what_would_go_and_nothing_plain(town: Town) -> None:
         masked = review(client, town, number, "try", **{"mask-1": "range", "with-1": "width=50"})
         assert "range(width=50)" in masked.text
         assert "0-49" in masked.text or "[0, 50)" in masked.text
+        for weak, settings in (("keep-last", "count=1, length=2"), ("round", "step=1")):
+            weakly = review(client, town, number, "try", **{"mask-1": weak, "with-1": settings})
+            assert " of 2 characters stay readable" in weakly.text
+            assert '<td class="mono">10</td>' not in weakly.text
         for mask, settings in ((SCRIPT, ""), ("range", SCRIPT), ("range", ""), ("hmac", "bytes=x")):
             wrong = {"mask-1": mask, "with-1": settings}
             answer = review(client, town, number, "approve", **wrong)

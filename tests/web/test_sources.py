@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -121,6 +121,167 @@ def test_a_run_a_repair_and_its_signature(yard: Callable[..., Yard]) -> None:
         assert made.post(client, "discard").status_code == 400
         assert made.post(client, "discard", sure="on").status_code == 303
         assert "Nothing is in quarantine." in client.get(f"{made.path}/quarantine").text
+
+
+@pytest.fixture
+def folder(console: Console, tmp_path: Path) -> Iterator[Path]:
+    """A folder below which pages may declare files."""
+    made = tmp_path / "exports"
+    made.mkdir()
+    before = console.home.settings.read_text()
+    line = f"source_folders = {json.dumps([str(made)])}"
+    console.home.settings.write_text(before.replace("source_folders = []", line))
+    yield made
+    console.home.settings.write_text(before)
+
+
+def test_a_source_is_declared_filled_changed_and_ended_by_pages(
+    console: Console, standard: str, tmp_path: Path
+) -> None:
+    made = Yard(console, "sacks", tmp_path / "sacks.csv")
+    form = {"name": "sacks", "title": f"Sacks {SCRIPT}", "standard": standard, "kind": "inbox",
+            "key": "code, code", "more": 'keywords = ["\x7f"]\nformat = "csv"'}  # fmt: skip
+    with console.enter() as client:
+        csrf = console.csrf(client)
+        assert "Declare a source" in client.get("/data/sources").text
+        told = client.post("/data/sources", data={"csrf": csrf, **form, "more": "colums = 3"})
+        assert (told.status_code, "did you mean columns?" in told.text) == (400, True)
+        assert 'value="sacks"' in told.text  # what was written stands there again
+        form |= {"key": "code", "more": 'frequency = "daily"\r\n'}
+        answer = client.post("/data/sources", data={"csrf": csrf, **form})
+        assert answer.headers["location"] == made.path
+        again = client.post("/data/sources", data={"csrf": csrf, **form})
+        assert (again.status_code, "already" in again.text) == (400, True)
+        page = client.get(made.path).text
+        assert SCRIPT not in page
+        assert "frequency" in page
+
+        rows = "code,fee,note,seal\nS1,1,a,2024-01-01\nS2,2,b,2024-01-02\n".encode("gb18030")
+        for name, data, status in (("../sacks.csv", rows, 303), ("袋.csv", rows, 303),
+                                   ("sacks.exe", rows, 400), ("sacks.csv", b"", 400),
+                                   ("a" * 200 + ".csv", rows, 400)):  # fmt: skip
+            answer = client.post("/data/hand-in/sacks", data={"csrf": csrf},
+                                 files={"file": (name, data)})  # fmt: skip
+            assert answer.status_code == (400 if "/" in name else status), name
+        for name in ("crates", "nothing", "..%2fsettings"):
+            answer = client.post(f"/data/hand-in/{name}", data={"csrf": csrf},
+                                 files={"file": ("x.csv", rows)})  # fmt: skip
+            assert 400 <= answer.status_code < 500, name
+        assert "goes into the next run" in client.get(made.path).text
+        ending = made.post(client, "end", sure="on")
+        assert (ending.status_code, "take or refuse them first" in ending.text) == (400, True)
+        assert "2 added, 0 removed" in made.run(client)
+        sign(client, made.post(client, "register"), csrf)
+        assert "Ready to be registered" not in client.get(made.path).text
+
+        seen = _seen(client, made.path)
+        change = {**form, "seen": seen, "title": "Bags"}
+        assert made.post(client, "declaration", **change).status_code == 303
+        assert "<h1>Bags</h1>" in client.get(made.path).text
+        late = made.post(client, "declaration", **change)
+        assert (late.status_code, "changed meanwhile" in late.text) == (400, True)
+        other = {**change, "seen": _seen(client, made.path), "more": 'dataset = "other"'}
+        assert "dataset stays" in made.post(client, "declaration", **other).text
+        assert made.post(client, "end").status_code == 400
+        assert made.post(client, "end", sure="on").status_code == 303
+        assert client.get(made.path).status_code == 400
+        assert not list(console.home.sources.glob("sacks*"))
+    known = made.query("catalogue", "get", dataset=f"{console.member}/sacks")
+    assert (known["rows"], known["level"]) == (2, 4)
+
+
+def _seen(client: httpx.Client, path: str) -> str:
+    return client.get(path).text.partition('name="seen" value="')[2].partition('"')[0]
+
+
+def test_a_page_declares_no_file_outside_of_the_folders_that_are_named(
+    console: Console, standard: str, folder: Path
+) -> None:
+    inside, home = folder / "inside.csv", console.home.path
+    inside.write_text("code,fee,note,seal\n")
+    (folder / "link").symlink_to(home / "keys")
+    (folder / "home").symlink_to(home)
+    base = {"name": "prowl", "title": "Prowl", "standard": standard, "key": "code"}
+    refused: list[dict[str, str]] = [
+        *({"kind": kind, "place": place} for kind in ("file", "folder") for place in (
+            "/etc/passwd", f"{home}/settings.toml", f"{home}/keys", f"{folder}/../x",
+            f"{folder}/link/vault.key", f"{folder}/home/settings.toml", "inside.csv", "/",
+            f"{folder.parent}", f"{folder}s/x", f"{inside}\x00", "")),
+        {"kind": "folder", "place": str(folder), "more": 'pattern = "../*"'},
+        {"kind": "folder", "place": str(folder), "more": 'pattern = "/etc/*"'},
+        {"kind": "file", "place": str(inside), "more": 'path = "/etc/passwd"'},
+        {"kind": "inbox", "more": 'url_file = "/etc/passwd"'},
+        {"kind": "inbox", "more": "schedule = \"* * * * *\""},
+        {"kind": "inbox", "more": "watch = true"},
+        {"kind": "inbox", "more": "[["}, {"kind": "inbox", "more": "a = [" * 5_000},
+        {"kind": "inbox", "more": "x" * 20_000}, {"kind": "inbox", "secret": "x"},
+        {"kind": SCRIPT}, {"kind": "inbox", "name": "../prowl"}, {"kind": "inbox", "name": SCRIPT},
+        *({"kind": "sql", "secret": url, "more": 'table = "t"'} for url in (
+            f"sqlite:///{home}/trace.db", "sqlite:////etc/x.db", "sqlite:///x.db", "sqlite://",
+            f"sqlite:///{folder}/%2e%2e/x.db", f"sqlite:///{inside}?mode=rw",
+            f"sqlite://h/{inside}", f"sqlite+pysqlcipher://:x@/{inside}",
+            "postgresql:///db", "postgresql://u:p@h/db?passfile=/etc/passwd",
+            "mysql://u:p@h/db", "mysql+pymysql://u:p@h/db?local_infile=1", "duckdb:////etc/passwd",
+            "postgresql://u:p@[h/db", "postgresql://u:p@h\n/db", "")),
+        {"kind": "sql", "place": "postgresql://u:pass-word@h/db", "more": 'table = "t"'},
+        {"kind": "http", "place": "https://u:pass-word@h/"}, {"kind": "http", "place": "file:///x"},
+        {"kind": "http", "place": "https://h/?…"},
+        {"kind": "http", "place": "https://h/", "secret": "no header"},
+    ]  # fmt: skip
+    with console.enter() as client:
+        csrf = console.csrf(client)
+        for bad in refused:
+            answer = client.post("/data/sources", data={"csrf": csrf, **base, **bad})
+            assert answer.status_code == 400, bad
+            assert SCRIPT not in answer.text
+            assert "pass-word" not in answer.text.partition('role="alert"')[2].partition("</p>")[0]
+        assert not list(console.home.sources.glob("*prowl*"))
+        good = {"csrf": csrf, **base, "kind": "file", "place": str(inside)}
+        assert client.post("/data/sources", data=good).status_code == 303
+        assert "/data/sources/prowl" in client.get("/data/sources").text
+    with console.enter("zhao") as auditor:
+        assert "Declare a source" not in auditor.get("/data/sources").text
+        assert "Change the declaration" not in auditor.get("/data/sources/prowl").text
+        token = console.csrf(auditor)
+        for path in ("sources", "sources/prowl/declaration", "sources/prowl/end", "hand-in/prowl"):
+            answer = auditor.post(f"/data/{path}", data={"csrf": token})
+            assert answer.status_code == 403, path
+
+
+def test_a_declarations_secrets_are_kept_and_never_shown(console: Console, standard: str) -> None:
+    wells, secret = Yard(console, "wells", Path()), "postgresql://li:Open-Sesame@db.example/land"
+    form = {"title": "Wells", "standard": standard, "key": "code", "kind": "sql",
+            "more": 'table = "wells"\n'}  # fmt: skip
+    where = console.home.sources / "wells.secret"
+    with console.enter() as client:
+        csrf = console.csrf(client)
+        first = {"csrf": csrf, "name": "wells", **form, "secret": secret}
+        assert client.post("/data/sources", data=first).status_code == 303
+        assert (where.read_text(), where.stat().st_mode & 0o777) == (f"{secret}\n", 0o600)
+        page = client.get(wells.path).text
+        assert "Sesame" not in page
+        assert "Left empty, the present one stays." in page
+        change = {**form, "title": "Springs", "seen": _seen(client, wells.path)}
+        assert wells.post(client, "declaration", **change).status_code == 303
+        assert where.read_text() == f"{secret}\n"
+        wrong = {**change, "seen": _seen(client, wells.path), "secret": "Sesame", "title": ""}
+        assert "Sesame" not in wells.post(client, "declaration", **wrong).text
+        web = {**form, "seen": _seen(client, wells.path), "kind": "http", "more": "",
+               "place": "https://data.example/wells?key=Sesame",
+               "secret": "X-Key: Sesame"}  # fmt: skip
+        assert wells.post(client, "declaration", **web).status_code == 303
+        page = client.get(wells.path).text
+        assert "https://data.example/wells?…" in page
+        assert "Sesame" not in page
+        web |= {"seen": _seen(client, wells.path), "secret": "", "title": "Wells",
+                "place": "https://data.example/wells?…"}  # fmt: skip
+        assert wells.post(client, "declaration", **web).status_code == 303
+        assert "wells?key=Sesame" in (console.home.sources / "wells.toml").read_text()
+        web |= {"seen": _seen(client, wells.path), "place": "https://elsewhere.example/"}
+        away = wells.post(client, "declaration", **web)
+        assert (away.status_code, "leads elsewhere" in away.text) == (400, True)
+        assert wells.post(client, "end", sure="on").status_code == 303
+        assert not where.exists()
 
 
 def test_what_opens_data_waits_for_a_second_person(console: Console, tmp_path: Path) -> None:

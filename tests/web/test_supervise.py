@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,16 +22,26 @@ from node.network import load_genesis
 from node.rpc.client import Client
 from node.trace.index import Index
 from node.transactions import sign_calls
+from node.web.console.exchange import now_ms
 from node.web.console.sanctions import allowed, rung_of, said_with
+from tests.node.alliance import command
 from tests.web.conftest import Console, Town, needs_browser
 from tests.web.test_browser import look_at, visitor
 from tests.web.test_exchange import sign
+from tests.web.test_proofs import check
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 SCRIPT = "<script>alert(1)</script>"
 Call = tuple[str, str, dict[str, Any]]
 WATCHED = "land"
 """Whom alerts, cases and measures are about: no other test's requests may be refused."""
+
+
+OTHER = "health"
+"""Who supervises too, by a vote, so that the console's member may decide what it imposed."""
+
+
+YEAR_2100_MS = 4_102_444_800_000
 
 
 @dataclass
@@ -85,6 +98,18 @@ class Watch:
         args = {"member": WATCHED, "rule": "leak", "gravity": 1, "case": case,
                 "envelope": None}  # fmt: skip
         return int(self.act(who, ("sanctions", "find", args))[0][2][0])
+
+    def enact(self, *proposals: tuple[str, dict[str, Any]]) -> None:
+        """Put changes to the vote; they hold once the epoch has ended."""
+        calls = [("governance", "propose", {"kind": kind, "args": args})
+                 for kind, args in proposals]  # fmt: skip
+        numbers = [data[0] for _, name, data in self.act(self.home, *calls) if name == "proposed"]
+        for member in (self.home, self.town.neighbour, WATCHED):
+            self.act(member, *(("governance", "vote", {"proposal": each, "choice": "yes"})
+                               for each in numbers))  # fmt: skip
+        while any(self.town.query("governance", "get", proposal=each)["status"] != "executed"
+                  for each in numbers):  # fmt: skip
+            self.case()
 
 
 @pytest.fixture(scope="session")
@@ -165,7 +190,17 @@ def test_an_alert_says_why_in_words_and_draws_what_made_it(watch: Watch) -> None
 # Cases
 
 
-def test_a_case_goes_from_alert_to_measure_with_two_operators(watch: Watch) -> None:
+def loaded(watch: Watch, client: httpx.Client, path: str) -> bytes:
+    """A file whose proofs wait for the next block."""
+    with ThreadPoolExecutor() as aside:
+        answer = aside.submit(client.get, path, timeout=60)
+        while not answer.done():
+            watch.case()
+    assert answer.result().status_code == 200, answer.result().text
+    return bytes(answer.result().content)
+
+
+def test_a_case_goes_from_alert_to_measure_with_two_operators(watch: Watch, tmp_path: Path) -> None:
     alert = watch.alert("denied", 3, watch.town.theirs)
     with inside(watch) as (li, csrf), inside(watch, "wang") as (wang, token):
         form = li.get(f"/supervision/cases/new?alert={alert}").text
@@ -180,12 +215,18 @@ def test_a_case_goes_from_alert_to_measure_with_two_operators(watch: Watch) -> N
         assert "<script>alert" not in read
         press(li, f"{case}/assign", csrf, member=watch.home, operator="wang")
         press(wang, f"{case}/comment", token, text="Whose copy is it?")
-        press(li, f"{case}/attach", csrf, kind="alert", what=alert)
-        press(li, f"{case}/attach", csrf, kind="file", what="ab" * 32, text="A list")
+        attach = f"/supervision/attach/{case.rpartition('/')[2]}"
+        press(li, attach, csrf, kind="alert", what=alert)
+        press(li, attach, csrf, kind="file", what="ab" * 32, text="A list")
+        chosen = {"file": (f"{SCRIPT}.csv", b"rows on a forum")}
+        answer = li.post(attach, data={"csrf": csrf, "kind": "alert"}, files=chosen)
+        assert f"file {SCRIPT}" not in li.get(answer.headers["location"]).text
+        sign(li, answer, csrf)
         press(wang, f"{case}/dispose", token, disposition="confirmed", text="Theirs.")
         shown = li.get(f"{case}?read=1").text
         for words in ("Whose copy is it?", "A list", "Theirs.", f"to {watch.home}/wang",
-                      "ab" * 32, "disposed: found true"):  # fmt: skip
+                      "ab" * 32, hashlib.sha256(b"rows on a forum").hexdigest(),
+                      "disposed: found true"):  # fmt: skip
             assert words in shown
         raised = re.search(r'alert <a class="mono" href="/tx/([0-9a-f]{64})"', shown)
         assert raised is not None
@@ -213,6 +254,14 @@ def test_a_case_goes_from_alert_to_measure_with_two_operators(watch: Watch) -> N
         assert f'href="{case}"' in wang.get(f"/supervision/alerts/{alert}").text
         press(li, f"{case}/close", csrf)
         press(li, f"{case}/reopen", csrf)
+        data = loaded(watch, li, f"{case}/export")
+        checked = check(watch.console, li, data, "1.case").text
+        assert "every step of the case is here with its receipt" in checked
+        assert "cases.reopen" in checked
+        assert "sanctions.impose" in checked or "operators.confirm" in checked
+        file = tmp_path / "1.case"
+        file.write_bytes(data)
+        assert "proved" in command("verify", file, "--genesis", watch.console.home.genesis)
         press(li, f"{violation}/lift", csrf)
         [waiting] = [row for row in watch.town.query("operators", "requests", member=watch.home)
                      if row["method"] == "lift"]  # fmt: skip
@@ -245,7 +294,7 @@ def test_who_was_first_decides(watch: Watch) -> None:
 
 def test_bad_forms_are_refused_and_auditors_do_not_decide(watch: Watch) -> None:
     number, violation = watch.case(), watch.violation()
-    case = f"/supervision/cases/{number}"
+    case, attach = f"/supervision/cases/{number}", f"/supervision/attach/{number}"
     with inside(watch) as (client, csrf):
         for path, form in (
             ("/supervision/cases/new", {"kind": "x", "severity": "2"}),
@@ -255,8 +304,9 @@ def test_bad_forms_are_refused_and_auditors_do_not_decide(watch: Watch) -> None:
             (f"{case}/comment", {"text": " "}),
             (f"{case}/comment", {"text": "x" * 20_000}),
             (f"{case}/assign", {"member": SCRIPT}),
-            (f"{case}/attach", {"kind": "alert", "what": "999999"}),
-            (f"{case}/attach", {"kind": "file", "what": SCRIPT}),
+            (attach, {"kind": "alert", "what": "999999"}),
+            (attach, {"kind": "file", "what": SCRIPT}),
+            (attach, {"kind": "file"}),
             (f"{case}/dispose", {"disposition": SCRIPT}),
             (f"{case}/find", {"rule": SCRIPT, "gravity": "1"}),
             (f"/supervision/violations/{violation}/decide", {"outcome": SCRIPT}),
@@ -304,6 +354,85 @@ def test_who_imposed_a_measure_does_not_decide_the_appeal(watch: Watch) -> None:
         watch.act(watch.home, ("operators", "drop", {"request": int(request[0])}))
     assert watch.town.query("sanctions", "get", violation=number)["status"] == "appealed"
     watch.act(watch.home, ("sanctions", "lift", {"violation": number}))
+
+
+@pytest.fixture(scope="module")
+def voted(watch: Watch) -> Watch:
+    """The network after a vote: another supervisor and registrar, and a statute."""
+    statute = {"statute": "audit-act-7", "digest": bytes(32), "until": YEAR_2100_MS,
+               "notice_days": 3_650}  # fmt: skip
+    watch.enact(
+        ("change", {"member": OTHER, "roles": ["registrar", "supervisor", "validator"]}),
+        ("statute", statute),
+    )
+    return watch
+
+
+def use_by_law(voted: Watch) -> int:
+    """Another member asks to use the neighbour's data by law."""
+    args = {"statute": "audit-act-7", "dataset": voted.town.theirs, "purpose": "enforcement",
+            "registrar": OTHER, "until": now_ms() + DAY_MS}  # fmt: skip
+    return int(voted.act(WATCHED, ("subjects", "invoke", args))[0][2][0])
+
+
+def test_a_use_by_law_is_allowed_until_a_day_or_refused(voted: Watch) -> None:
+    first, second = use_by_law(voted), use_by_law(voted)
+    path, day = (
+        "/exchange/authorisations",
+        time.strftime("%Y-%m-%d", time.gmtime(now_ms() // 1_000 + 30 * 86_400)),
+    )
+    with inside(voted) as (client, csrf):
+        assert f'action="{path}/uses/{first}/review"' in client.get(path).text
+        for wrong in ({"outcome": "allow"}, {"outcome": "allow", "notice": SCRIPT}, {}):
+            answer = client.post(f"{path}/uses/{first}/review", data={"csrf": csrf, **wrong})
+            assert answer.status_code == 400, wrong
+            assert "<script>alert" not in answer.text
+        press(client, f"{path}/uses/{first}/review", csrf, outcome="allow", notice=day)
+        press(client, f"{path}/uses/{second}/review", csrf, outcome="refuse")
+        assert f"/uses/{first}/review" not in client.get(path).text
+        for act in ("uses/999999/review", "uses/999999/notified", "999999/tell", "999999/erase"):
+            answer = client.post(f"{path}/{act}", data={"csrf": csrf, "outcome": "refuse"})
+            assert answer.status_code == 404, act
+        assert client.post(f"{path}/999999/look", data={"csrf": csrf}).status_code == 400
+    with inside(voted, "zhao") as (auditor, csrf):
+        for act in (f"uses/{first}/review", f"uses/{first}/notified", "1/look", "1/erase"):
+            answer = auditor.post(f"{path}/{act}", data={"csrf": csrf, "outcome": "refuse"})
+            assert answer.status_code == 403, act
+    own = {"statute": "audit-act-7", "dataset": voted.town.theirs, "purpose": "enforcement",
+           "registrar": OTHER, "until": day}  # fmt: skip
+    with inside(voted) as (client, csrf):
+        for wrong in ({"statute": SCRIPT}, {"until": "soon"}, {"dataset": ""}):
+            answer = client.post(f"{path}/uses", data={"csrf": csrf, **own, **wrong})
+            assert answer.status_code in (400, 404), wrong
+            assert "<script>alert" not in answer.text
+        press(client, f"{path}/uses", csrf, **own)
+        third = voted.town.query("subjects", "uses")[-1]
+        assert (third["recipient"], third["status"]) == (voted.home, "asked")
+        assert f"/uses/{third['id']}/review" not in client.get(path).text  # it is our own
+    states = [voted.town.query("subjects", "use", use=each)["status"] for each in (first, second)]
+    assert states == ["allowed", "refused"]
+
+
+def test_an_appeal_succeeds_and_the_measure_is_taken_back(voted: Watch) -> None:
+    watch = voted
+    number = watch.violation(OTHER)
+    watch.act(OTHER, ("sanctions", "impose", {"violation": number}))
+    watch.act(WATCHED, ("sanctions", "appeal", {"violation": number, "envelope": None}))
+    path = f"/supervision/violations/{number}"
+    with inside(watch) as (li, csrf), inside(watch, "wang") as (wang, token):
+        assert "Decide the appeal" in li.get(path).text
+        press(li, f"{path}/decide", csrf, outcome="granted", text=f"It was a backup. {SCRIPT}")
+        assert f"imposed by {OTHER}" in li.get(path).text  # one person has not decided
+        second = re.search(r'action="(/seconds/[0-9]+/confirm)"', wang.get(path).text)
+        assert second is not None
+        sign(wang, wang.post(second[1], data={"csrf": token, "back": path}), token)
+        after = wang.get(f"{path}?read=1").text
+        assert "overturned" in after
+        assert "It was a backup. &lt;script&gt;" in after
+        assert "Decide the appeal" not in after
+        assert "Lift the measure" not in after
+    found = watch.town.query("sanctions", "get", violation=number)
+    assert (found["status"], found["decider"]) == ("overturned", watch.home)
 
 
 @pytest.mark.parametrize("for_two", [False, True])
@@ -494,7 +623,9 @@ def _answered(client: httpx.Client, path: str, form: dict[str, str]) -> str:
 
 @needs_browser
 @pytest.mark.parametrize("language", ["en-GB", "zh-CN"])
-def test_supervision_fits_every_width(browser: Any, watch: Watch, language: str) -> None:
+def test_supervision_fits_every_width(browser: Any, voted: Watch, language: str) -> None:
+    watch = voted
+    use_by_law(watch)
     alert = watch.alert(f"misses-{language.lower()}", 4, watch.town.theirs)
     case, violation = watch.case(alerts=[alert]), watch.violation()
     page = visitor(browser, watch.console, language)
@@ -505,6 +636,7 @@ def test_supervision_fits_every_width(browser: Any, watch: Watch, language: str)
              "case-new": f"/supervision/cases/new?alert={alert}",
              "violations": "/supervision/violations",
              "violation": f"/supervision/violations/{violation}",
+             "uses-by-law": "/exchange/authorisations",
              "permits": "/supervision/permits", "feedback": "/supervision/feedback",
              "trace": f"/trace?kind=dataset&id={watch.town.ours}"}  # fmt: skip
     found = look_at(page, watch.console, paths, language, is_checked=language == "en-GB")

@@ -16,6 +16,7 @@ from node.web.console import (
     cases,
     contracts,
     data,
+    declaring,
     deliveries,
     dispatch,
     disputes,
@@ -33,6 +34,7 @@ from node.web.console import (
     plans,
     polls,
     prepared,
+    proposing,
     readers,
     reviewing,
     sanctions,
@@ -53,14 +55,16 @@ _PARTS: tuple[Callable[[Site], list[BaseRoute]], ...] = (
     data.routes, alerts.routes, cases.routes, sanctions.routes,
     permits.routes, readers.routes, trace.routes, seconds.routes, dispatch.routes,
     ordering.routes, plans.routes, groups.routes, governance.routes, members.routes,
-    operators.routes, parameters.routes, contracts.routes, polls.routes,
+    operators.routes, parameters.routes, proposing.routes, contracts.routes,
+    polls.routes,
     evidence.routes, signing.routes,
 )  # fmt: skip
+ROOMY = cases.ROOMY | evidence.ROOMY | declaring.ROOMY | proposing.ROOMY | polls.ROOMY
 PER_S, BURST = 20.0, 200.0
 
 
 def build(site: Site, hosts: frozenset[str]) -> ASGIApp:
     """The console of a site as an ASGI application; its areas are `AREAS`."""
     guard = Middleware(Guard, hosts=hosts, rates=Rates(PER_S, BURST), private=True, tls=site.secure,
-                       roomy=evidence.ROOMY)  # fmt: skip
+                       roomy=ROOMY)  # fmt: skip
     return application(site, [route for part in _PARTS for route in part(site)], guard)

@@ -10,19 +10,25 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
+from consensus.crypto import sha256
 from contracts.api import APPROVER
 from contracts.system.cases import DISPOSITIONS, KINDS, MAX_STEPS
-from node.trace.index import Entry, Index
+from node import proving
+from node.trace import case_file
+from node.trace.index import Entry
 from node.trace.similar import similar
+from node.web.console.proofs import MAX_FILE_BYTES
 from node.web.console.rows import latest_rows, pages_of
 from node.web.console.supervision import (
     LOOKING,
     ROOT,
+    SETTLED,
     came_to,
     members_of,
     propose_worded,
     read_texts,
     reading,
+    settled_by,
     supervisors_of,
     unchanged,
 )
@@ -36,9 +42,11 @@ EVIDENCE = ("alert", "transaction", "delivery", "file")
 """What may be attached: the first three are named by the transaction that proves them."""
 _WORDED = ("opened", "commented", "attached", "disposed")
 """Steps whose data ends with an envelope, or null."""
-_SETTLED = {"alert": ("alerts", "raised"), "delivery": ("deliveries", "ended")}
 _CASES = ROOT + "/cases"
 _CASE = _CASES + "/{number:int}"
+_ATTACH = ROOT + "/attach/"
+ROOMY = {_ATTACH: MAX_FILE_BYTES + (1 << 20)}
+"""Larger bodies that the guard lets through: a file of which the digest is taken."""
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _SLUG = re.compile(r"[a-z0-9._-]{1,64}", re.ASCII)
 _OWNED = re.compile(r"[a-z0-9._-]{1,64}/[a-z0-9._-]{1,64}", re.ASCII)
@@ -48,7 +56,6 @@ def routes(site: Site) -> list[BaseRoute]:
     acts = (
         ("assign", _assign, LOOKING),
         ("comment", _comment, LOOKING),
-        ("attach", _attach, LOOKING),
         ("dispose", _dispose, (APPROVER,)),
         ("close", _close, (APPROVER,)),
         ("reopen", _reopen, (APPROVER,)),
@@ -59,6 +66,8 @@ def routes(site: Site) -> list[BaseRoute]:
         page(site, _CASES + "/new", _form, duties=LOOKING),
         page(site, _CASES + "/new", _open, methods=("POST",), duties=LOOKING),
         page(site, _CASE, _show),
+        page(site, _CASE + "/export", _export),
+        page(site, _ATTACH + "{number:int}", _attach, methods=("POST",), duties=LOOKING, files=1),
         *(
             page(site, f"{_CASE}/{name}", act, methods=("POST",), duties=duties)
             for name, act, duties in acts
@@ -180,7 +189,7 @@ def _show(visit: Visit) -> Response:
         violations=[row for row in about if row["case"] == number],
         supervisors=supervisors, decides=member in supervisors,
         takes_part=member in (*supervisors, case["opener"], case["member"]),
-        dispositions=DISPOSITIONS, evidence=EVIDENCE, severities=SEVERITIES,
+        dispositions=DISPOSITIONS, evidence=EVIDENCE, severities=SEVERITIES, most=MAX_FILE_BYTES,
         operators=[row["name"] for row in visit.query("operators", "list", {"member": member})
                    if row["status"] == "active"],
     )  # fmt: skip
@@ -222,14 +231,24 @@ def _comment(visit: Visit) -> Response:
 
 
 def _attach(visit: Visit) -> Response:
+    """Name a piece of evidence: by what proves it, or a file that is chosen, by its SHA-256."""
     kind, what = visit.form.get("kind", ""), visit.form.get("what", "").strip().lower()
-    if kind not in EVIDENCE:
+    given = visit.files.get("file")
+    if given is not None and given.name:
+        if what or len(given.data) > MAX_FILE_BYTES:
+            most = visit.language.size(MAX_FILE_BYTES)
+            return visit.problem(visit.say(
+                "Choose a file of at most %s and leave the field empty, or fill the field."
+            ) % most)  # fmt: skip
+        kind, what, digest = "file", given.name, sha256(given.data).hex()
+    elif kind not in EVIDENCE:
         return _incomplete(visit)
-    if kind in _SETTLED:
+    elif kind in SETTLED:
         with reading(visit) as index:
-            digest = _proof_of(index, kind, number_of(what))
-        if digest is None:
+            found = settled_by(index, kind, number_of(what))
+        if found is None:
             return visit.problem(visit.say("The chain tells of no such alert or ended delivery."))
+        digest = found
     elif _DIGEST.fullmatch(what):
         digest = what
     else:
@@ -241,12 +260,15 @@ def _attach(visit: Visit) -> Response:
                 has_text=True)  # fmt: skip
 
 
-def _proof_of(index: Index, kind: str, number: int | None) -> str | None:
-    """The transaction that raised an alert, or ended a delivery."""
-    if number is None:
-        return None
-    found: list[Entry] = index.trace(f"{kind}:{number}")
-    return next((e.txid for e in found if (e.contract, e.name) == _SETTLED[kind]), None)
+def _export(visit: Visit) -> Response:
+    """One file that proves every step of the case, and its violations."""
+    number = _find(visit)["id"]
+    with reading(visit) as index:
+        life = index.trace(f"case:{number}", limit=case_file.MAX_PIECES)
+    with visit.site.link.client() as client:
+        data = proving.of_case(client, number, life)
+    case_file.verify(data, visit.site.genesis)
+    return visit.file(f"case-{number}.case", data)
 
 
 def _dispose(visit: Visit) -> Response:

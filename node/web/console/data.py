@@ -6,7 +6,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from node.web.catalogue import FACETS, Catalogue, search
-from node.web.console import datasets, opening, sources
+from node.web.console import datasets, declaring, opening, sources
 from node.web.console.rows import all_rows
 from node.web.site import Area, Site, Visit, page
 
@@ -19,6 +19,7 @@ def routes(site: Site) -> list[BaseRoute]:
 
     return [
         *sources.routes(site),
+        *declaring.routes(site),
         *opening.routes(site, catalogue),
         page(site, "/data", lambda visit: _search(visit, catalogue)),
         page(site, "/data/standards", _standards),

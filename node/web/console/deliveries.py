@@ -11,8 +11,11 @@ from starlette.routing import BaseRoute
 from consensus.codec import DecodeError
 from contracts import checks
 from contracts.api import STEWARD
+from contracts.system.deliveries import CLOSED
 from contracts.system.deliveries.header import Header
+from node import proving
 from node.errors import MunimentError
+from node.exchange import evidence
 from node.exchange.asking import AskingError
 from node.web.console.exchange import PAGE, before_of
 from node.web.console.grants import (
@@ -23,6 +26,7 @@ from node.web.console.grants import (
     latest_under,
     show_grant,
 )
+from node.web.console.supervision import reading, settled_by
 from node.web.forms import number_of
 from node.web.site import MissingError, Site, Visit, page
 
@@ -36,6 +40,7 @@ def routes(site: Site) -> list[BaseRoute]:
         page(site, "/exchange/deliveries", _list),
         page(site, delivery, _show),
         page(site, delivery + "/proof", _proof),
+        page(site, delivery + "/evidence", _evidence),
         *(page(site, grant + name, handler, methods=("POST",), duties=(STEWARD,))
           for name, handler in posts.items()),
     ]  # fmt: skip
@@ -93,9 +98,21 @@ def _proof(visit: Visit) -> Response:
     found = find_delivery(visit)
     key = _KEY + checks.number_key(found["id"])
     data = bytes.fromhex(visit.call("state.prove", key=key.hex())["proof"])
-    name = f'attachment; filename="delivery-{found["id"]}.state"'
-    return Response(data, media_type="application/octet-stream",
-                    headers={"content-disposition": name})  # fmt: skip
+    return visit.file(f"delivery-{found['id']}.state", data)
+
+
+def _evidence(visit: Visit) -> Response:
+    """One file that binds a closed delivery to request, decision, masks and output."""
+    found = find_delivery(visit)
+    number = found["id"]
+    with reading(visit) as index:
+        txid = settled_by(index, "delivery", number)
+    if found["status"] != CLOSED or txid is None:
+        raise MissingError(visit.say("Evidence is of a delivery that was closed."))
+    with visit.site.link.client() as client:
+        data = proving.of_delivery(client, number, txid)
+    evidence.verify(data, visit.site.genesis)
+    return visit.file(f"delivery-{number}.evidence", data)
 
 
 # Doing

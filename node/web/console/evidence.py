@@ -88,6 +88,4 @@ def _became(visit: Visit, tx: dict[str, Any]) -> str:
 def _receipt(visit: Visit) -> Response:
     txid = _txid(visit)
     data = bytes.fromhex(visit.call("receipt.get", txid=txid)["receipt"])
-    name = f'attachment; filename="{txid}.receipt"'
-    return Response(data, media_type="application/octet-stream",
-                    headers={"content-disposition": name})  # fmt: skip
+    return visit.file(f"{txid}.receipt", data)

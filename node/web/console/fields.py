@@ -1,10 +1,12 @@
-"""What forms of the console share: members that are ticked, spans of time, texts, names."""
+"""What forms of the console share: members that are ticked, spans and days, texts, files, names."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from consensus.codec import DecodeError
+from consensus.crypto import sha256
 from contracts.checks import slug
 from node.errors import MunimentError
 from node.web.forms import whole
@@ -12,6 +14,9 @@ from node.web.site import Visit
 
 UNITS = {"minutes": 60_000, "hours": 3_600_000, "days": 86_400_000, "seconds": 1_000}
 """Of spans in forms, in ms."""
+DAY_MS = UNITS["days"]
+MAX_FILE_BYTES = 16 << 20
+"""Of a file in a form."""
 
 
 class FormError(MunimentError):
@@ -48,3 +53,32 @@ def name_of_form(visit: Visit, field: str) -> str:
     except DecodeError as error:
         sentence = visit.say("A name is of small letters, digits, hyphen, dot and underscore.")
         raise FormError(sentence) from error
+
+
+def day_end_of(visit: Visit, field: str) -> int:
+    """The last millisecond of a day (ms UTC), 0 where none is given. Raises FormError."""
+    text = visit.form.get(field, "").strip()
+    try:
+        begin = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC) if text else None
+    except ValueError as error:
+        raise FormError(visit.say("A day is written like 2027-06-30.")) from error
+    return int(begin.timestamp() * 1_000) + DAY_MS - 1 if begin else 0
+
+
+def file_of(visit: Visit, field: str) -> bytes:
+    """What the form's file holds, empty where none was chosen. Raises FormError."""
+    given = visit.files.get(field)
+    if given is None:
+        return b""
+    if len(given.data) > MAX_FILE_BYTES:
+        most = visit.language.size(MAX_FILE_BYTES)
+        raise FormError(visit.say("A file has at most %s here.") % most)
+    return given.data
+
+
+def digest_of_file(visit: Visit, field: str) -> bytes:
+    """SHA-256 of the form's file, by which the ledger names it. Raises FormError."""
+    data = file_of(visit, field)
+    if not data:
+        raise FormError(visit.say("Choose a file."))
+    return sha256(data)

@@ -48,7 +48,7 @@ def _list(visit: Visit) -> Response:
         more=len(rows) == PAGE and rows[-1]["id"] > 1, rules=visit.query("governance", "rules"),
         voted={each["id"] for each in waiting if _voted(each, visit.site.member)},
         is_voter=visit.site.member in voters_of(visit.query("members", "list")),
-        kind_of=kind_of, now=now_ms(),
+        kind_of=kind_of, now=now_ms(), place_of=place_of,
     )  # fmt: skip
 
 
@@ -140,6 +140,11 @@ def kind_of(visit: Visit, kind: str) -> str:
     return f"{visit.say(KINDS.get(kind, OTHER_KIND))} ({kind})"
 
 
+def place_of(kind: str) -> str:
+    """The path of the page where a kind is put forward."""
+    return f"/governance/{_PLACES.get(kind) or f'propose/{kind}'}"
+
+
 KINDS = {
     "admit": "take a new member in",
     "suspend": "suspend a member",
@@ -160,6 +165,11 @@ KINDS = {
     "rule": "change how many must agree",
 }
 """What each kind of proposal does."""
+FORMS = ("access", "ladder", "deliveries", "pack", "statute", "rule", "version", "rotate")
+"""Kinds that are put forward at `/governance/propose/KIND`; _PLACES are those of the others."""
+_PLACES = {"parameters": "parameters", "deploy": "contracts", "upgrade": "contracts",
+           "retire": "contracts", "admit": "members", "suspend": "members", "expel": "members",
+           "reinstate": "members", "change": "members"}  # fmt: skip
 OTHER_KIND = "a kind of a newer release"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from consensus.genesis import PURPOSES, ROLES, TIERS
+from consensus.genesis import PURPOSES, ROLES, TIERS, Card
 from node.errors import MunimentError
 from node.network import card_of
 from node.web.console.fields import FormError
@@ -63,7 +63,7 @@ def _page(visit: Visit, given: Mapping[str, str], problem: str = "") -> Response
 
 def _admit(visit: Visit) -> Response:
     try:
-        card = card_of(_json(visit), visit.say("What is pasted"))
+        card = card_from(visit, visit.form.get("card", ""))
     except MunimentError as error:
         return _page(visit, visit.form, visit.told(error))
     wanted = {key: value for key, value in _wanted(visit).items() if value is not None}
@@ -72,12 +72,13 @@ def _admit(visit: Visit) -> Response:
     return put_forward(visit, "admit", {"card": card.to_value(), **wanted}, words, _MEMBERS)
 
 
-def _json(visit: Visit) -> Any:
-    """Raises FormError."""
+def card_from(visit: Visit, text: str) -> Card:
+    """A member's card, which proves that the member holds its keys. Raises MunimentError."""
     try:
-        return json.loads(visit.form.get("card", "")[:MAX_CARD])
+        found = json.loads(text[:MAX_CARD])
     except (ValueError, RecursionError) as error:
-        raise FormError(visit.say("What is pasted is no card.")) from error
+        raise FormError(visit.say("This is no card.")) from error
+    return card_of(found, visit.say("What was given"))
 
 
 def _find(visit: Visit) -> Any:

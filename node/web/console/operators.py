@@ -13,14 +13,13 @@ from starlette.routing import BaseRoute
 from contracts.api import ADMIN, DUTIES
 from contracts.system.operators import PAGE
 from node.web.console.exchange import now_ms
-from node.web.console.fields import FormError
+from node.web.console.fields import FormError, day_end_of
 from node.web.console.rows import all_rows
 from node.web.console.seconds import prepare, waiting
 from node.web.signing import propose
 from node.web.site import Site, Visit, page
 
 _OPERATORS = "/governance/operators"
-_DAY_MS = 86_400_000
 MAX_CARD = 4_096
 _TERMS = ("trained_until", "confidential_until")
 
@@ -80,16 +79,8 @@ def _day(ms: int) -> str:
 
 
 def _terms(visit: Visit) -> dict[str, int]:
-    """The ends of both terms: the last millisecond of a day (UTC), 0 without. Raises FormError."""
-    terms = {}
-    for name in _TERMS:
-        text = visit.form.get(name, "").strip()
-        try:
-            begin = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC) if text else None
-        except ValueError as error:
-            raise FormError(visit.say("A day is written like 2027-06-30.")) from error
-        terms[name] = int(begin.timestamp() * 1_000) + _DAY_MS - 1 if begin else 0
-    return terms
+    """The ends of both terms, 0 without. Raises FormError."""
+    return {name: day_end_of(visit, name) for name in _TERMS}
 
 
 def _shown(visit: Visit, terms: Mapping[str, int]) -> list[tuple[str, str]]:

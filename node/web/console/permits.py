@@ -25,7 +25,7 @@ from node.web.signing import propose
 from node.web.site import MissingError, Site, Visit, page
 
 _PERMITS, _FEEDBACK = ROOT + "/permits", ROOT + "/feedback"
-_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _NAME = re.compile(r"[a-z0-9._-]{1,64}", re.ASCII)
 MAX_DATASETS = 200
 """Own datasets whose opinions are gone through."""
@@ -59,7 +59,7 @@ def _issue(visit: Visit) -> Response:
     member, until = (visit.form.get(name, "").strip() for name in ("member", "until"))
     known = [row["name"] for row in visit.query("access", "rules")["purposes"]]
     scenarios = [name for name in known if f"scenario-{name}" in visit.form]
-    if member not in members_of(visit) or not scenarios or not _DAY.fullmatch(until):
+    if member not in members_of(visit) or not scenarios or not DAY.fullmatch(until):
         return visit.problem(
             visit.say("Choose a member, one purpose at least, and a day such as 2027-12-31.")
         )

@@ -1,7 +1,8 @@
-"""Polls by ballots that nobody reads before all are in: vote, show the vote, close."""
+"""Polls by ballots that nobody reads before all are in: open, vote, show the vote, close."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import Response
@@ -9,19 +10,32 @@ from starlette.routing import BaseRoute
 
 from contracts.api import ACTING
 from node.ballots import CONTRACT
+from node.errors import MunimentError
 from node.rpc.client import NodeError
 from node.web.console.exchange import now_ms
-from node.web.console.fields import FormError
+from node.web.console.fields import (
+    MAX_FILE_BYTES,
+    UNITS,
+    FormError,
+    digest_of_file,
+    name_of_form,
+    span_of,
+)
 from node.web.forms import whole
 from node.web.signing import propose
 from node.web.site import MissingError, Site, Visit, page
 
 _POLLS = "/governance/polls"
+CHOICES = range(2, 33)
+_NEW = "/governance/new-poll"
+ROOMY = {_NEW: MAX_FILE_BYTES + (1 << 20)}
+"""Larger bodies that the guard lets through: what a poll is about."""
 
 
 def routes(site: Site) -> list[BaseRoute]:
     return [
         page(site, _POLLS, _which),
+        page(site, _NEW, _open, methods=("POST",), duties=ACTING, files=1),
         page(site, _POLLS + "/{poll}", _show),
         page(site, _POLLS + "/{poll}/{act}", _act, methods=("POST",), duties=ACTING),
     ]
@@ -31,8 +45,59 @@ def _which(visit: Visit) -> Response:
     wanted = visit.option("poll").strip()
     if wanted and "/" not in wanted:
         return visit.see(f"{_POLLS}/{wanted}")
+    return _page(visit, {"votes-unit": "days", "shown-unit": "days", "quorum": "0"})
+
+
+def _page(visit: Visit, given: Mapping[str, str], problem: str = "") -> Response:
     is_there = visit.query("contracts", "get", {"name": CONTRACT}) is not None
-    return visit.page("polls.html", is_there=is_there)
+    return visit.page(
+        "polls.html", 400 if problem else 200, is_there=is_there, given=given, problem=problem,
+        members=[(row["name"], row["tier"]) for row in _active(visit)], units=UNITS,
+        may=is_there and not visit.duties.isdisjoint(ACTING),
+    )  # fmt: skip
+
+
+def _active(visit: Visit) -> list[Any]:
+    return [row for row in visit.query("members", "list") if row["status"] == "active"]
+
+
+def _open(visit: Visit) -> Response:
+    try:
+        return _propose(visit)
+    except MunimentError as error:
+        return _page(visit, visit.form, visit.told(error))
+
+
+def _propose(visit: Visit) -> Response:
+    """Let a person sign that a poll is opened. Raises MunimentError."""
+    form, say, moment = visit.form, visit.say, visit.language.moment
+    name, names = name_of_form(visit, "poll"), [row["name"] for row in _active(visit)]
+    question = digest_of_file(visit, "file")
+    choices, quorum = whole(form.get("choices", ""), 2), whole(form.get("quorum", ""), 3)
+    if choices is None or choices not in CHOICES or quorum is None or quorum > 100:
+        raise FormError(say("A poll has 2 to 32 choices, and a quorum of 0 to 100 percent."))
+    registrar = form.get("registrar", "") or None
+    if registrar not in (None, *names):
+        raise FormError(say("There is no such member."))
+    voters = [each for each in names if f"to-{each}" in form]
+    if not voters and registrar is None:
+        raise FormError(say("Choose one member at least."))
+    votes_until = now_ms() + span_of(visit, "votes")
+    shown_until = votes_until + span_of(visit, "shown")
+    args = {"poll": name, "question": question, "choices": choices, "members": voters,
+            "registrar": registrar, "votes_until": votes_until, "shown_until": shown_until,
+            "quorum": 100 * quorum}  # fmt: skip
+    words = [
+        (say("Poll"), name), (say("Document, by digest"), question.hex()),
+        (say("Choices"), f"0 – {choices - 1}"),
+        (say("Members that vote"), ", ".join(voters) or "–"),
+        (say("Enrols persons"), registrar or "–"),
+        (say("Votes are taken"), moment(votes_until)),
+        (say("Votes are shown"), moment(shown_until)),
+        (say("Quorum"), f"{quorum} %"),
+    ]  # fmt: skip
+    return propose(visit, say("Open the poll %s") % name, words, [(CONTRACT, "open", args)], _POLLS,
+                   then=f"{_POLLS}/{name}")  # fmt: skip
 
 
 def _find(visit: Visit) -> Any:

@@ -141,9 +141,7 @@ def _sign(visit: Visit) -> Response:
     genesis = visit.site.genesis
     data = export.sign(content, visit.session.signer, genesis.chain_id, proof)
     export.verify(data, genesis)  # its key may have been replaced since
-    name = f"{content.member}-{content.operator}-{content.time}.export"
-    return Response(data, media_type="application/octet-stream",
-                    headers={"content-disposition": f'attachment; filename="{name}"'})  # fmt: skip
+    return visit.file(f"{content.member}-{content.operator}-{content.time}.export", data)
 
 
 def _read(visit: Visit, job: Mapping[str, Any]) -> tuple[Content, bytes]:

@@ -11,23 +11,26 @@ from starlette.routing import BaseRoute
 from contracts.api import STEWARD
 from contracts.system.catalogue import OPEN_LEVEL
 from contracts.system.standards import CLASSES
+from node.data.source import KINDS
 from node.errors import MunimentError
 from node.network import bytes_from_text
+from node.web.console.rows import all_rows
 from node.web.console.seconds import prepare, waiting
 from node.web.forms import whole
 from node.web.signing import propose
 from node.web.site import Site, Visit, page
 
+SOURCES = "/data/sources"
 PAGE = 50
 """Refused records that the desk gives at once."""
 MAX_VALUE = 16_384
 
 
 def routes(site: Site) -> list[BaseRoute]:
-    source, steward = "/data/sources/{name}", (STEWARD,)
+    source, steward = SOURCES + "/{name}", (STEWARD,)
     return [
-        page(site, "/data/sources", _list),
-        page(site, source, _show),
+        page(site, SOURCES, lambda visit: list_page(visit, {})),
+        page(site, source, lambda visit: source_page(visit, {})),
         page(site, source + "/run", _run, methods=("POST",), duties=steward),
         page(site, source + "/stop", _stop, methods=("POST",), duties=steward),
         page(site, source + "/register", _register, methods=("POST",), duties=steward),
@@ -45,18 +48,31 @@ def latest_job(visit: Visit, kind: str, about: str) -> Any:
     return next((job for job in found if (job["kind"], job["about"]) == (kind, about)), None)
 
 
-def _list(visit: Visit) -> Response:
-    return visit.page("sources.html", rows=visit.desk("source.list"))
+def list_page(visit: Visit, given: Mapping[str, str], problem: str = "") -> Response:
+    """All own sources, and the form of a new one as it was `given`."""
+    return visit.page(
+        "sources.html", 400 if problem else 200, rows=visit.desk("source.list"), given=given,
+        problem=problem, **_choices(visit),
+    )  # fmt: skip
 
 
-def _show(visit: Visit) -> Response:
+def source_page(visit: Visit, given: Mapping[str, str], problem: str = "") -> Response:
+    """A source, with its declaration's form as it is, or as it was `given`."""
     name = visit.param("name")
     found = visit.desk("source.show", source=name)
     prepared = _prepared(visit, found["ready"]["args"]) if found["ready"] else []
     return visit.page(
-        "source.html", source=found, job=latest_job(visit, "collect", name), prepared=prepared,
-        may_act=STEWARD in visit.duties,
+        "source.html", 400 if problem else 200, source=found, prepared=prepared,
+        job=latest_job(visit, "collect", name), given={**found["form"], **given}, problem=problem,
+        **_choices(visit),
     )  # fmt: skip
+
+
+def _choices(visit: Visit) -> dict[str, Any]:
+    """What declarations' forms offer, to who may declare."""
+    may = STEWARD in visit.duties
+    standards = all_rows(visit, "standards", "list", {}) if may else []
+    return {"may_act": may, "standards": [row["id"] for row in standards], "kinds": KINDS}
 
 
 def _run(visit: Visit) -> Response:
@@ -72,7 +88,7 @@ def _stop(visit: Visit) -> Response:
 
 
 def _path(visit: Visit) -> str:
-    return f"/data/sources/{visit.param('name')}"
+    return f"{SOURCES}/{visit.param('name')}"
 
 
 # The registration of what a run has made

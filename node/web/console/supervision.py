@@ -11,7 +11,7 @@ from starlette.responses import Response
 from contracts.api import APPROVER, AUDITOR
 from contracts.system.cases import SUPERVISOR
 from node.errors import MunimentError
-from node.trace.index import Index
+from node.trace.index import Entry, Index
 from node.web.console.seconds import prepare
 from node.web.signing import CallArguments, propose, seal
 from node.web.site import Area, Visit
@@ -20,6 +20,8 @@ AREAS = (Area("/supervision", "Supervision", more=("/trace",)),)
 ROOT = "/supervision"
 LOOKING = (APPROVER, AUDITOR)
 """Duties that look into alerts and cases; approvers alone decide."""
+SETTLED = {"alert": ("alerts", "raised"), "delivery": ("deliveries", "ended")}
+"""The event whose transaction proves a thing that has a number."""
 SOON = 100
 """Blocks that a page takes into the index itself."""
 MAX_TEXT = 10_000
@@ -55,6 +57,12 @@ def reading(visit: Visit) -> Iterator[Index]:
 def behind(visit: Visit, index: Index) -> int:
     """How many blocks the index has yet to take in."""
     return max(0, int(visit.call("status")["height"]) - index.height)
+
+
+def settled_by(index: Index, kind: str, number: int | None) -> str | None:
+    """The transaction that raised an alert, or ended a delivery."""
+    found: list[Entry] = index.trace(f"{kind}:{number}") if number else []
+    return next((e.txid for e in found if (e.contract, e.name) == SETTLED[kind]), None)
 
 
 def came_to(visit: Visit, disposition: str) -> str:

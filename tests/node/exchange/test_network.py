@@ -20,7 +20,10 @@ from node.cli import cli
 from node.devnet import Devnet
 from node.errors import MunimentError
 from node.exchange import letter
+from node.rpc.client import Client
 from tests.node.data.test_markers import contents, forms
+from tests.web.conftest import Pages
+from tests.web.test_exchange import sign
 
 LI, WANG, ZHAO = "11010119900307123X", "110101198511110027", "110101197002290017"
 ROWS = f"Number,Holder,Fee\n1,{LI},10\n2,{WANG},20\n3,{ZHAO},30\n4,{LI},40\n"
@@ -67,6 +70,27 @@ class Town:
         self.run("authorise", kind, self.folder / f"{person}.key", form, "--identity", person,
                  "--yes", "-o", out, "--passphrase-file", self.secret)  # fmt: skip
         return out
+
+    @contextmanager
+    def pages(self, member: str) -> Iterator[tuple[Pages, str]]:
+        """A member's console with a steward logged in, and the token of the session.
+
+        All nodes have afterwards what was done on it.
+        """
+        home = self.net.home(member)
+        if not (card := home.operators / "li.json").exists():
+            self.at(member, "operator", "new", "li", "--passphrase-file", self.secret)
+            self.at(member, "operator", "grant", card, "--duty", "steward", "--trained-until",
+                    "2030-06-30", "--confidential-until", "2030-06-30")  # fmt: skip
+        pages = Pages(home, member)
+        entered = pages.post("/login", {"operator": "li", "passphrase": "a passphrase"})
+        assert entered.status_code == 303
+        yield pages, pages.get("/").text.partition('name="csrf" value="')[2].partition('"')[0]
+        pages.close()
+        with Client(home.socket) as node:
+            height = node.call("status")["height"]
+        for name in self.net.names:
+            self.net.wait(name, lambda status: status["height"] >= height)
 
     def coverage(self) -> Any:
         scope = ("health/visits", "--for", RECIPIENT, "--purpose", "public-service")
@@ -193,7 +217,18 @@ def test_three_subjects_one_refuses_and_one_withdraws(town: Town) -> None:
     # The owner tells the recipient which delivered rows are concerned; it erases and attests.
     [duty] = town.at(OWNER, "authorise", "due")
     assert town.at(RECIPIENT, "authorise", "due") == []
-    assert town.at(OWNER, "authorise", "tell", duty["id"])["rows"] == 1
+    with town.pages(OWNER) as (pages, csrf):
+        path = f"/exchange/authorisations/{duty['id']}"
+        early = pages.post(f"{path}/erase", data={"csrf": csrf})
+        assert (early.status_code, "does not wait" in early.text) == (400, True)
+        assert pages.post(f"{path}/look", data={"csrf": csrf}).status_code == 303
+        while "data-waits" in (shown := pages.get("/exchange/authorisations").text):
+            pass
+        assert "Tell: 1 records" in shown
+        job = shown.partition('name="job" value="')[2].partition('"')[0]
+        assert pages.post(f"{path}/tell", data={"csrf": csrf, "job": "x"}).status_code == 400
+        sign(pages, pages.post(f"{path}/tell", data={"csrf": csrf, "job": job}), csrf)
+        assert "Tell: 1 records" not in pages.get("/exchange/authorisations").text
     [duty] = town.at(RECIPIENT, "authorise", "due")
     [waits] = town.at(RECIPIENT, "inbox")
     assert (waits["kind"], waits["number"], waits["by"]) == ("withdrawal", duty["id"], duty["due"])
@@ -201,7 +236,11 @@ def test_three_subjects_one_refuses_and_one_withdraws(town: Town) -> None:
     town.arrive(RECIPIENT, duty["envelope"])
     [[delivery, row]] = town.at(RECIPIENT, "authorise", "rows", duty["id"])
     assert (delivery, order[row - 1]) == (1, "2")
-    town.at(RECIPIENT, "authorise", "erased", duty["id"], "--yes")
+    with town.pages(RECIPIENT) as (pages, csrf):
+        assert "Erase here and attest" in pages.get("/exchange/authorisations").text
+        erased = pages.post(f"/exchange/authorisations/{duty['id']}/erase", data={"csrf": csrf})
+        assert "files and backups too" in pages.get(erased.headers["location"]).text
+        sign(pages, erased, csrf)
     assert town.export(grant, "--delivery", 1) == ["1", "4"]
     assert town.at(RECIPIENT, "authorise", "due") == []
 
