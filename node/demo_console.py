@@ -6,21 +6,24 @@ import secrets
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 
+from node.demo_stage import declare_source, guess_keys, publish_standard, watching
 from node.demo_traffic import Traffic
 from node.devnet import POLL_S, START_S, Devnet
 from node.home import atomic_write
 from node.provision import free_ports
 from node.story import DemoError, Say, Story
 
-OPERATORS = {"tax": "li", "health": "chen", "civil": "zhao", "land": "wang"}
-"""Who logs in at which department's console."""
-DUTIES = ("admin", "approver", "dispatcher", "steward")
+OPERATORS = {"tax": ("li", "sun"), "health": ("chen", "zhou"), "civil": ("zhao", "qian"),
+             "land": ("wang", "wu")}  # fmt: skip
+"""Who logs in at which department's console: the first with all duties, the second to confirm."""
+DUTIES = (("admin", "approver", "dispatcher", "steward"), ("approver", "steward"))
 VALID = timedelta(days=365)
 
 
@@ -37,12 +40,15 @@ def open_consoles(folder: Path, say: Say) -> Iterator[dict[str, str]]:
         secret = folder / "passphrase"
         if not secret.exists():
             atomic_write(secret, secrets.token_hex(8).encode(), 0o600)
-        for member in addresses:
-            _employ(story, member, secret)
-        with Traffic(net):
+        publish_standard(story)
+        with ThreadPoolExecutor() as pool:  # each waits for blocks most of the time
+            list(pool.map(lambda member: _furnish(story, member, secret), addresses))
+        with watching(story), Traffic(net):
+            guess_keys(story)
             for member, address in addresses.items():
                 _await(address)
-                say(f"     {member:<7} {address}  operator {OPERATORS[member]}")
+                first, second = OPERATORS[member]
+                say(f"     {member:<7} {address}  operators {first}, {second}")
             say(f"     passphrase of all: {secret.read_text()}")
             yield addresses
 
@@ -78,16 +84,19 @@ def _started(net: Devnet) -> Iterator[dict[str, str]]:
             home.settings.write_text(text)
 
 
-def _employ(story: Story, member: str, secret: Path) -> None:
-    home, operator = story.net.home(member), OPERATORS[member]
-    if (home.operators / operator).exists():
-        return  # the demonstration runs in its folder again
+def _furnish(story: Story, member: str, secret: Path) -> None:
+    """Give a department its operators and a source."""
+    home = story.net.home(member)
     until = (datetime.now(UTC) + VALID).date().isoformat()
-    duties = [part for duty in DUTIES for part in ("--duty", duty)]
     at = ("--home", str(home.path))
-    story.command("operator", "new", operator, "--passphrase-file", str(secret), *at)
-    story.command("operator", "grant", str(home.operators / f"{operator}.json"), *duties,
-                  "--trained-until", until, "--confidential-until", until, *at)  # fmt: skip
+    for operator, given in zip(OPERATORS[member], DUTIES, strict=True):
+        if (home.operators / operator).exists():
+            continue  # the demonstration runs in its folder again
+        duties = [part for duty in given for part in ("--duty", duty)]
+        story.command("operator", "new", operator, "--passphrase-file", str(secret), *at)
+        story.command("operator", "grant", str(home.operators / f"{operator}.json"), *duties,
+                      "--trained-until", until, "--confidential-until", until, *at)  # fmt: skip
+    declare_source(story, member)
 
 
 def _await(address: str) -> None:

@@ -9,7 +9,8 @@ from itertools import count
 from types import TracebackType
 
 from node.devnet import Devnet
-from node.story import DemoError, Story
+from node.errors import MunimentError
+from node.story import Story
 
 GAP_S = 2.0
 """Between two commands."""
@@ -20,7 +21,8 @@ class Traffic:
     """One department after another registers what it counted; the next asks for it, and rates it.
 
     Runs commands one at a time in a thread, from entering to leaving. A first round is made on
-    entering, which raises DemoError; later, what a visitor has changed may get a command refused.
+    entering, which raises MunimentError; later, a visitor may have got a command refused, or a node
+    down.
     """
 
     def __init__(self, net: Devnet) -> None:
@@ -51,7 +53,7 @@ class Traffic:
                     return
                 try:
                     act(number)
-                except DemoError:
+                except MunimentError:
                     continue
 
     def _member(self, number: int) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from node.errors import MunimentError
+from node.tether import follow
 
 _COMMANDS = {
     "init": ("node.cli.setup", "Make a home with new keys and print its card."),
@@ -162,6 +163,7 @@ def cli() -> None:
 
 def main() -> Any:
     """Run the command line; errors become one sentence and an exit status."""
+    follow()
     try:
         return cli.main(standalone_mode=False)
     except click.exceptions.Exit as stop:

@@ -211,6 +211,7 @@ def demo(part: str, folder: Path | None, console: bool | None) -> None:
     \b
     Example: muniment demo exchange --console
     """
+    import os
     import signal
     import sys
     import tempfile
@@ -219,21 +220,33 @@ def demo(part: str, folder: Path | None, console: bool | None) -> None:
     from node.demo_console import open_consoles, stay
     from node.demo_exchange import ExchangeDemo
     from node.demo_supervision import SupervisionDemo
+    from node.story import DemoError
+    from node.tether import tied
 
     parts: dict[str, Any] = {
         "ledger": Demo,
         "exchange": ExchangeDemo,
         "supervision": SupervisionDemo,
     }
-    # Ended either way, it takes its processes and its folder along.
+    # Ended either way, it takes its processes and its folder along; killed, its processes.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    os.environ.update(tied())
     with contextlib.ExitStack() as stack:
         if folder is None:
             made = tempfile.TemporaryDirectory(prefix="muniment-")
             folder = Path(stack.enter_context(made))
         for number, name in enumerate(parts if part == "all" else (part,)):
             click.echo(("\n" if number else "") + name.capitalize())
-            parts[name](folder / name, click.echo).run()
+            is_used = (folder / name).exists()
+            try:
+                parts[name](folder / name, click.echo).run()
+            except DemoError as error:
+                if is_used:
+                    raise DemoError(
+                        f"{error.message}\n{folder / name} was there before, and what was done in "
+                        "it may be why; --dir with another folder begins anew"
+                    ) from error
+                raise
         if console or (console is None and part == "all"):
             with open_consoles(folder / name, click.echo):
                 if console or sys.stdout.isatty():

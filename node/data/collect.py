@@ -119,8 +119,8 @@ class Collector:
             done = work()
         except MunimentError as error:
             state = error.code if error.code in _ENDS else "failed"
-            problem = error.message if state == "failed" else ""
-            self.history.note(Past(began, _now_ms(), state, problem=problem))
+            why = (error.message, error.code) if state == "failed" else ("", "")
+            self.history.note(Past(began, _now_ms(), state, problem=why[0], code=why[1]))
             raise
         self.history.note(Past(began, _now_ms(), done.state, done.version, done.rows, done.refused,
                                done.added, done.removed, done.changed))  # fmt: skip

@@ -27,11 +27,9 @@ MAX_ALIKE = 1_000
 MAX_KEY_ROWS = 20_000
 """Records of each version that say whether a field could be a key."""
 _VEIL = "***"
-MADE_ANEW = frozenset((
-    "nothing", "hmac", "pseudonym", "token", "steps", "offset", "date", "date-shift",
-    "coordinates", "division",
-))  # fmt: skip
-"""Families of masks that do not keep a part of the value but put something else in its place."""
+HIDING = frozenset(("nothing", "hmac", "pseudonym", "token"))
+BLURRING = frozenset(("steps", "offset", "date", "date-shift", "coordinates", "division"))
+"""Families of masks that tell nothing of a value itself; that put something near in its place."""
 MAX_COMPARED = 1_000
 
 
@@ -55,13 +53,14 @@ def readable(value: Field, masked: Field) -> tuple[int, int]:
 def is_shown(value: Field, masked: Field, level: int, mask: Use) -> bool:
     """Whether who may see a value as `veil` shows it may see what a mask made of it.
 
-    Masks that keep a part may show no more than that. What is made anew, such as a range, may have
-    half of the characters, by chance; with more of them the mask changes too little.
+    Masks that keep a part may show no more than that. What is blurred may have half of the
+    characters, by chance; with more of them the mask changes too little.
     """
+    family = SPECS[mask.id].family
+    if level == 1 or family in HIDING:
+        return True
     kept, of = readable(value, masked)
-    if level == 1 or SPECS[mask.id].family in MADE_ANEW:
-        return level == 1 or kept <= of // 2
-    return kept <= (1 if level == 2 and of > 4 else 0)
+    return kept <= (of // 2 if family in BLURRING else 1 if level == 2 and of > 4 else 0)
 
 
 def levels_of(custody: Custody, dataset: str, version: int) -> list[int]:

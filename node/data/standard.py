@@ -39,12 +39,17 @@ def load(path: Path) -> dict[str, Value]:
         raise StandardError(f"{path} is not JSON: {error}") from error
     if not isinstance(content, dict):
         raise StandardError(f"{path} must hold an object of at most {MAX_FILE_BYTES} bytes")
+    return checked(content, str(path))
+
+
+def checked(content: dict[str, Any], source: str) -> dict[str, Value]:
+    """Fill in what may be left out of a standard, and check it. Raises StandardError."""
     fields = content.get("fields")
     if isinstance(fields, list):
         content["fields"] = [{**_OPTIONAL, **f} if isinstance(f, dict) else f for f in fields]
         content.setdefault("schema", _schema(content["fields"]))
     content.setdefault("version", 1)
-    return check(content, str(path))
+    return check(content, source)
 
 
 def check(content: dict[str, Any], source: str) -> dict[str, Value]:

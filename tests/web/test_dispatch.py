@@ -10,8 +10,7 @@ import pytest
 
 from node.rpc.client import Client
 from node.web.console.dispatch import below
-from tests.web.conftest import SHOTS, Console, needs_browser
-from tests.web.test_browser import look_at, visitor
+from tests.web.conftest import Console
 from tests.web.test_exchange import sign
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
@@ -233,93 +232,3 @@ def test_a_contact_group_is_set_used_and_ended(console: Console) -> None:
         act(console, li, number, "cancel")
         sign(li, li.post("/dispatch/groups/end", data={"csrf": csrf, "group": "dikes-1"}), csrf)
         assert query(console, "dispatch", "groups", owner="tax") == []
-
-
-# In a browser
-
-
-def press(page: Any, button: str) -> None:
-    """Press a button and sign what it leads to; goes on to where that belongs."""
-    page.get_by_role("button", name=button, exact=True).click()
-    page.get_by_role("button", name="Sign and send").click()
-    page.wait_for_selector(".badge.good")
-    page.get_by_role("link", name="Go on").click()
-
-
-@needs_browser
-def test_two_departments_walk_an_order_and_one_escalates(
-    browser: Any, console: Console, second_console: Console
-) -> None:
-    li = visitor(browser, console, "en-GB")
-    chen = visitor(browser, second_console, "en-GB", operator="chen")
-
-    def order(text: str, member: str, seconds: str) -> int:
-        li.goto(f"{console.address}/dispatch/new")
-        li.locator(f'[name="to-{member}"]').check()
-        li.get_by_label("Text").fill(text)
-        li.get_by_label("Acknowledge within", exact=True).fill(seconds)
-        li.get_by_label("Acknowledge within – unit").select_option("seconds")
-        press(li, "Show what is signed")
-        number: int = query(console, "dispatch", "list")[0]["id"]
-        return number
-
-    late = order("Nobody will see this.", "civil", "8")
-    chen.goto(f"{second_console.address}/dispatch")
-    number = order("Count the pumps.", "health", "600")  # which the open board shows by itself
-    chen.locator(f'.own a[href="/dispatch/orders/{number}"]').click()
-    chen.get_by_text("Count the pumps.").wait_for()
-    press(chen, "Acknowledge")
-    chen.get_by_label("Progress in percent").fill("40")
-    chen.get_by_label("Text").fill("Half of them run.")
-    press(chen, "Report")
-    chen.get_by_label("Text").fill("All run.")
-    press(chen, "It is done")
-    shared(console, number, lambda found: found["parts"]["health"]["status"] == "completed")
-    li.goto(f"{console.address}/dispatch")
-    li.locator(f'.own a[href="/dispatch/orders/{number}"]').click()
-    li.get_by_text("Half of them run.").wait_for()
-    press(li, "Confirm")
-    assert query(console, "dispatch", "get", order=number)["status"] == "closed"
-
-    until(second_console, lambda: bool(query(second_console, "dispatch", "raised",
-                                             member="health")))  # fmt: skip
-    chen.goto(f"{second_console.address}/dispatch")
-    assert chen.get_by_text("civil has not acknowledged").is_visible()
-    assert chen.get_by_text("escalated to health").is_visible()
-    chen.screenshot(path=SHOTS / "escalated-en-1280.png", full_page=True)
-    chen.locator(f'.own a[href="/dispatch/orders/{late}"]').click()
-    chen.get_by_text("civil has not acknowledged in time, which health is told").wait_for()
-    with console.enter() as client:
-        act(console, client, late, "cancel")
-    for page in (li, chen):
-        page.context.close()
-
-
-@needs_browser
-@pytest.mark.parametrize("language", ["en-GB", "zh-CN"])
-def test_dispatch_fits_every_width_and_reads_well(
-    browser: Any, console: Console, second_console: Console, language: str
-) -> None:
-    with console.enter() as client:
-        csrf = console.csrf(client)
-        plan = {**ORDER, "csrf": csrf, "plan": "fits", "to-health": "on", "text": "Open them."}
-        sign(client, client.post("/dispatch/plans/new", data=plan), csrf)
-        number = issue(console, client, "health", "civil", text="Check the dikes on both banks.",
-                       severity="emergency")  # fmt: skip
-    shared(second_console, number, lambda order: order is not None)
-    with second_console.enter("chen") as client:
-        act(second_console, client, number, "acknowledge")
-        act(second_console, client, number, "report", progress="40", text="East bank is done.")
-    shared(console, number, lambda order: order["parts"]["health"]["status"] == "reported")
-    paths = {"dispatch": "/dispatch", "order": f"/dispatch/orders/{number}",
-             "orders": "/dispatch/orders", "order-new": "/dispatch/new",
-             "plans": "/dispatch/plans", "plan-new": "/dispatch/plans/new",
-             "plan": "/dispatch/plans/tax/fits", "groups": "/dispatch/groups"}  # fmt: skip
-    page = visitor(browser, console, language)
-    said: list[str] = []
-    page.on("pageerror", lambda error: said.append(str(error)))
-    found = look_at(page, console, paths, language, is_checked=language == "en-GB")
-    assert (found, said) == ({}, [])
-    page.context.close()
-    with console.enter() as client:
-        act(console, client, number, "cancel")

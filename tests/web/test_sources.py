@@ -19,6 +19,7 @@ from tests.web.conftest import Console
 from tests.web.test_exchange import sign
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+CHINESE = {"accept-language": "zh"}
 SCRIPT = "<script>alert(1)</script>"
 IMAGE = '"><img src=x onerror=alert(1)>'
 SHEET = '=HYPERLINK("http://x.example","x")'
@@ -105,6 +106,8 @@ def test_a_run_a_repair_and_its_signature(yard: Callable[..., Yard]) -> None:
         assert SCRIPT not in quarantine
         assert IMAGE not in quarantine
         assert "not a day" not in quarantine  # of the highest level
+        assert "is not a decimal number" in quarantine
+        assert "不是小数" in client.get(f"{made.path}/quarantine", headers=CHINESE).text
         record = quarantine.partition('id="record-')[2].partition('"')[0]  # the first: A2
         fixed = made.post(client, "quarantine", record=record, field="fee", value="10")
         assert fixed.status_code == 303
@@ -117,6 +120,11 @@ def test_a_run_a_repair_and_its_signature(yard: Callable[..., Yard]) -> None:
         history = client.get(made.path).text
         assert history.count('<span class="badge good">registered</span>') == 2
         assert '<span class="badge ">unchanged</span>' in history
+        made.file.unlink()
+        said = f"{made.file} is missing or not a file"
+        assert said in made.run(client)
+        told = client.get(made.path, headers=CHINESE).text  # the job, and the run in the history
+        assert told.count(f"（{said}）") == 2
 
         assert made.post(client, "discard").status_code == 400
         assert made.post(client, "discard", sure="on").status_code == 303
@@ -192,6 +200,57 @@ def test_a_source_is_declared_filled_changed_and_ended_by_pages(
 
 def _seen(client: httpx.Client, path: str) -> str:
     return client.get(path).text.partition('name="seen" value="')[2].partition('"')[0]
+
+
+def test_a_standard_is_published_by_the_page_and_followed_by_its_next_version(
+    console: Console,
+) -> None:
+    publish, shown = "/data/publish-standard", f"/data/standards/{console.member}/quay"
+    field = {"name": "code", "type": "identifier", "level": 1}
+    body = {"id": f"{console.member}/quay", "title": f"Quay {SCRIPT}", "fields": [field]}
+    with console.enter() as client:
+        csrf = console.csrf(client)
+        start = client.get(f"{publish}?start=person").text
+        assert f"&#34;id&#34;: &#34;{console.member}/person&#34;" in start
+
+        def post(document: object) -> httpx.Response:
+            text = document if isinstance(document, str) else json.dumps(document, indent=0)
+            return client.post(publish, data={"csrf": csrf, "document": text})
+
+        for document, told in (
+            ({**body, "id": "nobody/quay"}, f"{console.member}/"),
+            ({**body, "version": 7}, "next version is 1"),
+            ({**body, "fields": [{**field, "type": "identifyer"}]}, "did you mean"),
+            ({**body, "fields": [field, {**field, "level": 9}]}, "Line 1"),
+            ({**body, "x<b>": 1}, "x&lt;b&gt;"),
+            ({**body, SCRIPT: 1}, ""),
+            ({**body, "schema": {"type": "object", "$ref": "https://x.example/"}}, ""),
+            ({**body, "schema": {"a": "[" * 9_000}}, ""),
+            (SCRIPT, "line 1, column 1"),
+            ("", ""),
+            ("[" * 100_000, "not JSON"),
+            ("[]", "has to be a map"),
+            ("x" * 200_000, "at most"),
+        ):
+            answer = post(document)
+            assert (answer.status_code, told in answer.text) == (400, True), (told, answer.text)
+            assert SCRIPT not in answer.text
+        sign(client, post(body), csrf)
+        page = client.get(shown).text
+        assert "identifier" in page
+        assert SCRIPT not in page
+        draft = client.get(f"{publish}?next={console.member}/quay").text
+        assert "&#34;version&#34;: 2" in draft
+        assert "next version is 2" in post(body).text
+        again = post({**body, "version": 2})
+        assert (again.status_code, "Nothing is to be changed" in again.text) == (400, True)
+        answer = post({**body, "version": 2, "fields": [{**field, "level": 3}]})
+        assert "who may see it changes" in client.get(answer.headers["location"]).text
+        sign(client, answer, csrf)
+        assert '<span class="badge l3">' in client.get(shown).text
+    with console.enter("zhao") as auditor:
+        assert publish not in auditor.get(shown).text
+        assert auditor.get(publish).status_code == 403
 
 
 def test_a_page_declares_no_file_outside_of_the_folders_that_are_named(

@@ -25,8 +25,7 @@ from node.transactions import sign_calls
 from node.web.console.exchange import now_ms
 from node.web.console.sanctions import allowed, rung_of, said_with
 from tests.node.alliance import command
-from tests.web.conftest import Console, Town, needs_browser
-from tests.web.test_browser import look_at, visitor
+from tests.web.conftest import Console, Town
 from tests.web.test_exchange import sign
 from tests.web.test_proofs import check
 
@@ -616,72 +615,3 @@ def _answered(client: httpx.Client, path: str, form: dict[str, str]) -> str:
     while "data-waits" in page:
         page = client.get(asked.headers["location"]).text
     return page
-
-
-# In a browser
-
-
-@needs_browser
-@pytest.mark.parametrize("language", ["en-GB", "zh-CN"])
-def test_supervision_fits_every_width(browser: Any, voted: Watch, language: str) -> None:
-    watch = voted
-    use_by_law(watch)
-    alert = watch.alert(f"misses-{language.lower()}", 4, watch.town.theirs)
-    case, violation = watch.case(alerts=[alert]), watch.violation()
-    page = visitor(browser, watch.console, language)
-    said: list[str] = []
-    page.on("pageerror", lambda error: said.append(str(error)))
-    paths = {"alerts": "/supervision", "alert": f"/supervision/alerts/{alert}",
-             "cases": "/supervision/cases", "case": f"/supervision/cases/{case}",
-             "case-new": f"/supervision/cases/new?alert={alert}",
-             "violations": "/supervision/violations",
-             "violation": f"/supervision/violations/{violation}",
-             "uses-by-law": "/exchange/authorisations",
-             "permits": "/supervision/permits", "feedback": "/supervision/feedback",
-             "trace": f"/trace?kind=dataset&id={watch.town.ours}"}  # fmt: skip
-    found = look_at(page, watch.console, paths, language, is_checked=language == "en-GB")
-    assert (found, said) == ({}, [])
-    page.context.close()
-
-
-@needs_browser
-def test_a_new_alert_becomes_a_measure_by_mouse_alone(browser: Any, watch: Watch) -> None:
-    """Two operators in two browsers; the alert comes in while the list stands open."""
-    li = visitor(browser, watch.console, "en-GB")
-    wang = browser.new_context(locale="zh-CN").new_page()
-    wang.goto(watch.console.address + "/login")
-    wang.fill('[name="operator"]', "wang")
-    wang.fill('[name="passphrase"]', "an operator's passphrase")
-    wang.click("main button")
-
-    def sign_it(page: Any) -> None:
-        page.click('button[value="sign"]')
-        page.wait_for_selector(".badge.good")
-
-    li.goto(watch.console.address + "/supervision")
-    alert = watch.alert("forbidden", 4)
-    li.click(f'a[href="/supervision/alerts/{alert}"]')  # it comes by itself
-    li.click('a[href^="/supervision/cases/new"]')
-    li.click("main form button")
-    sign_it(li)
-    li.click('a[href^="/supervision/cases/"]')
-    li.click('form[action$="/dispose"] button')
-    sign_it(li)
-    li.click("main a.button")  # on to the case
-    li.click('form[action$="/find"] button')
-    sign_it(li)
-    li.click('a[href^="/supervision/violations/"]')
-    where = li.url
-    wang.goto(where)
-    li.click('form[action$="/impose"] button')
-    sign_it(li)
-    li.click("main a.button")
-    wang.click('form[action$="/confirm"] button')  # it comes by itself
-    sign_it(wang)
-    li.wait_for_selector("dl.facts .badge.bad")
-    wang.click("main a.button")
-    assert "已施加" in wang.inner_text("dl.facts")
-    number = int(where.rpartition("/")[2])
-    watch.act(watch.home, ("sanctions", "lift", {"violation": number}))
-    li.context.close()
-    wang.context.close()

@@ -40,6 +40,7 @@ from node.web.console import (
     sanctions,
     seconds,
     situation,
+    standards,
     supervision,
     trace,
 )
@@ -59,7 +60,9 @@ _PARTS: tuple[Callable[[Site], list[BaseRoute]], ...] = (
     polls.routes,
     evidence.routes, signing.routes,
 )  # fmt: skip
-ROOMY = cases.ROOMY | evidence.ROOMY | declaring.ROOMY | proposing.ROOMY | polls.ROOMY
+ROOMY = (
+    cases.ROOMY | evidence.ROOMY | declaring.ROOMY | proposing.ROOMY | polls.ROOMY | standards.ROOMY
+)
 PER_S, BURST = 20.0, 200.0
 
 

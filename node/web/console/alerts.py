@@ -36,7 +36,7 @@ DAYS, LEAD = 30, 4
 """Days that a plot shows, and those before them that its first days are counted with."""
 MAX_ENTRIES, MAX_GRANTS = 5_000, 200
 """What of a member's life is counted for a plot, at most."""
-OF_OTHERS = frozenset(("denied", "unfinished"))
+OF_OTHERS = frozenset(("denied", "lookups", "unfinished"))
 """Figures that what others did about a member's grants belongs to."""
 MAX_COUNTED = 256
 Counted = dict[tuple[int, str], tuple[range, list[float]]]
@@ -146,8 +146,10 @@ def _figure(visit: Visit, name: str, value: int, usual: int, far: int) -> dict[s
             "bars": charts.pair(value, usual, label)}  # fmt: skip
 
 
-def _plot(visit: Visit, index: Index, alert: dict[str, Any], counted: Counted) -> Markup | None:
-    """The first figure that can be counted from the chain, day by day up to the alert."""
+def _plot(
+    visit: Visit, index: Index, alert: dict[str, Any], counted: Counted
+) -> tuple[str, Markup] | None:
+    """The first figure that can be counted from the chain: its title, and its days as a chart."""
     figure = next((row for row in alert["reasons"] if can_count(row[0])), None)
     if figure is None:
         return None
@@ -162,11 +164,12 @@ def _plot(visit: Visit, index: Index, alert: dict[str, Any], counted: Counted) -
         counted[key] = found
     days, values = counted[key]
     number = visit.language.number
+    title = visit.say(figure_text(name)[0])
     label = visit.say("%s on each of the last %s days; at the alert %s, usual is %s") % (
-        visit.say(figure_text(name)[0]), len(days), number(value / 100),
+        title, len(days), number(value / 100),
         number(usual / 100))  # fmt: skip
     top = visit.say("at most %s, usual is %s") % (number(max(values)), number(usual / 100))
-    return charts.bars(values, label, _date(days[0]), _date(days[-1]), top, usual / 100)
+    return title, charts.bars(values, label, _date(days[0]), _date(days[-1]), top, usual / 100)
 
 
 def _count(

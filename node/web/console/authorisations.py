@@ -62,7 +62,7 @@ def _show(visit: Visit) -> Response:
     return visit.page(
         "authorisations.html", scopes=sorted(scopes), batches=batches, uses=uses, away=away,
         obligations=[
-            {**row, "job": looked.get(str(row["id"]))}
+            {**row, "job": looked.get(str(row["id"])), "told": _told(visit, row)}
             for row in _rows(visit, "obligations", {"member": member})
         ],
         jobs=[job for job in jobs if job["kind"] == "coverage"][:SHOWN_JOBS],
@@ -86,7 +86,7 @@ def _rows(visit: Visit, method: str, args: dict[str, Any]) -> list[Any]:
 def _jobs(visit: Visit) -> tuple[list[Any], str]:
     """What the desk works on, the latest first, and why that cannot be said."""
     try:
-        found = visit.desk("job.list")
+        found = visit.jobs()
     except MunimentError as error:
         return [], visit.told(error)
     return found, ""
@@ -107,6 +107,17 @@ def _count(visit: Visit) -> Response:
 
 
 # What withdrawals oblige to
+
+
+def _told(visit: Visit, obligation: Any) -> int | str | None:
+    """How many records a steward is told to erase, or why that cannot be said."""
+    if obligation["status"] != "erasing" or STEWARD not in visit.duties:
+        return None
+    try:
+        rows: int = visit.desk("authorisation.told", obligation=obligation["id"])["rows"]
+    except MunimentError as error:
+        return visit.told(error)
+    return rows
 
 
 def _look(visit: Visit) -> Response:
@@ -212,5 +223,5 @@ def _use_words(visit: Visit, use: Any) -> list[tuple[str, str]]:
         (visit.say("Statute"), use["statute"]),
         (visit.say("Dataset"), use["dataset"]),
         (visit.say("Recipient"), use["recipient"]),
-        (visit.say("Purpose"), use["purpose"]),
+        (visit.say("Purpose"), visit.term(use["purpose"])),
     ]

@@ -240,7 +240,7 @@ def _attach(visit: Visit) -> Response:
             return visit.problem(visit.say(
                 "Choose a file of at most %s and leave the field empty, or fill the field."
             ) % most)  # fmt: skip
-        kind, what, digest = "file", given.name, sha256(given.data).hex()
+        kind, what, digest = "file", given.name[:200], sha256(given.data).hex()
     elif kind not in EVIDENCE:
         return _incomplete(visit)
     elif kind in SETTLED:

@@ -23,6 +23,9 @@ from node.web.site import Area, Site, Visit, page
 AREAS = (Area("/exchange", "Exchange"),)
 PAGE = 50
 """Requests that `access.list` gives at once."""
+DUE = ("access", "custody", "deliveries", "dispatch", "governance", "intersections", "operators",
+       "subjects", "sums")  # fmt: skip
+"""The contracts that an inbox hangs on."""
 _PLACES = {
     "review": "/exchange/requests/{}", "dispute": "/exchange/deliveries/{}/dispute",
     "order": "/dispatch/orders/{}", "vote": "/governance/proposals/{}",
@@ -76,12 +79,14 @@ def masks_of(fields: Sequence[Any], names: Sequence[str]) -> list[tuple[str, str
 
 
 def _inbox(visit: Visit) -> Response:
+    seen = visit.site.live.latest(*DUE)
     rows = find_due(visit.query, visit.site.member, now_ms())
     deputy = visit.query("access", "deputy", {"member": visit.site.member})
     members = [row["name"] for row in visit.query("members", "list", {})
                if row["status"] == "active" and row["name"] != visit.site.member]  # fmt: skip
     return visit.page("exchange.html", rows=rows, places=_PLACES, deputy=deputy, now=now_ms(),
-                      members=members if "approver" in visit.duties else [])  # fmt: skip
+                      members=members if "approver" in visit.duties else [],
+                      follows=" ".join(DUE), seen=seen)  # fmt: skip
 
 
 def _set_deputy(visit: Visit) -> Response:
@@ -98,9 +103,10 @@ def _set_deputy(visit: Visit) -> Response:
 
 
 def _list(visit: Visit) -> Response:
+    seen = visit.site.live.latest("access")
     args = {"member": visit.site.member, **before_of(visit)}
     rows = visit.query("access", "list", args)
-    return visit.page("requests.html", rows=rows, more=len(rows) == PAGE)
+    return visit.page("requests.html", rows=rows, more=len(rows) == PAGE, seen=seen)
 
 
 def find_request(visit: Visit) -> Any:
@@ -119,13 +125,14 @@ def opened_of(visit: Visit, asked: Mapping[str, Any]) -> dict[str, Any]:
     if not has_any or visit.duties.isdisjoint(ACTING):
         return empty
     try:
-        return {**empty, **visit.desk("request.opened", request=asked["id"])}
+        return {**empty, **visit.explained(visit.desk("request.opened", request=asked["id"]))}
     except MunimentError as error:
         return {**empty, "problem": visit.told(error)}
 
 
 def show_request(visit: Visit, status: int = 200, **more: Any) -> Response:
     """A request's page; `more` is what a reviewer has tried on it."""
+    seen = visit.site.live.latest("access")
     args = {"request": find_request(visit)["id"], "time": now_ms()}
     explained = visit.query("access", "explain", args)
     asked, now = explained["request"], explained["now"]
@@ -144,7 +151,7 @@ def show_request(visit: Visit, status: int = 200, **more: Any) -> Response:
         now=now, later=reasons_of(visit, now["reasons"], names) if now else [],
         masks=masks_of(now["fields"], names) if now else [], specs=SPECS,
         is_reviewer="approver" in visit.duties and is_reviewer(visit, asked),
-        may_act=may_act, **shown,
+        may_act=may_act, seen=seen, **shown,
     )  # fmt: skip
 
 
@@ -183,6 +190,6 @@ def request_words(visit: Visit, found: Mapping[str, Any]) -> list[tuple[str, str
         (visit.say("Recipient"), found["recipient"]),
         (visit.say("Dataset"), args["dataset"]),
         (visit.say("Level"), f"L{found['level']}"),
-        (visit.say("Purpose"), args["purpose"]),
+        (visit.say("Purpose"), visit.term(args["purpose"])),
         (visit.say("Records"), visit.language.number(args["rows"])),
     ]

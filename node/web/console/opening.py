@@ -32,26 +32,23 @@ def routes(site: Site, catalogue: Catalogue) -> list[BaseRoute]:
 def _show(visit: Visit, catalogue: Catalogue) -> Response:
     """What is open: what two persons have agreed on, what its files are, what people say."""
     told, is_steward = visit.desk("open.list"), STEWARD in visit.duties
-    jobs = [job for job in visit.desk("job.list") if job["kind"] == KIND]
+    jobs = [job for job in visit.jobs() if job["kind"] == KIND]
     latest: dict[str, Any] = {job["about"]: job for job in reversed(jobs)}
     published = {(row["dataset"], row["version"]): row for row in told["published"]}
     own = [row for row in catalogue.all()
            if row["owner"] == visit.site.member and row["level"] == OPEN]  # fmt: skip
-    agreed = visit.site.link.query_all([
-        ("catalogue", "published", {"dataset": row["dataset"], "version": row["version"]})
-        for row in own
-    ])  # fmt: skip
-    waits = {(row["args"].get("dataset"), row["args"].get("version")): row
-             for row in waiting(visit, "catalogue") if row["method"] == "publish"}  # fmt: skip
+    args = [{"dataset": row["dataset"], "version": row["version"]} for row in own]
+    agreed = visit.site.link.query_all([("catalogue", "published", each) for each in args])
+    seconds = [row for row in waiting(visit, "catalogue") if row["method"] == "publish"]
     rows = [
         {**row, "made": published.pop((row["dataset"], row["version"]), None), "agreed": height,
-         "waits": (row["dataset"], row["version"]) in waits, "job": latest.get(row["dataset"])}
-        for row, height in zip(own, agreed, strict=True)
+         "waits": any(each["args"] == call for each in seconds), "job": latest.get(row["dataset"])}
+        for row, call, height in zip(own, args, agreed, strict=True)
     ]  # fmt: skip
     return visit.page(
         "opening.html", rows=rows, older=list(published.values()), removed=told["removed"],
         remarks=visit.desk("remark.list") if is_steward else [], most=MAX_ANSWER,
-        seconds=list(waits.values()), is_steward=is_steward,
+        seconds=seconds, is_steward=is_steward,
     )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from node.data import rules
 from node.errors import MunimentError
 from node.network import to_json
 from node.web.console.changes import changes_of
+from node.web.console.documents import map_of_document, text_of_document, with_line
 from node.web.console.fields import (
     MAX_FILE_BYTES,
     UNITS,
@@ -33,7 +34,6 @@ from node.web.console.fields import (
 from node.web.console.governance import DECIDE, FORMS, kind_of, put_forward, shown
 from node.web.console.members import card_from
 from node.web.forms import whole
-from node.web.positions import line_of
 from node.web.sentences import of_result
 from node.web.site import MissingError, Site, Visit, page
 
@@ -144,12 +144,10 @@ def _put_forward(visit: Visit, kind: str) -> Response:
 
 def _fault(visit: Visit, kind: str, failure: Failure) -> str:
     """What the ledger's check says is wrong, with the line of a document that says it."""
-    sentence, said = of_result(visit.say, failure.code, failure.details), str(failure.details)
+    sentence = of_result(visit.say, failure.code, failure.details)
     if kind not in _TABLES:
         return sentence
-    path = said.partition(": ")[0].removeprefix("rules").removeprefix(".")
-    line = line_of(_text(visit), path)
-    return sentence if line is None else visit.say("Line %s: %s") % (line, sentence)
+    return with_line(visit, sentence, str(failure.details), "rules" if kind == "access" else "")
 
 
 def _args(visit: Visit, kind: str) -> dict[str, Any]:
@@ -157,12 +155,12 @@ def _args(visit: Visit, kind: str) -> dict[str, Any]:
     form, say = visit.form, visit.say
     match kind:
         case "access":
-            return {"rules": _json(visit)}
+            return {"rules": map_of_document(visit)}
         case "pack":
             pack = _keep_pack(visit)
             return {"name": rules.NAME, "version": pack.body["version"], "digest": pack.digest}
         case "rotate":
-            card = card_from(visit, _text(visit))
+            card = card_from(visit, text_of_document(visit))
             if visit.query("members", "get", {"name": card.name}) is None:
                 raise FormError(say("There is no such member."))
             return {"card": card.to_value()}
@@ -184,8 +182,7 @@ def _args(visit: Visit, kind: str) -> dict[str, Any]:
             return {"statute": name, "digest": digest, "until": day_end_of(visit, "until"),
                     "notice_days": days}  # fmt: skip
         case _:
-            found: dict[str, Any] = _json(visit)
-            return found
+            return map_of_document(visit)
 
 
 def _share(visit: Visit) -> int:
@@ -196,40 +193,12 @@ def _share(visit: Visit) -> int:
     return int(found[1]) * 100 + int((found[2] or "0").ljust(2, "0"))
 
 
-# Documents
-
-
-def _text(visit: Visit, most: int = 128 << 10) -> str:
-    """The document: of the file where one is chosen, else of the field. Raises FormError."""
-    data = file_of(visit, "file")
-    try:
-        text = data.decode("utf-8-sig") if data else visit.form.get("document", "")
-    except UnicodeDecodeError as error:
-        raise FormError(visit.say("The file is not text in UTF-8.")) from error
-    if len(text.encode()) > most:
-        size = visit.language.size(most)
-        raise FormError(visit.say("A document of this kind has at most %s.") % size)
-    return text.replace("\r\n", "\n")
-
-
-def _json(visit: Visit) -> Any:
-    """A document that is a map. Raises FormError."""
-    text = _text(visit)
-    try:
-        found = json.loads(text)
-    except json.JSONDecodeError as error:
-        where = visit.say("This is not JSON, at line %s, column %s: %s")
-        raise FormError(where % (error.lineno, error.colno, error.msg)) from error
-    except (ValueError, RecursionError) as error:
-        raise FormError(visit.say("This is not JSON.")) from error
-    if not isinstance(found, dict):
-        raise FormError(visit.say("The document has to be a map: {...}"))
-    return found
+# Packs
 
 
 def _keep_pack(visit: Visit) -> rules.Rules:
     """Keep a pack in this home, so that it can count here once a vote for it takes effect."""
-    data = _text(visit, rules.MAX_PACK_BYTES).encode()
+    data = text_of_document(visit, rules.MAX_PACK_BYTES).encode()
     return rules.install(visit.site.home, data, visit.say("What was given"))
 
 

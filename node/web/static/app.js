@@ -46,6 +46,13 @@ async function follow(part) {
   following = false;
 }
 
+// Once its session has ended, a page would show what was: it gives way to the one to log in at,
+// unless somebody is filling it in.
+async function leave() {
+  const answer = await fetch(location.href, { headers: { "X-By-Itself": "1" } }).catch(() => null);
+  if (answer?.redirected && !is_filled(document.querySelector("main"))) location.assign(answer.url);
+}
+
 // A page that waits for something to become final asks again, until it no longer waits.
 async function again() {
   const main = document.querySelector("main");
@@ -62,6 +69,7 @@ const source = document.querySelector("[data-source]");
 if (source) {
   const events = new EventSource(source.dataset.source);
   events.addEventListener("message", take);
+  events.addEventListener("error", () => events.readyState === EventSource.CLOSED && leave());
   window.addEventListener("pagehide", () => events.close());
 }
 
@@ -86,6 +94,28 @@ for (const form of document.querySelectorAll("[data-previews]")) {
     if (fresh && mine === number) place.replaceChildren(...fresh.childNodes);
   });
 }
+
+// On narrow screens a table that does not fit stands row by row, each value under its column's name.
+const narrow = matchMedia("(max-width: 600px)");
+function arrange() {
+  for (const place of document.querySelectorAll(".scroll")) {
+    const table = place.querySelector("table:not(.records, .sample)");
+    table?.classList.remove("stacked");
+    let is_wider = place.scrollWidth > place.clientWidth;
+    if (is_wider && narrow.matches && table?.tHead) {
+      const names = [...table.tHead.rows[0].cells].map((head) => head.textContent.trim());
+      for (const row of table.tBodies[0].rows) {
+        [...row.cells].forEach((cell, i) => { if (cell.colSpan === 1) cell.dataset.name = names[i]; });
+      }
+      table.classList.add("stacked");
+      is_wider = false;
+    }
+    place.classList.toggle("more", is_wider);
+  }
+}
+arrange();
+addEventListener("resize", arrange);
+new MutationObserver(arrange).observe(document.querySelector("main"), { childList: true, subtree: true });
 
 // A file that is dropped anywhere on a page that checks files.
 for (const form of document.querySelectorAll("[data-drop]")) {

@@ -25,5 +25,6 @@ def test_what_a_mask_keeps_is_shown_as_far_as_the_value_is() -> None:
     assert not is_shown("Bei", "B***", 2, first)  # of which a preview shows nothing
     assert is_shown("10", "0-49", 3, steps)
     assert is_shown(None, None, 3, steps)
+    assert is_shown("12345678", "1a2b3c4d5e6f7081" * 4, 4, use("hmac"))
     assert not is_shown("1000", "1000-1000", 3, use("range", width=1))
     assert not is_shown("x" * 50_000, "x" * 49_999, 3, use("truncate", count=64))

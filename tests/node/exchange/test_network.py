@@ -237,7 +237,7 @@ def test_three_subjects_one_refuses_and_one_withdraws(town: Town) -> None:
     [[delivery, row]] = town.at(RECIPIENT, "authorise", "rows", duty["id"])
     assert (delivery, order[row - 1]) == (1, "2")
     with town.pages(RECIPIENT) as (pages, csrf):
-        assert "Erase here and attest" in pages.get("/exchange/authorisations").text
+        assert "Erase here and attest: 1 records" in pages.get("/exchange/authorisations").text
         erased = pages.post(f"/exchange/authorisations/{duty['id']}/erase", data={"csrf": csrf})
         assert "files and backups too" in pages.get(erased.headers["location"]).text
         sign(pages, erased, csrf)
