@@ -44,7 +44,23 @@ def describe(contract: Contract) -> dict[str, Any]:
 
 def heading(contract: Contract) -> str:
     """The first line of what a contract says of itself."""
-    return _module_doc(contract).partition("\n")[0]
+    return paragraphs(_module_doc(contract))[0]
+
+
+def paragraphs(doc: str) -> list[str]:
+    """What a docstring says, without its line breaks.
+
+    >>> paragraphs("One line.\\n\\nTwo\\nlines.")
+    ['One line.', 'Two lines.']
+    """
+    return [" ".join(each.split()) for each in doc.split("\n\n")]
+
+
+def said() -> set[str]:
+    """Every paragraph that the ledger's own contracts say, by all versions of the rules."""
+    found = [describe(each) for rules in VERSIONS.values() for each in rules.values()]
+    docs = {part["doc"] for each in found for part in (each, *each["methods"], *each["queries"])}
+    return {words for doc in docs for words in paragraphs(doc) if words}
 
 
 def type_of(check: Checker) -> str:
@@ -57,7 +73,7 @@ def type_of(check: Checker) -> str:
     try:
         check(_Nothing(), "")  # type: ignore[arg-type]
     except DecodeError as error:
-        text = str(error.args[0]).lstrip(": ").removeprefix("must be ")
+        text = str(error.args[0]).partition("must be ")[2]
     else:
         return "anything"
     return f"{text}, or null" if _accepts_null(check) else text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from node.cli.common import (
     show,
     table,
 )
+from node.data.notes import tell
 from node.home import Home, atomic_write
 
 if TYPE_CHECKING:
@@ -68,8 +69,9 @@ def classify_file(
 
 def show_look(look: Look, as_json: bool) -> None:
     """Print what was found in a file."""
-    rows = [(f.field, f.entity, f"L{f.level}", f.why) for f in look.findings]
-    data = {"level": look.level, "findings": [asdict(each) for each in look.findings]}
+    found = [replace(each, why=tell(each.why)) for each in look.findings]
+    rows = [(f.field, f.entity, f"L{f.level}", f.why) for f in found]
+    data = {"level": look.level, "findings": [asdict(each) for each in found]}
 
     def render(_: object) -> None:
         table(("field", "entity", "level", "why"), rows)

@@ -25,6 +25,7 @@ from node.cli.common import (
 )
 from node.cli.person import person, person_options
 from node.cli.scan import scan
+from node.data.notes import tell
 from node.home import Home
 
 if TYPE_CHECKING:
@@ -239,7 +240,7 @@ def quarantine_list(
         if total <= limit:
             fixed = each.values and found.correction(each.values) is not None
             shown = [json.dumps(each.values, ensure_ascii=False)] if plain else []
-            rows.append((each.row, each.field, each.reason, "yes" if fixed else "", *shown))
+            rows.append((each.row, each.field, tell(each.reason), "yes" if fixed else "", *shown))
     names = ("record", "field", "reason", "corrected", *(("values",) if plain else ()))
     data = {"total": total, "records": [dict(zip(names, row, strict=True)) for row in rows]}
 

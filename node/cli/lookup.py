@@ -28,6 +28,7 @@ from node.cli.common import (
     where,
 )
 from node.cli.person import person, person_options
+from node.data.notes import tell
 from node.home import Home
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def quality(name: str, version: int | None, home: Path, as_json: bool) -> None:
     shares = {each: f"{points / 100:.2f} %" for each, points in report.quality.items()}
     counts = {"read": report.read, "accepted": report.accepted, "refused": report.refused,
               "repeated": report.repeated}  # fmt: skip
-    findings = [(f.field, f.entity, f"L{f.level}", f.count, f.why) for f in report.findings]
+    findings = [(f.field, f.entity, f"L{f.level}", f.count, tell(f.why)) for f in report.findings]
     data = {"quality": report.quality, **counts, "nulls": dict(report.nulls),
             "findings": [list(row) for row in findings]}  # fmt: skip
 

@@ -122,8 +122,8 @@ class Collector:
             if state == UnsignedError.code:
                 self._note(began, _outcome(self._task.run.read("ready"), state))
             else:
-                problem = error.message if state == "failed" else ""
-                self.history.note(Past(began, _now_ms(), state, problem=problem))
+                why = (error.message, error.code) if state == "failed" else ("", "")
+                self.history.note(Past(began, _now_ms(), state, problem=why[0], code=why[1]))
             raise
         self._note(began, done)
         return done

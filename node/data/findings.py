@@ -8,6 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from node.data.notes import note, tell
 from node.data.rules import Query, Rules, active, shipped
 from node.data.sealing import Sealer, derive
 from node.data.worker import Limits, Worker, WorkerError, descriptor_path
@@ -27,7 +28,7 @@ class DecisionError(MunimentError):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something sensitive: field (empty: the whole), entity, level, how many, why."""
+    """Something sensitive: field (empty: the whole), entity, level, how many, why (a note)."""
 
     field: str
     entity: str
@@ -90,7 +91,7 @@ def look_at(path: Path, detectors: Detectors | None = None, descriptor: int | No
                         pass
         return Look(level, tuple(findings), features)
     except MunimentError as error:
-        return Look(HIGHEST, (Finding("", "UNKNOWN", HIGHEST, 0, error.message),))
+        return Look(HIGHEST, (Finding("", "UNKNOWN", HIGHEST, 0, note("failed", error.message)),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +153,7 @@ class TextDecisions:
         """Note the level of a document. Raises DecisionError if its text cannot be read."""
         look = look_at(path, detectors)
         if not look.features:
-            why = look.findings[0].why if look.findings else "it holds no text"
+            why = tell(look.findings[0].why) if look.findings else "it holds no text"
             raise DecisionError(f"{path} cannot be decided on: {why}")
         digest = sha256(path.read_bytes()).digest()
         kept = [row for row in self._rows() if row[0] != digest]

@@ -16,7 +16,7 @@ KEPT = 100
 class Past:
     """A run: from and to (ms UTC), `state` (registered, unchanged, ready, stopped, failed).
 
-    `problem` says why it failed.
+    `problem` says why it failed, with the error's code.
     """
 
     began: int
@@ -29,6 +29,7 @@ class Past:
     removed: int = 0
     changed: int = 0
     problem: str = ""
+    code: str = ""
 
 
 class History:

@@ -32,7 +32,7 @@ class QuarantineError(MunimentError):
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A refused record: its number in the source, the field and what is wrong with it.
+    """A refused record: its number in the source, the field and what is wrong with it (a note).
 
     `values` are those of the standard's fields; none if the record could not be read at all.
     """

@@ -14,6 +14,7 @@ from node.data import vault
 from node.data.commitment import Field
 from node.data.findings import Detectors, Finding
 from node.data.index import Index
+from node.data.notes import note
 from node.data.quarantine import Quarantine, Refused
 from node.data.sealing import Log, Sealer
 from node.data.source import Source
@@ -95,7 +96,7 @@ class Refinery:
     ) -> Iterator[list[Field]]:
         if index.lacks_key(values):
             key = ", ".join(self.source.key)
-            refusals.add(Refused(number, key, "has no value in its key", tuple(values)))
+            refusals.add(Refused(number, key, note("without-key"), tuple(values)))
             return
         seen = index.add(values)
         if seen == "new":
@@ -104,7 +105,7 @@ class Refinery:
             tally.repeated += 1  # in a merge the newest comes first
         else:
             key = ", ".join(self.source.key)
-            refusals.add(Refused(number, key, "has the key of another record", tuple(values)))
+            refusals.add(Refused(number, key, note("same-key"), tuple(values)))
             tally.repeated += 1
 
     def _work(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from node.data.notes import note, tell
 from node.errors import MunimentError
 
 MAX_COLUMNS = 1_024
@@ -105,7 +106,7 @@ def rows(path: Path, shape: Shape) -> Iterator[tuple[list[str | None], int]]:
     """
     for number, values, position in records(path, shape):
         if isinstance(values, str):
-            raise TableError(f"{path}: row {number} {values}")
+            raise TableError(f"{path}: row {number} {tell(values)}")
         yield values, position
 
 
@@ -129,12 +130,8 @@ def records(path: Path, shape: Shape) -> Iterator[tuple[int, list[str | None] | 
                 if len(values) == width:
                     yield number, [value or None for value in values], raw.tell()
                 elif values:
-                    place = f"(line {reader.line_num})"
-                    yield (
-                        number,
-                        f"{place} has {len(values)} fields; the header has {width}",
-                        raw.tell(),
-                    )
+                    wrong = note("wrong-width", reader.line_num, len(values), width)
+                    yield number, wrong, raw.tell()
     except UnicodeDecodeError as error:
         place = f"after row {number}"
         raise TableError(f"{path}: {place} there is no {shape.encoding} text") from error

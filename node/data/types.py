@@ -68,12 +68,20 @@ _TABLE = (
     SemanticType("birth-date", "date", "出生日期", "date of birth", 3, "date-year",
                  "DATE_OF_BIRTH"),
     SemanticType("sex", "text", "性别", "sex", 2, entity="SEX"),
-    SemanticType("health", "text", "健康信息", "health", 4, "redact", "HEALTH"),
+    SemanticType("health", "text", "健康信息", "health data", 4, "redact", "HEALTH"),
     SemanticType("biometric", "text", "生物识别信息", "biometric data", 4, "redact", "BIOMETRIC"),
-    SemanticType("property", "text", "财产信息", "property", 4, "redact", "PROPERTY"),
+    SemanticType("property", "text", "财产信息", "property data", 4, "redact", "PROPERTY"),
     SemanticType("whereabouts", "text", "行踪轨迹", "whereabouts", 4, "redact", "WHEREABOUTS"),
-    SemanticType("transaction", "text", "交易记录", "transaction", 4, "redact", "TRANSACTION"),
+    SemanticType("transaction", "text", "交易记录", "record of a transaction", 4, "redact",
+                 "TRANSACTION"),
 )  # fmt: skip
 
 TYPES = {each.name: each for each in _TABLE}
 BY_ENTITY = {each.entity: each for each in _TABLE if each.entity is not None}
+ENTITIES = {entity: each.en for entity, each in BY_ENTITY.items()} | {
+    "LOCATION": "place", "ETHNICITY": "ethnicity or religion", "MINOR": "child under 14",
+    "US_SSN": "US social security number", "US_DRIVER_LICENSE": "US driving licence number",
+    "INTERNAL_TEXT": "text for internal use", "PERSONAL_TEXT": "text about persons",
+    "SENSITIVE_TEXT": "sensitive text", "UNKNOWN": "what cannot be read",
+}  # fmt: skip
+"""What detectors find, in words."""

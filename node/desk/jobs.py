@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from node.desk.params import number, text
-from node.errors import MunimentError
+from node.errors import MunimentError, trace_of
 
 if TYPE_CHECKING:
     from node.desk import Desk, Method
@@ -42,7 +42,10 @@ class StoppedError(MunimentError):
 
 @dataclass
 class Job:
-    """`done` of `of` units (0: nobody knows how many); `line` says what is being done."""
+    """`done` of `of` units (0: nobody knows how many); `line` says what is being done.
+
+    `problem` says why it has failed, with the error's code.
+    """
 
     id: str
     kind: str
@@ -54,6 +57,7 @@ class Job:
     line: str = ""
     result: Any = None
     problem: str = ""
+    code: str = ""
     ended_ms: int = 0
     is_stopped: bool = False
 
@@ -96,19 +100,20 @@ class Jobs:
                 raise StoppedError
             job.done, job.of, job.line = done, of, line
 
-        state, result, problem = "done", None, ""
+        state, result, problem, code = "done", None, "", ""
         try:
             result = work(progress)
-        except StoppedError as error:
-            state, problem = "stopped", error.message
         except MunimentError as error:
-            state, problem = "failed", error.message
-        except Exception:
+            state = "stopped" if isinstance(error, StoppedError) else "failed"
+            problem, code = error.message, error.code
+        except Exception as error:
             incident = secrets.token_hex(4)
-            log.exception("a job failed", kind=job.kind, incident=incident)
-            state, problem = "failed", f"internal error; see {incident} in the log"
+            log.error("a job failed", kind=job.kind, incident=incident, trace=trace_of(error))
+            state, code = "failed", "internal"
+            problem = f"internal error; see {incident} in the log"
         with self._lock:
-            job.result, job.problem, job.ended_ms, job.state = result, problem, _now_ms(), state
+            job.result, job.problem, job.code = result, problem, code
+            job.ended_ms, job.state = _now_ms(), state
             self._lock.notify_all()
 
     def get(self, job: str) -> dict[str, Any]:

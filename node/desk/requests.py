@@ -43,10 +43,11 @@ def _seal(desk: Desk, params: Mapping[str, Any]) -> Any:
 def _opened(desk: Desk, params: Mapping[str, Any]) -> Any:
     """The text, the values of the filter, and the reasons of reviews that came sealed with one.
 
-    What cannot be opened stands in `problem`. Raises ParamError if there is no such request.
+    Why something cannot be opened stands in `problem`, with its `code`. Raises ParamError if there
+    is no such request.
     """
     found = find(desk, params, "access", "request", "request")
-    terms, problem = found["args"], ""
+    terms, problem, code = found["args"], "", ""
     made: dict[str, Any] = {"text": None, "values": None, "reasons": {}}
     for name, envelope in _envelopes(found):
         try:
@@ -58,8 +59,8 @@ def _opened(desk: Desk, params: Mapping[str, Any]) -> Any:
             else:
                 made["reasons"][name] = record.get("text")
         except MunimentError as error:
-            problem = error.message
-    return {**made, "problem": problem}
+            problem, code = error.message, error.code
+    return {**made, "problem": problem, "code": code}
 
 
 def _envelopes(found: Mapping[str, Any]) -> list[tuple[str | None, str]]:

@@ -38,7 +38,7 @@ CLOSED = 4
 
 
 def _list(desk: Desk, params: Mapping[str, Any]) -> Any:
-    """Every declared source with its last run; `problem` says why one cannot be used."""
+    """Every declared source with its last run; `problem` (`code`) says why one cannot be used."""
     found = []
     for name in sources.names(desk.home.sources):
         try:
@@ -46,13 +46,13 @@ def _list(desk: Desk, params: Mapping[str, Any]) -> Any:
             run = collector(desk, source)
             past = run.history.all()
             found.append({
-                "name": name, "problem": "", "kind": source.kind, "title": source.title,
+                "name": name, "problem": "", "code": "", "kind": source.kind, "title": source.title,
                 "standard": source.standard, "schedule": source.schedule, "watch": source.watch,
                 "dataset": dataset_of(desk, source), "last": asdict(past[0]) if past else None,
                 "waiting": sum(1 for _ in run.quarantine),
             })  # fmt: skip
         except MunimentError as error:
-            found.append({"name": name, "problem": error.message})
+            found.append({"name": name, "problem": error.message, "code": error.code})
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from xml.sax.saxutils import escape, quoteattr
 
@@ -20,10 +21,12 @@ STYLE = (
 """What a picture of its own brings along; in a page the page's sheet says how it looks."""
 
 
-def to_svg(graph: Graph, link: Callable[[str, int], str] | None = None) -> str:
+def to_svg(
+    graph: Graph, link: Callable[[str, int], str] | None = None, title: str = "Lineage of {}"
+) -> str:
     """Return the picture of a lineage; what was asked for has a thick border.
 
-    For a page, `link` gives the address of a version's own lineage.
+    For a page, `link` gives the address of a version's own lineage, and `title` is in its language.
     """
     places: dict[str, tuple[int, int]] = {}
     rows = layers(graph)
@@ -36,7 +39,7 @@ def to_svg(graph: Graph, link: Callable[[str, int], str] | None = None) -> str:
     parts = [
         f'<svg class="lineage" xmlns="http://www.w3.org/2000/svg" width="{width}" '
         f'height="{height}" viewBox="0 0 {width} {height}" role="{"group" if link else "img"}">',
-        f"<title>Lineage of {escape(graph.focus)}</title>",
+        f"<title>{escape(title.format(graph.focus))}</title>",
         "" if link else f"<style>{STYLE}</style>",
         '<defs><marker id="a" markerWidth="8" markerHeight="8" refX="7" refY="4" orient="auto">'
         '<path d="M0,0 L8,4 L0,8 z"/></marker></defs>',
@@ -69,4 +72,10 @@ def to_svg(graph: Graph, link: Callable[[str, int], str] | None = None) -> str:
 
 
 def _short(text: str, length: int) -> str:
-    return escape(text if len(text) <= length else text[: length - 1] + "…")
+    """The beginning of a text that is as wide as so many letters; a Chinese one counts for two."""
+    width = 0
+    for index, letter in enumerate(text):
+        width += 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+        if width > length:
+            return escape(text[: index - 1] + "…")
+    return escape(text)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from node.data.types import ENTITIES, TYPES
 from node.render import BY_NAME, SENTENCES, render
 from node.web.language import Language
 
@@ -104,17 +105,38 @@ CODES = {
     "worker": "a process that does the work has failed",
 }
 """What an error's code means. Those of contracts are in `node.render`."""
+TERMS = {
+    "audit": "auditing",
+    "emergency": "emergency response",
+    "enforcement": "law enforcement",
+    "open-use": "use of open data",
+    "planning": "planning",
+    "public-service": "public service",
+    "research": "research",
+    "statistics": "statistics",
+    "supervision": "supervision",
+    "consent": "consent of the subjects",
+    "contract": "an agreement",
+    "open": "open data",
+    "public-task": "a public task",
+    "statute": "a statute",
+}
+"""Purposes and bases of the table of access that holds until members vote for another."""
 ARGUMENTS = (
     "missing", "unknown argument", "must be true or false", "must be text",
     "must not hold control characters", "must be an integer from {} to {}", "must be {} bytes",
     "must have {} to {} bytes", "must have at most {} bytes", "must be one of {}",
     "must be an array of at most {} items", "must be a map of {}", "must be a map",
     "must not name the sender", "must name at least one",
+    "must be an array", "must be at most {} bytes", "must be text of 1 to {} characters",
+    "must be a map of what is asked for otherwise", "must be a map of parameters and their values",
+    "must be [offset, weekdays, from, to]",
     "must be of a-z, 0-9, '-', '.', '_'", "must be OWNER/NAME of a-z, 0-9, '-', '.', '_'",
 )  # fmt: skip
 """What is wrong with an argument of a contract (`contracts.checks`)."""
 _PATTERNS = [
-    (text, re.compile(re.escape(text).replace(r"\{\}", "(.+)"), re.DOTALL)) for text in ARGUMENTS
+    (text, re.compile(re.escape(text).replace(r"\{\}", "(.+)"), re.DOTALL))
+    for text in sorted(ARGUMENTS, key=lambda text: (text.count("{}"), -len(text)))  # exact first
 ]
 
 
@@ -136,7 +158,33 @@ def of_error(language: Language, code: str, message: str) -> str:
             return of_result(say, BY_NAME[code], message[len(before) : len(message) - len(after)])
     if code not in CODES:
         return message
+    if message == CODES[code]:
+        return say(message)
     return say("%s (%s)") % (say(CODES[code]), message)
+
+
+def of_term(language: Language, name: str) -> str:
+    """A purpose or basis; one that members have added to the table is called as they call it."""
+    return name if language.code == "en" else language.say(TERMS.get(name, name))
+
+
+def of_entity(say: Say, entity: str) -> str:
+    """What detectors have found, alone or joined by +."""
+    return " + ".join(say(ENTITIES.get(each, each)) for each in entity.split("+"))
+
+
+def of_field(say: Say, name: str) -> str:
+    """What a field of a standard is, by its semantic type."""
+    return say(TYPES[name].en) if name in TYPES else name
+
+
+def of_type(language: Language, text: str) -> str:
+    """What an argument of a contract may be, as `contract_docs.type_of` says it."""
+    if language.code == "en":
+        return text
+    bare = text.removesuffix(", or null")
+    told = _fault(language.say, f"must be {bare}")
+    return told if bare == text else language.say("%s, or null") % told
 
 
 def _detail(say: Say, text: str) -> str:

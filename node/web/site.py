@@ -23,6 +23,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from consensus.genesis import Genesis
+from node.data.notes import tell
 from node.errors import MunimentError
 from node.home import Home
 from node.rpc.client import UNREACHABLE, NodeError
@@ -32,7 +33,7 @@ from node.web.language import Language
 from node.web.link import BUSY, Link
 from node.web.live import Live
 from node.web.problems import API, plain, problem
-from node.web.sentences import of_error
+from node.web.sentences import of_entity, of_error, of_field, of_term
 from node.web.sessions import Session, Sessions, same
 
 COOKIE = "muniment"
@@ -152,6 +153,21 @@ class Visit:
         """An error's sentence in the visitor's language."""
         return of_error(self.language, error.code, error.message)
 
+    def term(self, name: str) -> str:
+        """A purpose or basis of the table of access."""
+        return of_term(self.language, name)
+
+    def explained(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """What has a `problem` and its `code`, with the problem in the visitor's language."""
+        return {**row, "problem": of_error(self.language, row["code"], row["problem"])}
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """The desk's jobs, the latest first."""
+        return [self.explained(job) for job in self.desk("job.list")]
+
+    def job(self, identity: str) -> dict[str, Any]:
+        return self.explained(self.desk("job.get", job=identity))
+
     # Answers
 
     def page(self, template: str, status: int = 200, **values: Any) -> Response:
@@ -174,6 +190,9 @@ class Visit:
             "ngettext": self.language.words.ngettext,
             "moment": self._moment,
             "size_of": self.language.size,
+            "noted": lambda text: tell(text, self.say),
+            "entity": lambda name: of_entity(self.say, name),
+            "field_type": lambda name: of_field(self.say, name),
         }
         return self.site.templates.get_template(template).render(shared | values)
 
@@ -195,9 +214,10 @@ class Visit:
         """A time for people, in their zone and in UTC."""
         if not ms:
             return Markup("–")
-        return Markup('<time datetime="{}">{} <small>{} UTC</small></time>').format(
+        here, utc = self.language.moment(ms), self.language.utc(ms)
+        return Markup('<time datetime="{}">{} <small>{}UTC</small></time>').format(
             self.language.utc(ms, "yyyy-MM-dd'T'HH:mm:ss'Z'"),
-            self.language.moment(ms), self.language.utc(ms),
+            here, "" if here.endswith(utc) else utc + " ",
         )  # fmt: skip
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from contracts.system import VERSIONS, cases, catalogue, custodians, feedback, sanctions
+from contracts.system import cases, catalogue, custodians, feedback, sanctions, standards
 from node import checking, render
-from node.contract_docs import heading
+from node.contract_docs import said
+from node.data.notes import NOTES
+from node.data.types import ENTITIES, TYPES
 from node.exchange import due, reasons
 from node.exchange.declaration import ASK, AUTHORISE, WITHDRAW
 from node.exchange.registrar import DIED, KEY_LOST, OF_AGE, ON_REQUEST, SIGNED
@@ -38,7 +40,7 @@ WORDS: tuple[str, ...] = (
     "accepted", "rejected", "executed", "yes", "no", "suspended", "expelled", "retired",
     "archive", "data-centre", "observer", "registrar", "supervisor", "third-party", "validator",
     "member", "node", "sealing", "voting", *governance.KINDS.values(), governance.OTHER_KIND,
-    *DOCS.values(), *(heading(each) for each in VERSIONS[max(VERSIONS)].values()),
+    *DOCS.values(), *said(),
     # what waits
     "review", "second", "vote", "withdrawal", "use", "notice", "custody", "challenge", "dispute",
     "intersection", "sum", *due.SENTENCES.values(),
@@ -51,6 +53,7 @@ WORDS: tuple[str, ...] = (
     "posted", "asked", "allowed", "notified",
     # results of transactions, errors, and what is wrong with arguments
     *render.SENTENCES.values(), render.NEWER, *sentences.CODES.values(), *sentences.ARGUMENTS,
+    *sentences.TERMS.values(),
     # rules of access and what would change what they say
     *reasons.RULES.values(), reasons.POLICY, reasons.NEWER,
     *reasons.CHANGES.values(), reasons.OTHER_FIELDS, reasons.OTHER_BASIS,
@@ -69,8 +72,10 @@ WORDS: tuple[str, ...] = (
     "folder", "sql", "http", "inbox", "registered", "unchanged", "ready", "stopped", "failed",
     "accepted", "running", "done", "reading", "checking",
     "completeness", "validity", "uniqueness", "timeliness", "consistency", "comparing",
+    # what is wrong with records, what was found in fields, what fields are
+    *NOTES.values(), *ENTITIES.values(), *(each.en for each in TYPES.values()),
     # datasets: how often, who keeps them, what is compared
-    *catalogue.FREQUENCIES, *custodians.MODES, "offered", "erased",
+    *standards.CLASSES, *catalogue.FREQUENCIES, *custodians.MODES, "offered", "erased",
     "title", "rows", "level", "class", "standard", "licence", "frequency", "commitment",
     "added", "removed", "changed", "alike",
     # what files prove

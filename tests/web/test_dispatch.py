@@ -10,8 +10,7 @@ import pytest
 
 from node.rpc.client import Client
 from node.web.console.dispatch import below
-from tests.web.conftest import Console, needs_browser
-from tests.web.test_browser import look_at, visitor
+from tests.web.conftest import Console
 from tests.web.test_exchange import sign
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
@@ -233,36 +232,3 @@ def test_a_contact_group_is_set_used_and_ended(console: Console) -> None:
         act(console, li, number, "cancel")
         sign(li, li.post("/dispatch/groups/end", data={"csrf": csrf, "group": "dikes-1"}), csrf)
         assert query(console, "dispatch", "groups", owner="tax") == []
-
-
-# In a browser
-
-
-@needs_browser
-@pytest.mark.parametrize("language", ["en-GB", "zh-CN"])
-def test_dispatch_fits_every_width_and_reads_well(
-    browser: Any, console: Console, second_console: Console, language: str
-) -> None:
-    with console.enter() as client:
-        csrf = console.csrf(client)
-        plan = {**ORDER, "csrf": csrf, "plan": "fits", "to-health": "on", "text": "Open them."}
-        sign(client, client.post("/dispatch/plans/new", data=plan), csrf)
-        number = issue(console, client, "health", "civil", text="Check the dikes on both banks.",
-                       severity="emergency")  # fmt: skip
-    shared(second_console, number, lambda order: order is not None)
-    with second_console.enter("chen") as client:
-        act(second_console, client, number, "acknowledge")
-        act(second_console, client, number, "report", progress="40", text="East bank is done.")
-    shared(console, number, lambda order: order["parts"]["health"]["status"] == "reported")
-    paths = {"dispatch": "/dispatch", "order": f"/dispatch/orders/{number}",
-             "orders": "/dispatch/orders", "order-new": "/dispatch/new",
-             "plans": "/dispatch/plans", "plan-new": "/dispatch/plans/new",
-             "plan": "/dispatch/plans/tax/fits", "groups": "/dispatch/groups"}  # fmt: skip
-    page = visitor(browser, console, language)
-    said: list[str] = []
-    page.on("pageerror", lambda error: said.append(str(error)))
-    found = look_at(page, console, paths, language, is_checked=language == "en-GB")
-    assert (found, said) == ({}, [])
-    page.context.close()
-    with console.enter() as client:
-        act(console, client, number, "cancel")

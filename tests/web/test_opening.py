@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
 
 import httpx
 import pytest
@@ -13,9 +12,8 @@ from node.publish import remarks
 from node.publish.shelf import Shelf
 from node.rpc.client import Client
 from tests.node.alliance import command
-from tests.web.conftest import Console, needs_browser
+from tests.web.conftest import Console
 from tests.web.open_data import register
-from tests.web.test_browser import AXE, FOUND, RULES, look_at, visitor
 from tests.web.test_exchange import sign
 
 
@@ -25,24 +23,6 @@ def lamps(console: Console) -> str:
     register(console.home, "lamps", 1)
     register(console.home, "wages", 3)
     return f"{console.member}/lamps"
-
-
-@needs_browser
-@pytest.mark.parametrize("language", ["en-GB", "zh-CN"])
-def test_the_page_fits_and_a_checker_finds_nothing(
-    browser: Any, console: Console, lamps: str, language: str
-) -> None:
-    home = console.home
-    command("portal", "publish", lamps, "--home", home.path)
-    waiting = remarks.hand_in(home.open, lamps, "Too dim, " * 40, "Somebody")
-    page = visitor(browser, console, language)
-    look_at(page, console, {"opening": "/data/open"}, language)
-    page.set_viewport_size({"width": 360, "height": 900})
-    page.add_script_tag(path=AXE)
-    assert page.evaluate(FOUND, RULES) == []
-    page.context.close()
-    command("portal", "reject", waiting, "--home", home.path)
-    command("portal", "withdraw", lamps, "--version", 1, "--home", home.path)
 
 
 def test_two_publish_by_command(console: Console, lamps: str) -> None:

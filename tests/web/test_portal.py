@@ -7,7 +7,6 @@ import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -17,7 +16,6 @@ from rdflib.compare import isomorphic
 
 from node import checking
 from node.errors import MunimentError
-from node.exchange import letter
 from node.exchange.consent import Scope
 from node.exchange.declaration import Form, declare
 from node.exchange.letter import LetterBox, write
@@ -27,9 +25,8 @@ from node.publish.box import Box
 from node.publish.shelf import TYPES
 from tests.node.alliance import command
 from tests.node.data.test_dcat import DCAT, SHAPES
-from tests.web.conftest import SHOTS, Console, needs_browser
+from tests.web.conftest import Console
 from tests.web.open_data import TREES, publish_trees, register
-from tests.web.test_browser import AXE, FOUND, RULES
 
 
 @pytest.fixture(scope="module")
@@ -261,40 +258,3 @@ def test_a_subject_hands_in_a_letter_and_reads_its_answer(
     assert "&lt;img src=x&gt;" in answer.text
     shown = portal.post("/mine/answer", data={"code": code}, headers={"accept-language": "zh"})
     assert "已交付" in shown.text
-
-
-@needs_browser
-@pytest.mark.parametrize("language", ["en-GB", "zh-CN"])
-def test_pages_fit_every_width_and_a_checker_finds_nothing(
-    browser: Any, portal: httpx.Client, console: Console, language: str
-) -> None:
-    context = browser.new_context(locale=language, bypass_csp=True)
-    page = context.new_page()
-    SHOTS.mkdir(parents=True, exist_ok=True)
-    trees = f"/datasets/{console.member}/trees"
-    places = {"catalogue": "/", "dataset": trees, "records": f"{trees}/1/records?sort=2",
-              "check": "/check", "developers": "/developers", "hand-in": "/hand-in",
-              "mine": "/mine", "nothing": "/nothing"}  # fmt: skip
-    box = LetterBox(console.home.letters, bytes(32))
-    box.open()
-    sealed, code = a_letter()
-    box.answer(letter.hand_in(console.home.letters, sealed), ANSWER)
-    found = {}
-    for name, path in {**places, "answer": "/mine"}.items():
-        for width in (360, 1280, 1920):
-            page.set_viewport_size({"width": width, "height": 900})
-            page.goto(console.portal + path)
-            if name == "answer":
-                page.fill("#code", code)
-                page.click('form[action="/mine/answer"] button')
-                page.wait_for_url("**/mine/answer")
-            wide = page.evaluate("document.documentElement.scrollWidth")
-            assert wide <= width, f"{name} at {width}: {wide}"
-            shot = SHOTS / f"portal-{name}-{language[:2]}-{width}.png"
-            page.screenshot(path=shot, full_page=True)
-            if width == (360 if language == "zh-CN" else 1280):
-                page.add_script_tag(path=AXE)
-                if wrong := page.evaluate(FOUND, RULES):
-                    found[f"{name} at {width}"] = wrong
-    assert found == {}
-    context.close()

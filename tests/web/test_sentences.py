@@ -9,9 +9,21 @@ from pathlib import Path
 import pytest
 
 from contracts.codes import Code
+from contracts.system import VERSIONS
+from contracts.system.access import rules
+from node import contract_docs
 from node.render import SENTENCES, render
 from node.web import language
-from node.web.sentences import CODES, of_error, of_result
+from node.web.sentences import (
+    CODES,
+    TERMS,
+    of_entity,
+    of_error,
+    of_field,
+    of_result,
+    of_term,
+    of_type,
+)
 
 ROOT = Path(language.__file__).parents[2]
 ENGLISH, CHINESE = (language.choose(code, "", None) for code in ("en", "zh"))
@@ -73,6 +85,31 @@ def test_what_stands_within_a_sentence_is_translated() -> None:
     assert told(Code.TOO_LARGE, 512) == "交易超过上限 512"
     assert told(Code(9), None)
     assert "99999" in of_result(CHINESE.say, 99_999, None)
+
+
+def test_what_arguments_may_be_is_translated() -> None:
+    described = (contract_docs.describe(c) for rules in VERSIONS.values() for c in rules.values())
+    parts = (part for each in described for part in (*each["methods"], *each["queries"]))
+    types = {argument["type"] for part in parts for argument in part["arguments"]}
+    assert "32 bytes, or null" in types
+    for text in types:
+        assert "\u4e00" <= of_type(CHINESE, text)[0] <= "\u9fff", text
+        assert of_type(ENGLISH, text) == text
+    assert of_type(CHINESE, "32 bytes, or null") == "须为 32 字节，或 null"
+    asked = "a map of what is asked for otherwise"  # not a map of such a key
+    assert of_type(CHINESE, asked) == "须为所改动的申请内容的映射"
+
+
+def test_what_data_holds_and_is_asked_for_is_told_in_words() -> None:
+    assert of_entity(CHINESE.say, "PERSON+HEALTH") == "姓名 + 健康信息"
+    assert of_entity(ENGLISH.say, "PERSON+NEWER") == "name of a person + NEWER"
+    assert of_field(CHINESE.say, "phone") == "电话号码"
+    assert of_field(CHINESE.say, "of-another-release") == "of-another-release"
+    assert of_term(CHINESE, "open") == "开放数据"
+    assert of_term(ENGLISH, "open-use") == "open-use"  # as the commands call it
+    assert of_term(CHINESE, "voted-in") == "voted-in"
+    table = rules.DEFAULT["purposes"] + rules.DEFAULT["bases"]
+    assert {row["name"] for row in table} == set(TERMS)
 
 
 def test_of_other_errors_the_kind_is_told_and_the_exact_words_follow() -> None:

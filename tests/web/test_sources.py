@@ -20,6 +20,7 @@ from tests.web.conftest import Console
 from tests.web.test_exchange import sign
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
+CHINESE = {"accept-language": "zh"}
 SCRIPT = "<script>alert(1)</script>"
 IMAGE = '"><img src=x onerror=alert(1)>'
 SHEET = '=HYPERLINK("http://x.example","x")'
@@ -106,6 +107,8 @@ def test_a_run_a_repair_and_its_signature(yard: Callable[..., Yard]) -> None:
         assert SCRIPT not in quarantine
         assert IMAGE not in quarantine
         assert "not a day" not in quarantine  # of the highest level
+        assert "is not a decimal number" in quarantine
+        assert "不是小数" in client.get(f"{made.path}/quarantine", headers=CHINESE).text
         record = quarantine.partition('id="record-')[2].partition('"')[0]  # the first: A2
         fixed = made.post(client, "quarantine", record=record, field="fee", value="10")
         assert fixed.status_code == 303
@@ -120,6 +123,11 @@ def test_a_run_a_repair_and_its_signature(yard: Callable[..., Yard]) -> None:
         first = history.rpartition('<span class="badge warn">ready</span>')[2].partition("</tr>")[0]
         assert re.findall(r'"number">([0-9]+)<', first) == ["1", "1", "0", "0", "2"]
         assert '<span class="badge ">unchanged</span>' in history
+        made.file.unlink()
+        said = f"{made.file} is missing or not a file"
+        assert said in made.run(client)
+        told = client.get(made.path, headers=CHINESE).text  # the job, and the run in the history
+        assert told.count(f"（{said}）") == 2
 
         assert made.post(client, "discard").status_code == 400
         assert made.post(client, "discard", sure="on").status_code == 303

@@ -25,8 +25,7 @@ from node.transactions import sign_calls
 from node.web.console.exchange import now_ms
 from node.web.console.sanctions import allowed, rung_of, said_with
 from tests.node.alliance import command
-from tests.web.conftest import Console, Town, needs_browser
-from tests.web.test_browser import look_at, visitor
+from tests.web.conftest import Console, Town
 from tests.web.test_exchange import sign
 from tests.web.test_proofs import check
 
@@ -616,29 +615,3 @@ def _answered(client: httpx.Client, path: str, form: dict[str, str]) -> str:
     while "data-waits" in page:
         page = client.get(asked.headers["location"]).text
     return page
-
-
-# In a browser
-
-
-@needs_browser
-@pytest.mark.parametrize("language", ["en-GB", "zh-CN"])
-def test_supervision_fits_every_width(browser: Any, voted: Watch, language: str) -> None:
-    watch = voted
-    use_by_law(watch)
-    alert = watch.alert(f"misses-{language.lower()}", 4, watch.town.theirs)
-    case, violation = watch.case(alerts=[alert]), watch.violation()
-    page = visitor(browser, watch.console, language)
-    said: list[str] = []
-    page.on("pageerror", lambda error: said.append(str(error)))
-    paths = {"alerts": "/supervision", "alert": f"/supervision/alerts/{alert}",
-             "cases": "/supervision/cases", "case": f"/supervision/cases/{case}",
-             "case-new": f"/supervision/cases/new?alert={alert}",
-             "violations": "/supervision/violations",
-             "violation": f"/supervision/violations/{violation}",
-             "uses-by-law": "/exchange/authorisations",
-             "permits": "/supervision/permits", "feedback": "/supervision/feedback",
-             "trace": f"/trace?kind=dataset&id={watch.town.ours}"}  # fmt: skip
-    found = look_at(page, watch.console, paths, language, is_checked=language == "en-GB")
-    assert (found, said) == ({}, [])
-    page.context.close()

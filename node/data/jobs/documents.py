@@ -11,6 +11,7 @@ from unicodedata import normalize
 
 from node.data import texts
 from node.data.kernels.column import level_of_entity
+from node.data.notes import note
 from node.data.readers.documents import text_of
 from node.data.recognise import AnalyzerEngine
 from node.data.rules import pack
@@ -23,9 +24,9 @@ def run(args: dict[str, Any], incoming: Iterator[Any]) -> Iterator[list[Any]]:
     text = normalize("NFKC", text_of(Path(args["path"]), args["suffix"]))  # full-width digits
     (seen,) = look_at([text], texts.model_of(args))
     for entity, count in sorted(seen.counts.items()):
-        yield ["finding", "", entity, level_of_entity(entity), count, f"{count} times in the text"]
+        yield ["finding", "", entity, level_of_entity(entity), count, note("times", count)]
     if seen.told > 1:
-        why = f"reads like it ({seen.sure:.2f} sure)"
+        why = note("reads-like", f"{seen.sure:.2f}")
         yield ["finding", "", texts.ENTITIES[seen.told], seen.told, 1, why]
     yield ["level", seen.level, texts.pack(text)]
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from node.data.kernels.column import MIN_NAMES, MIN_SHARE, Held, Lens
 from node.data.kernels.nested import Field
+from node.data.notes import note
 from node.data.recognise import AnalyzerEngine
 from node.data.rules import pack
 from node.data.standard import RESTRICTED
@@ -54,7 +55,7 @@ class Classifier:
         for rule in pack()["combinations"]:
             if entities.issuperset(rule["all"]):
                 joined = "+".join(rule["all"])
-                found.append(Finding("", joined, rule["level"], 1, "combination"))
+                found.append(Finding("", joined, rule["level"], 1, note("combination")))
         return found
 
     def _repeated(self, field: Field) -> Iterator[Held]:
@@ -67,4 +68,4 @@ class Classifier:
             if held is not None and held.level >= RESTRICTED:
                 count = len(mine & other.whole.distinct)
                 if count >= MIN_SHARE * len(mine):
-                    yield Held(held.entity, count, f"{count} values of {other.name}")
+                    yield Held(held.entity, count, note("repeats", count, other.name))

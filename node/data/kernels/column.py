@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from node.data import english
 from node.data.identifiers import birth_of, is_day
 from node.data.lexicon import COLUMN_WORDS, divisions, is_person_name
+from node.data.notes import note
 from node.data.recognise import UNSURE, AnalyzerEngine, whole
 from node.data.rules import pack
 from node.data.texts import ENTITIES, Model
@@ -144,10 +145,10 @@ class Column:
         entity = "" if main is None else main.entity
         for other, count in sorted(self._inside.items()):
             if other != entity and not (other == "PERSON" and entity == "ADDRESS"):
-                yield Held(other, count, f"within {count} values")
+                yield Held(other, count, note("within", count))
         yield from self._told()
         if self._minors and entity in ("CN_RESIDENT_ID", "DATE_OF_BIRTH"):
-            yield Held("MINOR", self._minors, "younger than 14")
+            yield Held("MINOR", self._minors, note("minors"))
 
     def _told(self) -> Iterator[Held]:
         """What a column of texts reads like, if enough of them do."""
@@ -157,7 +158,7 @@ class Column:
         for level, entity in sorted(ENTITIES.items(), reverse=True):
             count = sum(each >= level for each in levels)
             if count >= TEXT_SHARE * len(levels):
-                yield Held(entity, count, f"{count} of {len(levels)} texts read like it")
+                yield Held(entity, count, note("texts", count, len(levels)))
                 return
 
     def main(self) -> Held | None:
@@ -165,7 +166,7 @@ class Column:
         hint = self._hint
         if not self.looked:
             # An empty column says nothing: its name alone decides, upwards.
-            return Held(hint, 0, "name of an empty column") if hint else None
+            return Held(hint, 0, note("empty-column")) if hint else None
         for entity, count in self._whole.most_common():
             share = count / self.looked
             least = MIN_SHARE / 5 if entity == hint else _CHANCE.get(entity, MIN_SHARE)
@@ -173,13 +174,13 @@ class Column:
             if is_guess and (_is_of_things(self._name) or not self._is_like_names(share)):
                 continue
             if share >= least:
-                return Held(entity, count, f"{count} of {self.looked} values")
+                return Held(entity, count, note("values", count, self.looked))
         if hint in _NAMED_ONLY or (hint == "PERSON" and _are_names(self.distinct)):
-            return Held(hint, self.looked, "its name")
+            return Held(hint, self.looked, note("by-name"))
         if hint == "DATE_OF_BIRTH" and self._days * 2 >= self.looked:
-            return Held(hint, self._days, "its name, and days")
+            return Held(hint, self._days, note("by-name-days"))
         if hint in ("ADDRESS", "PHONE_NUMBER", "COORDINATES") and _have_digits(self.distinct):
-            return Held(hint, self.looked, "its name, and numbers")
+            return Held(hint, self.looked, note("by-name-numbers"))
         return None
 
     def _is_like_names(self, share: float) -> bool:

@@ -19,6 +19,7 @@ import pyarrow as pa
 from node.data import english
 from node.data.kernels.column import Column, Held, Lens, hint_of
 from node.data.lexicon import is_person_name
+from node.data.notes import at, note
 from node.data.recognise import whole
 
 SAMPLE_VALUES = 2_000
@@ -117,7 +118,7 @@ class Field:
     def findings(self) -> Iterator[Held]:
         """Yield what the field holds; the evidence names the path within its values."""
         within = [
-            Held(held.entity, held.count, f"{path}: {held.why}")
+            Held(held.entity, held.count, at(path, held.why))
             for path, column in self._paths.items()
             if column.looked
             for held in column.findings(column.main())
@@ -127,7 +128,7 @@ class Field:
         yield from within
         unread = self._unread if self._unread > MAX_UNREAD * self._looked else 0
         if count := unread + self._beyond:
-            yield Held("UNKNOWN", count, f"{count} values are lists or maps that cannot be read")
+            yield Held("UNKNOWN", count, note("unreadable", count))
 
 
 def _parse(text: str) -> Any:

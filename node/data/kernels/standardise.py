@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from node.data.identifiers import CHECKS
+from node.data.notes import note
 from node.data.readers.batches import ROW
 from node.data.types import TYPES, Kind
 
@@ -59,6 +60,8 @@ class Plan:
 def standardise(batch: pa.RecordBatch, plan: Plan) -> pa.RecordBatch:
     """Return #row, the plan's fields, and #field and #reason of the first thing wrong, or null.
 
+    A reason is one of the `notes`.
+
     Input: #row and text columns. Refused records keep the values that were read, for repair.
     """
     columns: list[pa.Array] = []
@@ -69,35 +72,23 @@ def standardise(batch: pa.RecordBatch, plan: Plan) -> pa.RecordBatch:
         clean = tidy(read)
         value = bring(field.kind, clean, field.date_order)
         bad = pc.and_(pc.is_valid(clean), pc.is_null(value))
-        why = f"is not {_ARTICLES[field.kind]}"
-        wrong, reason = _note(wrong, reason, bad, field.name, why)
+        wrong, reason = _note(wrong, reason, bad, field.name, note(f"not-{field.kind}"))
         if field.codes is not None:
             known = pc.is_in(value, pa.array(field.codes, pa.string()))
             off = pc.and_(pc.is_valid(value), pc.invert(known))
-            wrong, reason = _note(wrong, reason, off, field.name, "is not in the code list")
+            wrong, reason = _note(wrong, reason, off, field.name, note("not-listed"))
         check = CHECKS.get(field.type)
         if check is not None:
             value = pc.utf8_upper(value)
             off = pa.array([v is not None and not check(v) for v in value.to_pylist()], pa.bool_())
-            wrong, reason = _note(
-                wrong, reason, off, field.name, f"is not a valid {TYPES[field.type].en}"
-            )
+            why = note("not-valid", field.type)
+            wrong, reason = _note(wrong, reason, off, field.name, why)
         columns.append(pc.if_else(pc.is_null(value), clean, value))
     made = pa.record_batch(
         [batch.column(ROW), *columns, wrong, reason],
         names=[ROW, *(field.name for field in plan.fields), FIELD, REASON],
     )
     return _check_schema(made, plan)
-
-
-_ARTICLES = {
-    "text": "text",
-    "integer": "a whole number",
-    "decimal": "a decimal number",
-    "boolean": "yes or no",
-    "date": "a date that can be read in one way",
-    "datetime": "a date and time",
-}
 
 
 def _note(
@@ -223,9 +214,9 @@ def _explain(error: Any) -> tuple[str, str]:
     """Field and reason of a schema error, without the value."""
     keyword = str(error.schema_path[-1]) if error.schema_path else "schema"
     if keyword == "required":
-        return str(getattr(error.kind, "property", "") or ""), "is required and missing"
+        return str(getattr(error.kind, "property", "") or ""), note("missing")
     field = str(error.instance_path[0]) if error.instance_path else ""
-    return field, f"does not fit the standard's {keyword}"
+    return field, note("not-fitting", keyword)
 
 
 @lru_cache(maxsize=4)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from consensus.codec import Value
+from node.data.notes import note
 from node.errors import MunimentError
 
 ROW = "#row"
@@ -72,7 +73,7 @@ def gather(columns: list[str], records: Iterable[Record]) -> Iterator[Chunk]:
         else:
             long = [len(value) for value in values if value is not None]
             if max(long, default=0) > MAX_VALUE_CHARACTERS:
-                bad.append((number, f"has a value longer than {MAX_VALUE_CHARACTERS} characters"))
+                bad.append((number, note("too-long", MAX_VALUE_CHARACTERS)))
             else:
                 numbers.append(number)
                 rows.append(values)

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from node.data.notes import note
 from node.data.readers.batches import (
     BATCH_ROWS,
     ROW,
@@ -132,7 +133,7 @@ def read_excel(path: Path, sheet: str) -> tuple[list[str], Iterator[Record]]:
                 if not any(values):
                     continue
                 if any(values[len(names) :]):
-                    yield number, f"has values beyond column {len(names)}, the last with a name"
+                    yield number, note("beyond", len(names))
                 else:
                     yield number, values[: len(names)]
         except Exception as error:

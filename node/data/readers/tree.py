@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from node.data.notes import note
 from node.data.readers.batches import ReadError, Record, Row
 
 MAX_DOCUMENT_BYTES = 128 << 20
@@ -27,7 +28,7 @@ def read_json(path: Path, records: str) -> Iterator[tuple[int, Any]]:
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, Any]]:
-    """Yield (line, object) of each line that is not empty; an object that is text is a problem."""
+    """Yield (line, object) of each line that is not empty, or (line, ReadError)."""
     with path.open("rb") as file:
         number = 0
         while line := file.readline(MAX_LINE_BYTES):
@@ -41,7 +42,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, Any]]:
             try:
                 yield number, parse(line, "line")
             except ReadError as error:
-                yield number, error.message.replace("line is", "is", 1)
+                yield number, error
 
 
 def read_yaml(path: Path, records: str) -> Iterator[tuple[int, Any]]:
@@ -136,21 +137,29 @@ def to_records(objects: Iterable[tuple[int, Any]], columns: list[str]) -> Iterat
     """Turn objects into rows of `columns`; a missing key is null, an unknown one a problem."""
     places = {name: index for index, name in enumerate(columns)}
     for number, each in objects:
-        if isinstance(each, str):
-            yield number, each
-            continue
         if not isinstance(each, dict):
-            yield number, "is not an object"
+            yield number, _wrong(each)
             continue
         row: Row = [None] * len(columns)
         problem = ""
         for name, value in flatten(each).items():
             index = places.get(name)
             if index is None:
-                problem = f"has the unexpected field {name[:80]!r}"
+                problem = note("unexpected", name[:80])
                 break
             row[index] = value
         yield number, problem or row
+
+
+def _wrong(each: Any) -> str:
+    """What is wrong with something that is no object."""
+    match each:
+        case ReadError(__cause__=json.JSONDecodeError(colno=column)):
+            return note("not-json", column)
+        case ReadError():
+            return note("unusable-json")
+        case _:
+            return note("not-object")
 
 
 def flatten(each: dict[str, Any], prefix: str = "", depth: int = 0) -> dict[str, str | None]:

@@ -224,8 +224,8 @@ def _words(
         (visit.say("Fields"), ", ".join(names[index] for index in args["fields"])),
         *((visit.say("Only where"), text)
           for text in terms.condition_texts(args["filter"], names, made.values or None)),
-        (visit.say("Purpose"), args["purpose"]),
-        (visit.say("Basis"), args["basis"]),
+        (visit.say("Purpose"), visit.term(args["purpose"])),
+        (visit.say("Basis"), visit.term(args["basis"])),
         (visit.say("Records"), lang.number(args["rows"])),
         (visit.say("From"), lang.moment(args["from"])),
         (visit.say("Until"), lang.moment(args["until"])),

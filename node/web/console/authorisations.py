@@ -86,7 +86,7 @@ def _rows(visit: Visit, method: str, args: dict[str, Any]) -> list[Any]:
 def _jobs(visit: Visit) -> tuple[list[Any], str]:
     """What the desk works on, the latest first, and why that cannot be said."""
     try:
-        found = visit.desk("job.list")
+        found = visit.jobs()
     except MunimentError as error:
         return [], visit.told(error)
     return found, ""
@@ -223,5 +223,5 @@ def _use_words(visit: Visit, use: Any) -> list[tuple[str, str]]:
         (visit.say("Statute"), use["statute"]),
         (visit.say("Dataset"), use["dataset"]),
         (visit.say("Recipient"), use["recipient"]),
-        (visit.say("Purpose"), use["purpose"]),
+        (visit.say("Purpose"), visit.term(use["purpose"])),
     ]

@@ -14,6 +14,7 @@ from node import contract_docs
 from node.web.console.changes import source_diff
 from node.web.console.fields import FormError, name_of_form
 from node.web.console.governance import DECIDE, put_forward
+from node.web.sentences import of_type
 from node.web.site import MissingError, Site, Visit, page
 
 _CONTRACTS = "/governance/contracts"
@@ -55,13 +56,10 @@ def _lists(visit: Visit, given: Any, problem: str = "") -> Response:
 def _show(visit: Visit) -> Response:
     name, version = visit.param("name"), _version(visit)
     own = contract_docs.own(name, version)
-    if own is not None:
-        return visit.page("contract.html", contract=contract_docs.describe(own), head=None,
-                          may=False)  # fmt: skip
-    head, described = _deployed(visit)
-    return visit.page("contract.html", contract=described, head=head,
-                      may=head["status"] == "active" and not visit.duties.isdisjoint(DECIDE)
-                      )  # fmt: skip
+    head, described = (None, contract_docs.describe(own)) if own else _deployed(visit)
+    may = head and head["status"] == "active" and not visit.duties.isdisjoint(DECIDE)
+    return visit.page("contract.html", contract=described, head=head, may=may,
+                      paragraphs=contract_docs.paragraphs, type_of=of_type)  # fmt: skip
 
 
 def _deployed(visit: Visit) -> tuple[Any, Any]:

@@ -133,7 +133,8 @@ def _preview(visit: Visit) -> Response:
 def _lineage(visit: Visit, lineage: Lineage) -> Response:
     row = _find(visit, number_of(visit.option("version")))
     graph = lineage.of(row["dataset"], row["version"])
-    picture = to_svg(graph, lambda name, number: f"/data/{name}/lineage?version={number}")
+    picture = to_svg(graph, lambda name, number: f"/data/{name}/lineage?version={number}",
+                     visit.say("Lineage of {}"))  # fmt: skip
     return visit.page("lineage.html", row=row, graph=graph, picture=Markup(picture))
 
 
@@ -150,12 +151,15 @@ def _compare(visit: Visit) -> Response:
         job = latest_job(visit, "compare", f"{_name(visit)} {old} {after['version']}")
     return visit.page(
         "compare.html", before=before, after=after, job=job,
-        parts=[(part, _told(before[part]), _told(after[part])) for part in _PARTS],
+        parts=[(part, *(_told(visit, part, each[part]) for each in (before, after)))
+               for part in _PARTS],
         may_compare=_is_own(visit) and not visit.duties.isdisjoint(ACTING),
     )  # fmt: skip
 
 
-def _told(value: Any) -> str:
+def _told(visit: Visit, part: str, value: Any) -> str:
+    if part in ("class", "frequency"):
+        return visit.say(value)
     return f"{value[0]} v{value[1]}" if isinstance(value, list) else str(value or "–")
 
 

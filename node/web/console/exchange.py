@@ -125,7 +125,7 @@ def opened_of(visit: Visit, asked: Mapping[str, Any]) -> dict[str, Any]:
     if not has_any or visit.duties.isdisjoint(ACTING):
         return empty
     try:
-        return {**empty, **visit.desk("request.opened", request=asked["id"])}
+        return {**empty, **visit.explained(visit.desk("request.opened", request=asked["id"]))}
     except MunimentError as error:
         return {**empty, "problem": visit.told(error)}
 
@@ -190,6 +190,6 @@ def request_words(visit: Visit, found: Mapping[str, Any]) -> list[tuple[str, str
         (visit.say("Recipient"), found["recipient"]),
         (visit.say("Dataset"), args["dataset"]),
         (visit.say("Level"), f"L{found['level']}"),
-        (visit.say("Purpose"), args["purpose"]),
+        (visit.say("Purpose"), visit.term(args["purpose"])),
         (visit.say("Records"), visit.language.number(args["rows"])),
     ]

@@ -116,8 +116,7 @@ def _jobs(visit: Visit, grant: Mapping[str, Any]) -> tuple[list[Any], str]:
 
 def jobs_of(visit: Visit, grant: int) -> list[dict[str, Any]]:
     """The desk's jobs under a grant, the latest first. Raises MunimentError."""
-    found = visit.desk("job.list")
-    return [job for job in found if job["kind"] in _JOBS and job["about"] == str(grant)]
+    return [job for job in visit.jobs() if job["kind"] in _JOBS and job["about"] == str(grant)]
 
 
 def _delegates(visit: Visit, grant: Mapping[str, Any]) -> list[str]:

@@ -32,7 +32,7 @@ def routes(site: Site, catalogue: Catalogue) -> list[BaseRoute]:
 def _show(visit: Visit, catalogue: Catalogue) -> Response:
     """What is open: what two persons have agreed on, what its files are, what people say."""
     told, is_steward = visit.desk("open.list"), STEWARD in visit.duties
-    jobs = [job for job in visit.desk("job.list") if job["kind"] == KIND]
+    jobs = [job for job in visit.jobs() if job["kind"] == KIND]
     latest: dict[str, Any] = {job["about"]: job for job in reversed(jobs)}
     published = {(row["dataset"], row["version"]): row for row in told["published"]}
     own = [row for row in catalogue.all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from starlette.responses import Response
 from starlette.routing import BaseRoute
@@ -64,11 +65,15 @@ def _issue(visit: Visit) -> Response:
             visit.say("Choose a member, one purpose at least, and a day such as 2027-12-31.")
         )
     moment = parse_moment(f"{until}T23:59:59")
-    words = [(visit.say("Member"), member), (visit.say("Purposes"), ", ".join(scenarios)),
-             (visit.say("Until"), visit.language.moment(moment))]  # fmt: skip
+    words = [*_words(visit, member, scenarios), (visit.say("Until"), visit.language.moment(moment))]
     args = {"member": member, "scenarios": scenarios, "until": moment}
     return propose(visit, visit.say("Give %s a permit") % member, words,
                    [("permits", "issue", args)], _PERMITS)  # fmt: skip
+
+
+def _words(visit: Visit, member: str, scenarios: Iterable[str]) -> list[tuple[str, str]]:
+    purposes = ", ".join(map(visit.term, scenarios))
+    return [(visit.say("Member"), member), (visit.say("Purposes"), purposes)]
 
 
 def _revoke(visit: Visit) -> Response:
@@ -77,7 +82,7 @@ def _revoke(visit: Visit) -> Response:
     if not _NAME.fullmatch(member):
         raise MissingError(missing)
     found = visit.find("permits", "get", {"member": member}, missing)
-    words = [(visit.say("Member"), member), (visit.say("Purposes"), ", ".join(found["scenarios"]))]
+    words = _words(visit, member, found["scenarios"])
     return propose(visit, visit.say("End the permit of %s") % member, words,
                    [("permits", "revoke", {"member": member})], _PERMITS)  # fmt: skip
 

@@ -111,7 +111,7 @@ def _height(visit: Visit, text: str) -> int:
 
 def _job(visit: Visit) -> Mapping[str, Any]:
     """The job of the path, if the visitor has started it. Raises ProofsError, NodeError."""
-    job: Mapping[str, Any] = visit.desk("job.get", job=visit.param("job"))
+    job = visit.job(visit.param("job"))
     mine = visit.session is not None and job["about"].split(" ")[0] == visit.session.operator
     if job["kind"] != "receipts" or not mine:
         raise ProofsError(visit.say("There is no such export of yours."))

@@ -30,7 +30,7 @@ def routes(site: Site) -> list[BaseRoute]:
 def _job(visit: Visit, kind: str) -> Any:
     """The job that the path names. Raises MissingError."""
     name = visit.param("job")
-    job = visit.desk("job.get", job=name) if _JOB.fullmatch(name) else None
+    job = visit.job(name) if _JOB.fullmatch(name) else None
     if not job or job["kind"] != kind:
         raise MissingError(visit.say("There is no such question any more; ask again."))
     return job

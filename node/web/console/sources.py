@@ -44,15 +44,15 @@ def routes(site: Site) -> list[BaseRoute]:
 
 def latest_job(visit: Visit, kind: str, about: str) -> Any:
     """The desk's latest job of a kind about a thing, or None."""
-    found = visit.desk("job.list")
-    return next((job for job in found if (job["kind"], job["about"]) == (kind, about)), None)
+    return next((job for job in visit.jobs() if (job["kind"], job["about"]) == (kind, about)), None)
 
 
 def list_page(visit: Visit, given: Mapping[str, str], problem: str = "") -> Response:
     """All own sources, and the form of a new one as it was `given`."""
+    rows = [visit.explained(row) for row in visit.desk("source.list")]
     return visit.page(
-        "sources.html", 400 if problem else 200, rows=visit.desk("source.list"), given=given,
-        problem=problem, **_choices(visit),
+        "sources.html", 400 if problem else 200, rows=rows, given=given, problem=problem,
+        **_choices(visit),
     )  # fmt: skip
 
 
@@ -60,6 +60,7 @@ def source_page(visit: Visit, given: Mapping[str, str], problem: str = "") -> Re
     """A source, with its declaration's form as it is, or as it was `given`."""
     name = visit.param("name")
     found = visit.desk("source.show", source=name)
+    found["history"] = [visit.explained(run) for run in found["history"]]
     prepared = _prepared(visit, found["ready"]["args"]) if found["ready"] else []
     return visit.page(
         "source.html", 400 if problem else 200, source=found, prepared=prepared,
@@ -176,7 +177,7 @@ def _discard(visit: Visit) -> Response:
 
 def _inbox(visit: Visit) -> Response:
     rows = visit.desk("upload.list")
-    looks = {job["about"]: job for job in reversed(visit.desk("job.list")) if job["kind"] == "look"}
+    looks = {job["about"]: job for job in reversed(visit.jobs()) if job["kind"] == "look"}
     return visit.page("uploads.html", rows=rows, looks=looks)
 
 

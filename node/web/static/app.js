@@ -95,6 +95,28 @@ for (const form of document.querySelectorAll("[data-previews]")) {
   });
 }
 
+// On narrow screens a table that does not fit stands row by row, each value under its column's name.
+const narrow = matchMedia("(max-width: 600px)");
+function arrange() {
+  for (const place of document.querySelectorAll(".scroll")) {
+    const table = place.querySelector("table:not(.records, .sample)");
+    table?.classList.remove("stacked");
+    let is_wider = place.scrollWidth > place.clientWidth;
+    if (is_wider && narrow.matches && table?.tHead) {
+      const names = [...table.tHead.rows[0].cells].map((head) => head.textContent.trim());
+      for (const row of table.tBodies[0].rows) {
+        [...row.cells].forEach((cell, i) => { if (cell.colSpan === 1) cell.dataset.name = names[i]; });
+      }
+      table.classList.add("stacked");
+      is_wider = false;
+    }
+    place.classList.toggle("more", is_wider);
+  }
+}
+arrange();
+addEventListener("resize", arrange);
+new MutationObserver(arrange).observe(document.querySelector("main"), { childList: true, subtree: true });
+
 // A file that is dropped anywhere on a page that checks files.
 for (const form of document.querySelectorAll("[data-drop]")) {
   const input = form.querySelector('input[type="file"]');

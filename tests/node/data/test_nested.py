@@ -14,6 +14,7 @@ from bench.detect import findings_of
 from bench.population import Population
 from node.data.infer import infer
 from node.data.kernels.classify import Classifier, Finding
+from node.data.notes import tell
 
 TODAY = date(2026, 11, 24)
 TERMS = Path(__file__).parent / "legislators.yaml"
@@ -30,7 +31,7 @@ def written(values: list[Any]) -> list[str | None]:
 
 
 def places(findings: list[Finding]) -> set[tuple[str, str, int]]:
-    return {(each.why.partition(": ")[0], each.entity, each.level) for each in findings}
+    return {(tell(each.why).partition(": ")[0], each.entity, each.level) for each in findings}
 
 
 def test_every_personal_field_of_the_legislators_is_found_with_the_path_to_it() -> None:
@@ -123,6 +124,6 @@ def test_some_that_cannot_be_read_do_not_thin_out_the_others() -> None:
 
 
 def test_an_empty_list_says_nothing_so_the_name_decides() -> None:
-    assert [(f.entity, f.why) for f in classify(["[]"] * 5, "护照号码")] == [
+    assert [(f.entity, tell(f.why)) for f in classify(["[]"] * 5, "护照号码")] == [
         ("CN_PASSPORT", "name of an empty column")
     ]

@@ -128,4 +128,4 @@ def test_an_empty_field_needs_no_code() -> None:
     batch = pa.record_batch([pa.array([1, 2, 3]), pa.array(["a", None, "c"])], [ROW, "kind"])
     made = standardise(batch, plan)
     assert made.column(FIELD).to_pylist() == [None, None, "kind"]
-    assert made.column(REASON).to_pylist() == [None, None, "is not in the code list"]
+    assert made.column(REASON).to_pylist() == [None, None, "not-listed"]

@@ -121,7 +121,7 @@ def test_the_pack_that_was_voted_for_counts(tmp_path: Path) -> None:
         return voted[-1] if voted else None
 
     assert rules.active(home, query) == SHIPPED
-    found = rules.install(home, path)
+    found = rules.install(home, path.read_bytes(), str(path))
     assert rules.active(home, query) == SHIPPED
     voted.append([2, found.digest.hex()])
     assert rules.active(home, query) == found
