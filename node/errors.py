@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from traceback import TracebackException
 
 
 class MunimentError(Exception):
@@ -31,3 +32,20 @@ def alone(*kinds: type[Exception]) -> Iterator[None]:
         fault = fault.exceptions[0]
     if fault is not None:
         raise fault
+
+
+def trace_of(error: BaseException) -> str:
+    """Where a bug showed itself, for a log: places and kinds, whatever it came of first.
+
+    Without messages and variables: they may quote records, and hold keys and passphrases.
+    """
+    return "".join(_places(TracebackException.from_exception(error)))
+
+
+def _places(found: TracebackException) -> Iterator[str]:
+    cause = found.__cause__ or (None if found.__suppress_context__ else found.__context__)
+    for each in (cause, *(found.exceptions or ())):
+        if each is not None:
+            yield from _places(each)
+    yield from found.stack.format()
+    yield f"{found.exc_type.__qualname__}\n"

@@ -239,7 +239,8 @@ def epoch_end(ctx: Context) -> int:
 
 
 def _rotate(ctx: Context, args: Args) -> None:
-    """Replace one of the sender's keys by another; the old one stays good for `grace` heights."""
+    """Replace an own key, the old one is good for `grace` heights; an operator needs a second."""
+    ctx.require_second()  # who makes the member's own key is above duties and persons
     record, purpose, key = require(ctx, ctx.sender), args["purpose"], args["key"]
     signed = encode([ctx.sender, purpose, key])
     if not verify(key, Kind.POSSESSION, NO_CHAIN, signed, args["proof"]):

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from node.errors import MunimentError
+from node.errors import MunimentError, trace_of
 from node.tether import follow
 
 _COMMANDS = {
@@ -191,11 +191,10 @@ def _report_bug(error: Exception) -> None:
     """Keep a bug's traceback out of the user's sight, and in a file that the message names."""
     import secrets
     import tempfile
-    import traceback
 
     incident = secrets.token_hex(4)
     with tempfile.NamedTemporaryFile(
         "w", prefix=f"muniment-{incident}-", suffix=".log", delete=False
     ) as file:
-        traceback.print_exception(error, file=file)
+        file.write(trace_of(error))
     click.echo(f"muniment: internal error {incident}; details are in {file.name}", err=True)

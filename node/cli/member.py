@@ -160,6 +160,8 @@ def rotate(
 ) -> None:  # fmt: skip
     """Replace the own key for PURPOSE by a new one, while the old one is still there.
 
+    With --as it is only prepared: a second person confirms it with `operator confirm`.
+
     A voting key is exchanged at the end of an epoch; start the node again before that, so that it
     knows the new one, and after a new node key. The old files stay until you remove them.
     """
@@ -167,7 +169,7 @@ def rotate(
     from node.provision import newest_signer, renew_keys
 
     place = Home(home)
-    key_passphrase = passphrase_for(place, passphrase_file)
+    key_passphrase = passphrase_for(place, None if operator else passphrase_file)
     name = config.load(place.settings).node.name
     with connect(home) as client:
         record = client.call("state.query", contract="members", method="get", args={"name": name})
@@ -181,8 +183,14 @@ def rotate(
     args["proof"] = _proof(name, purpose, newest)
     if purpose != "voting":
         args["grace"] = grace
-    passphrase = passphrase_for(place, passphrase_file, operator) if operator else key_passphrase
-    state = submit(place, passphrase, "members", "rotate", args, operator)
+    if operator is not None:
+        prepared = {"contract": "members", "method": "rotate", "args": args}
+        passphrase = passphrase_for(place, passphrase_file, operator)
+        state = submit(place, passphrase, "operators", "prepare", prepared, operator)
+        request = next(data[0] for _, event, data in state["events"] if event == "prepared")
+        show({"request": request, **where(state)}, as_json, lambda d: pairs(list(d.items())))
+        return
+    state = submit(place, key_passphrase, "members", "rotate", args)
     stops_at = next(data[3] for _, event, data in state["events"] if event == "key-replaced")
     data = {
         **where(state),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ class Desk:
     home: Home
     member: str
     chain: Chain
-    master: bytes
+    master: bytes = field(repr=False)
     open_envelope: Callable[[bytes], Content]
-    passphrase: str
+    passphrase: str = field(repr=False)
     jobs: Jobs
 
 

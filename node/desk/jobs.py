@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from node.desk.params import number, text
-from node.errors import MunimentError
+from node.errors import MunimentError, trace_of
 
 if TYPE_CHECKING:
     from node.desk import Desk, Method
@@ -106,9 +106,9 @@ class Jobs:
         except MunimentError as error:
             state = "stopped" if isinstance(error, StoppedError) else "failed"
             problem, code = error.message, error.code
-        except Exception:
+        except Exception as error:
             incident = secrets.token_hex(4)
-            log.exception("a job failed", kind=job.kind, incident=incident)
+            log.error("a job failed", kind=job.kind, incident=incident, trace=trace_of(error))
             state, code = "failed", "internal"
             problem = f"internal error; see {incident} in the log"
         with self._lock:

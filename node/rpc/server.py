@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 import trio
 
-from node.errors import MunimentError
+from node.errors import MunimentError, trace_of
 from node.rpc.unix import serve_unix
 
 MAX_LINE_BYTES = 8 << 20
@@ -181,7 +181,7 @@ class Server:
             answer = _error(identity, APPLICATION_ERROR, error.message, error.code)
         except Exception as error:
             incident = secrets.token_hex(4)
-            log.exception("a request failed", incident=incident, problem=type(error).__name__)
+            log.error("a request failed", incident=incident, trace=trace_of(error))
             message = f"internal error; see {incident} in the node's log"
             answer = _error(identity, INTERNAL_ERROR, message, "internal")
         finally:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-import traceback
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
@@ -18,6 +17,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from node.errors import trace_of
 from node.web.problems import plain
 
 MAX_BODY_BYTES = 256 * 1024
@@ -132,10 +132,8 @@ class Guard:
         except _TooLong:
             if not began:
                 await _too_long(scope["path"], most)(scope, receive, send_guarded)
-        except Exception:
-            incident = secrets.token_hex(4)
-            # As text: a renderer may show local variables, among them passphrases and cookies.
-            trace = traceback.format_exc()
+        except Exception as error:
+            incident, trace = secrets.token_hex(4), trace_of(error)
             log.error("incident", incident=incident, path=scope["path"][:200], trace=trace)
             if not began:
                 await _incident(scope["path"], incident)(scope, receive, send_guarded)

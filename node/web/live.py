@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-import traceback
 from collections import deque
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from typing import Any
 import structlog
 import trio
 
-from node.errors import MunimentError
+from node.errors import MunimentError, trace_of
 from node.home import Home
 from node.rpc.client import LOST, NodeError
 from node.situation.figures import Figures
@@ -77,7 +76,7 @@ class Live:
             except (OSError, trio.BrokenResourceError, MunimentError) as error:
                 self._tell(None, str(error))
             except Exception as error:  # whatever a node may say, the pages go on
-                log.error("not understood", trace=traceback.format_exc())
+                log.error("not understood", trace=trace_of(error))
                 self._tell(None, str(error))
             await trio.sleep(LEAST_S)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -15,6 +17,7 @@ import pytest
 from node.devnet import Devnet
 from node.rpc.client import Client, NodeError
 from node.rpc.server import MAX_LINE_BYTES
+from node.rpc.unix import is_allowed
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +123,15 @@ def test_hostile_rpc_lines_get_an_error_and_the_session_lives(
         assert answer["error"]["data"]["code"]
         raw.sendall(b'{"jsonrpc":"2.0","id":2,"method":"status"}\n')
         assert json.loads(file.readline())["result"]["name"] == "tax"
+
+
+def test_only_the_nodes_own_user_reaches_its_sockets(net: Devnet) -> None:
+    home = net.home("tax")
+    for path in (home.socket, home.data_socket):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert is_allowed(os.getuid())
+    assert is_allowed(0)
+    assert not is_allowed(os.getuid() + 1)
 
 
 def test_an_endless_rpc_line_ends_its_session_and_nothing_else(net: Devnet) -> None:

@@ -241,6 +241,22 @@ def test_an_admin_cannot_make_himself_two_persons(chain: Chain) -> None:
     assert chain.ask("operators", "get", member="land", operator="shadow")["status"] == "active"
 
 
+@pytest.mark.parametrize("purpose", ["member", "node", "sealing", "voting"])
+def test_an_admin_does_not_become_the_member_by_giving_it_a_key(chain: Chain, purpose: str) -> None:
+    grant(chain, "li", "admin")
+    grant(chain, "wang", "approver")
+    signer = key_of("own")
+    signed = encode(["land", purpose, signer.public_key])
+    proof = signer.sign(Kind.POSSESSION, NO_CHAIN, signed)
+    args = {"purpose": purpose, "key": signer.public_key, "proof": proof}
+    assert act(chain, "li", "members", "rotate", args)[0] == Code.NEEDS_SECOND
+    call = {"contract": "members", "method": "rotate", "args": args}
+    assert act(chain, "li", "operators", "prepare", call)[0] == Code.OK
+    [request] = chain.ask("operators", "requests", member="land")
+    assert act(chain, "wang", "operators", "confirm", {"request": request["id"]})[0] == Code.OK
+    assert chain.ask("members", "get", name="land")[f"{purpose}_key"] == signer.public_key
+
+
 def test_a_request_of_the_revoked_or_of_long_ago_is_not_carried_out(chain: Chain) -> None:
     args = opening(chain)
     call = {"contract": "catalogue", "method": "register", "args": args}

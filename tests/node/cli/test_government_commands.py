@@ -90,6 +90,10 @@ def test_two_persons_prepare_and_confirm(home: Path) -> None:
     assert ask(home, "operator", "requests") == []
     duties = {row["name"]: row["duties"] for row in ask(home, "operator", "list")}
     assert duties["zhou"] == ["auditor"]
+    request = ask(home, "member", "rotate", "sealing", *first)["request"]
+    before = ask(home, "member", "show", "tax")["sealing_key"]
+    run(home, "operator", "confirm", request, *second)
+    assert ask(home, "member", "show", "tax")["stopping"]["sealing"][0] == before
 
 
 def test_a_member_key_is_replaced(home: Path) -> None:

@@ -21,6 +21,7 @@ from typing import Any
 import plyvel
 import pytest
 
+from consensus.genesis import PURPOSES
 from node.data import vault
 from node.data.inbox import Inbox, Intake
 from node.data.keyring import Keyring
@@ -53,8 +54,12 @@ class Confidant:
         self.said += [done.stdout, done.stderr]
         return done.stderr if fails else done.stdout
 
+    def key(self, purpose: str) -> bytes:
+        passphrase = self.home.passphrase.read_text().strip()
+        return load_key(self.home.key(purpose), purpose, passphrase)
+
     def master(self) -> bytes:
-        return load_key(self.home.key("vault"), "vault", self.home.passphrase.read_text().strip())
+        return self.key("vault")
 
 
 @pytest.fixture
@@ -77,10 +82,14 @@ def contents(folder: Path) -> Iterator[tuple[Path, bytes]]:
 
 
 def forms(marker: str) -> list[bytes]:
-    """How a text may be written: plainly, wide, in hexadecimal, in base64 at each offset."""
-    data = marker.encode()
+    """How a text may be written: as bytes, and wide."""
+    return [*forms_of_bytes(marker.encode()), marker.encode("utf-16-le")]
+
+
+def forms_of_bytes(data: bytes) -> list[bytes]:
+    """How bytes may be written: plainly, in hexadecimal, in base64 at each offset, by Python."""
     coded = [base64.b64encode(b"\0" * offset + data)[4:-4] for offset in range(3)]
-    return [data, marker.encode("utf-16-le"), data.hex().encode(), *coded]
+    return [data, data.hex().encode(), repr(data)[2:-1].encode(), *coded]
 
 
 def search(*folders: Path) -> list[tuple[str, str]]:
@@ -124,6 +133,7 @@ def test_no_plain_value_stands_anywhere_and_none_comes_back(confidant: Confidant
 
     homes = [made.net.home(each).path for each in made.net.names]
     assert search(*homes, made.temporary, backup, folder / "older-backup") == []
+    no_key_stands_in_plain(made, *homes, made.temporary, backup, keys)
     said = "\n".join(made.said)
     assert [marker for marker in MARKERS if marker in said] == []
     keyring = Keyring(made.home.vault, made.master())
@@ -134,6 +144,19 @@ def test_no_plain_value_stands_anywhere_and_none_comes_back(confidant: Confidant
     left = vault.Version(vault.folder_of(made.home.vault, name, 2), keyring)
     assert left.erased() == [1]
     assert MARKERS[0] not in json.dumps(list(left.rows()))
+
+
+def no_key_stands_in_plain(made: Confidant, *folders: Path) -> None:
+    """Of trial networks alone the passphrase stands in a file of its own."""
+    wanted = [made.key(purpose) for purpose in (*PURPOSES, "vault")]
+    wanted.append(made.home.passphrase.read_bytes().strip())
+    texts = [form for each in wanted for form in forms_of_bytes(each)]
+    found = {
+        path for folder in folders for path, data in contents(folder)
+        if any(text in data for text in texts)
+    }  # fmt: skip
+    assert found == {made.home.passphrase}
+    assert not any(text.decode("latin-1") in said for text in texts for said in made.said)
 
 
 def test_no_value_of_a_question_stands_in_an_error_of_the_rpc(net: Devnet) -> None:

@@ -54,19 +54,26 @@ def test_a_job_that_is_stopped_ends_where_it_next_looks() -> None:
     assert end_of(jobs, job)["state"] == "stopped"
 
 
-def test_faults_are_told_without_their_inner_side() -> None:
+def test_faults_are_told_without_their_inner_side(capsys: pytest.CaptureFixture[str]) -> None:
     jobs = Jobs()
 
     def refuse(progress: Progress) -> None:
         raise MunimentError("the file is gone")
 
     def fail(progress: Progress) -> None:
-        raise ValueError("a secret value")
+        value = "".join(("what is", " kept"))
+        try:
+            int(value)
+        except ValueError as error:
+            raise ExceptionGroup(value, [OSError(value)]) from error
 
     assert end_of(jobs, jobs.start("a", "x", refuse))["problem"] == "the file is gone"
     told = end_of(jobs, jobs.start("b", "x", fail))
     assert told["state"] == "failed"
-    assert "secret" not in told["problem"]
+    assert "what is kept" not in told["problem"]
+    log = capsys.readouterr().out
+    assert all(each in log for each in ("a job failed", "test_jobs.py", "OSError", "ValueError"))
+    assert "what is kept" not in log
 
 
 def test_jobs_are_bounded() -> None:
