@@ -5,7 +5,8 @@
 A chain of so many registrations, one to a transaction, is made as `bench.start` makes its own and
 copied to four nodes, which then go on from it. One member's console is open. Measured are each
 page's time to its last byte; the time to finality with ten open consoles and with none, in turns;
-and, where Chromium is installed, what its frames do while the situation's plots follow a load.
+and, where Chromium is installed, what its frames do while the situation's plots follow a load: that
+on a network of one node, so that two cores have room for the load and the browser.
 """
 
 from __future__ import annotations
@@ -44,9 +45,11 @@ OPERATOR, SECRET = "li", "passphrase of the bench"
 DUTIES = ("admin", "approver", "auditor", "dispatcher", "steward")
 TRIES = 15
 CONSOLES = 10
+READING = "still being read"
+"""What a page says while the index lacks a part of the chain."""
 READ_S = 5.0
 """How long a reader stays with a page."""
-ROUNDS, EACH = 4, 150
+ROUNDS, EACH = 8, 100
 LOAD_PER_S, LOAD_S = 1_000, 20
 PAGES = {
     "situation": "/",
@@ -105,24 +108,32 @@ class PageBuilder(Builder):
         return call
 
 
-def prepare(folder: Path, transactions: int) -> str:
-    """Make the network and its chain in a folder, unless they are there.
-
-    Returns the address of the owner's console, which its node starts.
-    """
+def prepare(folder: Path, transactions: int) -> None:
+    """Make the network and its chain in a folder, unless they are there."""
     net = Devnet.create(folder, 4)
     if not net.home(OWNER).database.exists():
         PageBuilder(net).make(transactions)
         for name in net.names:
             if name != OWNER:
                 shutil.copytree(net.home(OWNER).database, net.home(name).database)
+
+
+@contextmanager
+def served(folder: Path, nodes: int) -> Iterator[tuple[Bench, str]]:
+    """Run the network with the owner's console, which its node starts; yields its address too."""
+    net = Devnet.create(folder, nodes)
     [port] = free_ports(1)
     settings = net.home(OWNER).settings
     head, mark, rest = settings.read_text().partition("[console]\n")
     _, follows, rest = rest.partition("names =")
-    served = f'serve = true\nlisten = "127.0.0.1:{port}"\n'
-    settings.write_text(head + mark + served + follows + rest)
-    return f"http://127.0.0.1:{port}"
+    changed = f'serve = true\nlisten = "127.0.0.1:{port}"\n'
+    settings.write_text(head + mark + changed + follows + rest)
+    bench = Bench(folder)
+    try:
+        operator(bench)
+        yield bench, f"http://127.0.0.1:{port}"
+    finally:
+        bench.net.down()
 
 
 def operator(bench: Bench) -> None:
@@ -139,16 +150,18 @@ def operator(bench: Bench) -> None:
                  "--home", home.path)  # fmt: skip
 
 
-def wait_for(address: str) -> float:
-    """Seconds until the console answers: at first it indexes the whole chain."""
+def wait_for(address: str, until_read: bool = False) -> float:
+    """Seconds until the console answers, or until it has the whole chain in its index."""
     begin = time.monotonic()
-    while time.monotonic() - begin < 600:
+    while time.monotonic() - begin < 1_200:
         try:
-            if httpx.get(f"{address}/login").status_code == 200:
-                break
+            answer = httpx.get(f"{address}/login", timeout=60)
+            if answer.status_code == 200 and not (until_read and READING in answer.text):
+                return time.monotonic() - begin
         except httpx.ConnectError:
-            time.sleep(0.2)
-    return time.monotonic() - begin
+            pass
+        time.sleep(0.2)
+    raise RuntimeError(f"{address} was not ready in time")
 
 
 def _command(*words: object) -> None:
@@ -263,7 +276,7 @@ def frames(bench: Bench, address: str, chromium: str) -> dict[str, Any]:
     token = _token(address)
     made = bench.registrations(LOAD_PER_S * LOAD_S // len(bench.net.names))
     seen: dict[str, Any] = {}
-    load = threading.Thread(target=lambda: seen.update(bench.open_load(made, LOAD_S)))
+    load = threading.Thread(target=lambda: seen.update(bench.open_load(made, LOAD_S, False)))
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page()
@@ -287,23 +300,24 @@ def frames(bench: Bench, address: str, chromium: str) -> dict[str, Any]:
 
 
 def measure(folder: Path, transactions: int) -> dict[str, Any]:
-    """Everything, on one network."""
+    """Everything: pages and latency on the long chain, frames on a short one."""
     begin = time.monotonic()
-    address = prepare(folder, transactions)
-    built = round(time.monotonic() - begin)
-    bench = Bench(folder)
-    try:
+    prepare(folder, transactions)
+    result: dict[str, Any] = {"build_s": round(time.monotonic() - begin)}
+    with served(folder, 4) as (bench, address):
         with Client(bench.net.home(OWNER).socket) as client:
-            result: dict[str, Any] = {"height": client.call("status")["height"], "build_s": built}
-        operator(bench)
+            result["height"] = client.call("status")["height"]
         result["served_after_s"] = round(wait_for(address))
+        result["read_after_s"] = round(wait_for(address, until_read=True))
         result["pages"] = pages(address)
         result["latency"] = latency(bench, address)
-        chromium = shutil.which("chromium")
-        if chromium is not None:
+    if (chromium := shutil.which("chromium")) is not None:
+        with (
+            tempfile.TemporaryDirectory(prefix="muniment-frames-") as other,
+            served(Path(other) / "net", 1) as (bench, address),
+        ):
+            wait_for(address)
             result["frames"] = frames(bench, address, chromium)
-    finally:
-        bench.net.down()
     return result
 
 
@@ -319,7 +333,10 @@ def main() -> None:
     if options.json:
         print(json.dumps(result, indent=2))
         return
-    print(f"height {result['height']}, console served after {result['served_after_s']} s")
+    print(
+        f"height {result['height']}, console served after {result['served_after_s']} s, "
+        f"had read the chain after {result['read_after_s']} s more"
+    )
     print(f"\n{'page':<20} {'first':>8} {'median':>8} {'worst':>8}  ms")
     for name, (first, median, worst) in result["pages"].items():
         print(f"{name:<20} {first:>8} {median:>8} {worst:>8}")

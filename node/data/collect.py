@@ -35,7 +35,7 @@ _ENDS = ("stopped", UnsignedError.code)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run came to its end. `state`: registered or unchanged.
+    """How a run came to its end. `state`: registered, unchanged, or ready.
 
     One that fails, is stopped or leaves a version for a signature raises; see `history.Past`.
     """
@@ -119,12 +119,18 @@ class Collector:
             done = work()
         except MunimentError as error:
             state = error.code if error.code in _ENDS else "failed"
-            why = (error.message, error.code) if state == "failed" else ("", "")
-            self.history.note(Past(began, _now_ms(), state, problem=why[0], code=why[1]))
+            if state == UnsignedError.code:
+                self._note(began, _outcome(self._task.run.read("ready"), state))
+            else:
+                why = (error.message, error.code) if state == "failed" else ("", "")
+                self.history.note(Past(began, _now_ms(), state, problem=why[0], code=why[1]))
             raise
+        self._note(began, done)
+        return done
+
+    def _note(self, began: int, done: Outcome) -> None:
         self.history.note(Past(began, _now_ms(), done.state, done.version, done.rows, done.refused,
                                done.added, done.removed, done.changed))  # fmt: skip
-        return done
 
     def _collect(self) -> Outcome:
         task = self._task
@@ -154,22 +160,7 @@ class Collector:
             return None
         self.quarantine.settle()
         self._keep_state()
-        changes = expect_list(ready["changes"], "changes", 3)
-        added, removed, changed = (number_of(each) for each in changes)
-        return Outcome(
-            state="registered",
-            dataset=args["dataset"],
-            version=args["version"],
-            rows=args["rows"],
-            refused=number_of(ready["refused"]),
-            added=added,
-            removed=removed,
-            changed=changed,
-            level=args["level"],
-            commitment=args["commitment"].hex(),
-            txid=state["txid"],
-            height=state["height"],
-        )
+        return _outcome(ready, "registered", state["txid"], state["height"])
 
     def _keep_state(self) -> None:
         """Remember where the next run begins, then destroy this one."""
@@ -214,6 +205,26 @@ class Collector:
     def standard(self) -> dict[str, Any]:
         """Return the standard that the source follows. Raises CollectError."""
         return self._task.find_standard()
+
+
+def _outcome(ready: dict[str, Any], state: str, txid: str = "", height: int = 0) -> Outcome:
+    """What comes of a version that stands ready."""
+    args = ready["args"]
+    added, removed, changed = map(number_of, expect_list(ready["changes"], "changes", 3))
+    return Outcome(
+        state=state,
+        dataset=args["dataset"],
+        version=args["version"],
+        rows=args["rows"],
+        refused=number_of(ready["refused"]),
+        added=added,
+        removed=removed,
+        changed=changed,
+        level=args["level"],
+        commitment=args["commitment"].hex(),
+        txid=txid,
+        height=height,
+    )
 
 
 def _now_ms() -> int:

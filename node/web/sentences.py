@@ -122,6 +122,49 @@ TERMS = {
     "statute": "a statute",
 }
 """Purposes and bases of the table of access that holds until members vote for another."""
+MASKS = {
+    "redact": "hidden wholly",
+    "null": "left empty",
+    "fixed": "one text in place of all",
+    "keep-first": "first characters alone",
+    "keep-last": "last characters alone",
+    "keep-ends": "both ends alone",
+    "truncate": "cut short",
+    "keep-middle": "middle alone",
+    "mask-first": "without the first characters",
+    "mask-last": "without the last characters",
+    "mask-middle": "without the middle",
+    "mask-before": "without what stands before a mark",
+    "mask-after": "without what stands after a mark",
+    "mask-between": "without what stands between marks",
+    "hmac": "keyed digest",
+    "pseudonym": "pseudonym",
+    "token": "token of the same form",
+    "range": "interval",
+    "round": "rounded down",
+    "offset": "moved number",
+    "date-month": "year and month",
+    "date-year": "year alone",
+    "age-band": "band of ages",
+    "date-shift": "moved date",
+    "division": "code of the province or city",
+    "region": "province, city or county",
+    "address": "divisions of an address",
+    "name": "surname",
+    "resident-id": "ends of a resident number",
+    "passport": "ends of a passport number",
+    "mobile": "ends of a mobile number",
+    "landline": "area code",
+    "phone": "part of a telephone number",
+    "email": "first character and domain",
+    "bank-card": "ends of a card number",
+    "plate": "province and office of a plate",
+    "ip": "network of an address",
+    "mac": "maker of a device",
+    "coordinates": "cell of a grid",
+    "free-text": "text without what was found in it",
+}
+"""What masks leave of a value (`contracts.masks.SPECS`)."""
 ARGUMENTS = (
     "missing", "unknown argument", "must be true or false", "must be text",
     "must not hold control characters", "must be an integer from {} to {}", "must be {} bytes",
@@ -166,6 +209,13 @@ def of_error(language: Language, code: str, message: str) -> str:
 def of_term(language: Language, name: str) -> str:
     """A purpose or basis; one that members have added to the table is called as they call it."""
     return name if language.code == "en" else language.say(TERMS.get(name, name))
+
+
+def of_mask(language: Language, name: str) -> str:
+    """A mask by what it leaves, with the name that commands know it by."""
+    if language.code == "en" or name not in MASKS:
+        return name
+    return f"{language.say(MASKS[name])} {name}"
 
 
 def of_entity(say: Say, entity: str) -> str:

@@ -33,7 +33,7 @@ from node.web.language import Language
 from node.web.link import BUSY, Link
 from node.web.live import Live
 from node.web.problems import API, plain, problem
-from node.web.sentences import of_entity, of_error, of_field, of_term
+from node.web.sentences import of_entity, of_error, of_field, of_mask, of_term
 from node.web.sessions import Session, Sessions, same
 
 COOKIE = "muniment"
@@ -156,6 +156,9 @@ class Visit:
     def term(self, name: str) -> str:
         """A purpose or basis of the table of access."""
         return of_term(self.language, name)
+
+    def mask(self, name: str) -> str:
+        return of_mask(self.language, name)
 
     def explained(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """What has a `problem` and its `code`, with the problem in the visitor's language."""

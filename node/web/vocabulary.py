@@ -53,7 +53,7 @@ WORDS: tuple[str, ...] = (
     "posted", "asked", "allowed", "notified",
     # results of transactions, errors, and what is wrong with arguments
     *render.SENTENCES.values(), render.NEWER, *sentences.CODES.values(), *sentences.ARGUMENTS,
-    *sentences.TERMS.values(),
+    *sentences.TERMS.values(), *sentences.MASKS.values(),
     # rules of access and what would change what they say
     *reasons.RULES.values(), reasons.POLICY, reasons.NEWER,
     *reasons.CHANGES.values(), reasons.OTHER_FIELDS, reasons.OTHER_BASIS,

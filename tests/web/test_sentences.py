@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from contracts.codes import Code
+from contracts.masks import SPECS
 from contracts.system import VERSIONS
 from contracts.system.access import rules
 from node import contract_docs
@@ -16,10 +17,12 @@ from node.render import SENTENCES, render
 from node.web import language
 from node.web.sentences import (
     CODES,
+    MASKS,
     TERMS,
     of_entity,
     of_error,
     of_field,
+    of_mask,
     of_result,
     of_term,
     of_type,
@@ -108,6 +111,10 @@ def test_what_data_holds_and_is_asked_for_is_told_in_words() -> None:
     assert of_term(CHINESE, "open") == "开放数据"
     assert of_term(ENGLISH, "open-use") == "open-use"  # as the commands call it
     assert of_term(CHINESE, "voted-in") == "voted-in"
+    assert set(MASKS) == set(SPECS)
+    assert of_mask(CHINESE, "keep-first") == "仅留前几位 keep-first"
+    assert of_mask(ENGLISH, "keep-first") == "keep-first"
+    assert of_mask(CHINESE, "newer") == "newer"
     table = rules.DEFAULT["purposes"] + rules.DEFAULT["bases"]
     assert {row["name"] for row in table} == set(TERMS)
 

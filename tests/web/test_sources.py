@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,6 +120,8 @@ def test_a_run_a_repair_and_its_signature(yard: Callable[..., Yard]) -> None:
         assert "Nothing of" not in made.run(client)
         history = client.get(made.path).text
         assert history.count('<span class="badge good">registered</span>') == 2
+        first = history.rpartition('<span class="badge warn">ready</span>')[2].partition("</tr>")[0]
+        assert re.findall(r'"number">([0-9]+)<', first) == ["1", "1", "0", "0", "2"]
         assert '<span class="badge ">unchanged</span>' in history
         made.file.unlink()
         said = f"{made.file} is missing or not a file"

@@ -66,7 +66,7 @@ def test_from_a_source_to_a_verified_delivery_and_its_proof(
     owns.page.wait_for_selector(".sample")
     owns.shoot("review")
     owns.click("Approve")
-    owns.sees("income: pseudonym v1")
+    owns.sees("pseudonym v1")
     owns.sign()
 
     number = int(asks.page.url.rpartition("/")[2])

@@ -230,6 +230,8 @@ def _end(ctx: Context, delivery: Any, status: str, rows: int, header: bytes | No
         ctx.delete(_open_key(member, delivery["id"]))
     access.settle(ctx, delivery["grant"], delivery["reserved"], rows)
     meter.count(ctx, delivery, rows)
+    if header is not None:
+        _count_last_calls(ctx, delivery, Header.decode(header))
     _put(ctx, delivery)
     ctx.emit("ended", [delivery["id"], delivery["grant"], status, rows])
 
@@ -271,19 +273,30 @@ def _calls(ctx: Context, args: Args) -> None:
     delivery = _running(ctx, args["delivery"])
     if ctx.sender != delivery["server"] or delivery["kind"] != "lookup":
         fail(Code.NOT_SERVER, ctx.sender)
-    before = delivery["calls"] or [0, 0, b"", False]
+    before = delivery["calls"] or [0, 0]
     count, misses = args["count"], args["misses"]
     if count <= before[0]:
         fail(Code.NOT_LATER, before[0])
     if count > delivery["reserved"] or misses > count or misses < before[1]:
         fail(Code.BAD_ARGUMENT, "count or misses: not possible")
-    rules = limits.current(ctx.overlay)
-    looks = misses >= rules["misses"] and 100 * misses >= rules["miss_percent"] * count
-    delivery["calls"] = [count, misses, args["root"], before[3] or looks]
+    _count_calls(ctx, delivery, count, misses, args["root"])
     _put(ctx, delivery)
-    ctx.emit("calls", [delivery["id"], count, args["root"], misses])
-    if looks and not before[3]:
+
+
+def _count_calls(ctx: Context, delivery: Any, count: int, misses: int, root: bytes) -> None:
+    told, rules = bool(delivery["calls"] and delivery["calls"][3]), limits.current(ctx.overlay)
+    looks = misses >= rules["misses"] and 100 * misses >= rules["miss_percent"] * count
+    delivery["calls"] = [count, misses, root, told or looks]
+    ctx.emit("calls", [delivery["id"], count, root, misses])
+    if looks and not told:
         ctx.emit("enumeration", [delivery["id"], delivery["recipient"], count, misses])
+
+
+def _count_last_calls(ctx: Context, delivery: Any, last: Header) -> None:
+    """A session that ends before its log was anchored is judged by the header that ends it."""
+    known = delivery["calls"][0] if delivery["calls"] else 0
+    if delivery["kind"] == "lookup" and known < last.rows >= last.position:
+        _count_calls(ctx, delivery, last.rows, last.position, last.digest)
 
 
 # What methods share

@@ -139,7 +139,7 @@ def _figure(visit: Visit, name: str, value: int, usual: int, far: int) -> dict[s
         "usual": number(usual / 100),
         "far": number(abs(far) / 100),
     }
-    label = f"{title}: {told['value']}; {say('usual')}: {told['usual']}"
+    label = say("%s: %s, usual is %s") % (title, told["value"], told["usual"])
     words = say("%s usual spreads below what is usual") if far < 0 else say(
         "%s usual spreads above what is usual")  # fmt: skip
     return {**told, "title": title, "words": words % told["far"] if far else "",

@@ -241,7 +241,7 @@ def _form(
 ) -> Response:  # fmt: skip
     found = asking.found
     reasons = reasons_of(visit, decision["reasons"], found.names) if decision else []
-    masks = masks_of(decision["fields"], found.names) if decision else []
+    masks = masks_of(visit, decision["fields"], found.names) if decision else []
     latest = visit.query("catalogue", "get", {"dataset": asking.dataset})["version"]
     return visit.page(
         "ask.html", status, asking=asking, found=found, given=given, decision=decision,

@@ -17,6 +17,7 @@ from node import proving
 from node.trace import case_file
 from node.trace.index import Entry
 from node.trace.similar import similar
+from node.web.console.alerts import meaning_of
 from node.web.console.proofs import MAX_FILE_BYTES
 from node.web.console.rows import latest_rows, pages_of
 from node.web.console.supervision import (
@@ -185,6 +186,7 @@ def _show(visit: Visit) -> Response:
         has_texts=any(each["envelope"] for each in steps),
         texts=read_texts(visit, [each["envelope"] for each in steps]),
         similar=similar(visit.query, case),
+        meaning=lambda name: meaning_of(visit, name),
         alerts=[visit.query("alerts", "get", {"alert": each}) for each in case["alerts"]],
         violations=[row for row in about if row["case"] == number],
         supervisors=supervisors, decides=member in supervisors,

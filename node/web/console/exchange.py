@@ -66,14 +66,14 @@ def reasons_of(visit: Visit, reasons: Sequence[Any], names: Sequence[str]) -> li
     ]  # fmt: skip
 
 
-def masks_of(fields: Sequence[Any], names: Sequence[str]) -> list[tuple[str, str]]:
+def masks_of(visit: Visit, fields: Sequence[Any], names: Sequence[str]) -> list[tuple[str, str]]:
     """Each field that is delivered with its mask, empty where it has none."""
     shown = []
     for index, mask in fields:
         text = ""
         if mask is not None:
             params = ", ".join(f"{word}={value}" for word, value in mask[2].items())
-            text = f"{mask[0]} v{mask[1]}" + (f" ({params})" if params else "")
+            text = f"{visit.mask(mask[0])} v{mask[1]}" + (f" ({params})" if params else "")
         shown.append((names[index], text))
     return shown
 
@@ -149,7 +149,7 @@ def show_request(visit: Visit, status: int = 200, **more: Any) -> Response:
         hours=show_hours(asked["args"]["hours"]) if asked["args"]["hours"] else "",
         reasons=reasons_of(visit, asked["reasons"], names),
         now=now, later=reasons_of(visit, now["reasons"], names) if now else [],
-        masks=masks_of(now["fields"], names) if now else [], specs=SPECS,
+        masks=masks_of(visit, now["fields"], names) if now else [], specs=SPECS,
         is_reviewer="approver" in visit.duties and is_reviewer(visit, asked),
         may_act=may_act, seen=seen, **shown,
     )  # fmt: skip

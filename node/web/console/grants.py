@@ -80,7 +80,7 @@ def show_grant(visit: Visit, status: int = 200, **more: Any) -> Response:
     return visit.page(
         "grant.html", status, grant=found, height=asked["height"],
         kind=kind_name(visit, found["kind"]), syntaxes=SYNTAXES,
-        masks=masks_of(found["fields"], names), deliveries=deliveries, jobs=jobs, away=away,
+        masks=masks_of(visit, found["fields"], names), deliveries=deliveries, jobs=jobs, away=away,
         hours=[show_hours(window) for window in found["hours"]], names=names,
         key_name=names[asked["args"]["key"]] if asked["args"]["key"] is not None else "",
         may_end=_may_end(visit, found),

@@ -63,7 +63,7 @@ def _approve(
 ) -> Response:
     names = [field["name"] for field in fields_of(visit.query, found["standard"])]
     words = request_words(visit, found)
-    words += [(visit.say("Masked by"), ": ".join(row)) for row in masks_of(masks, names)]
+    words += [(visit.say("Masked by"), ": ".join(row)) for row in masks_of(visit, masks, names)]
     call = ("access", "review", {**args, "masks": [*masks]} if masks else args)
     return _propose(visit, found, visit.say("Approve request %s"), words, [call], [])
 

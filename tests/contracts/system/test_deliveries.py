@@ -306,6 +306,17 @@ def test_call_logs_only_grow_and_enumeration_is_told_once() -> None:
     assert case.delivery()["calls"][3] is True
 
 
+@pytest.mark.parametrize(("misses", "told"), [(24, True), (19, False), (31, False)])
+def test_a_session_that_ends_at_once_is_judged_by_its_last_header(misses: int, told: bool) -> None:
+    case = Case("lookup", rows=100)
+    case.open(90)
+    last = replace(case.header(30), position=misses)
+    names = [event.name for event in case.close(last).events]
+    assert names == (["calls"] if misses <= 30 else []) + ["enumeration"] * told + ["ended"]
+    calls = case.delivery()["calls"]
+    assert calls == ([30, misses, last.digest, told] if misses <= 30 else None)
+
+
 def test_what_a_server_looks_at_before_each_chunk() -> None:
     case = Case(hours=[0, 127, 0, 1440])
     case.open(1)
