@@ -53,10 +53,10 @@ def rows_to_tell(
     if found.faults:
         raise AuthoriseError(f"what is withdrawn cannot be told yet: {found.faults[0]}")
     custody, delivered = Custody(home, chain, master), Delivered(home.delivered, master)
-    return rows_to_erase(found, _delivered_rows(chain, custody, delivered, scope, who))
+    return rows_to_erase(found, delivered_rows(chain, custody, delivered, scope, who))
 
 
-def _delivered_rows(
+def delivered_rows(
     chain: Chain, custody: Custody, delivered: Delivered, scope: tuple[str, str, str], who: str
 ) -> Iterator[tuple[int, int, list[Field]]]:
     """Yield delivery, row and record of all that went out for (dataset, recipient, purpose).

@@ -163,7 +163,7 @@ def test_files_of_outsiders_come_in_sealed(portal: httpx.Client, console: Consol
     home = console.home
     command("source", "add", "permits", "kind=inbox", "standard=x/y", "title=Permits",
             "key=number", "--home", home.path)  # fmt: skip
-    token = command("inbox", "invite", "acme", "permits", "--home", home.path).strip()
+    token = command("inbox", "invite", "a-lab", "permits", "--home", home.path).strip()
     file = {"file": ("permits.csv", b"number\n1\n")}
     done = portal.post("/hand-in", data={"token": token}, files=file)
     assert done.status_code == 200
@@ -183,7 +183,7 @@ def test_files_of_outsiders_come_in_sealed(portal: httpx.Client, console: Consol
     no = portal.put("/api/v1/uploads/more.csv", content=b"x")
     assert (no.status_code, no.headers["www-authenticate"]) == (401, "Bearer")
     listed = json.loads(command("inbox", "list", "--home", home.path, "--json"))
-    mine = [each["name"] for each in listed if each["sender"] == "acme"]
+    mine = [each["name"] for each in listed if each["sender"] == "a-lab"]
     assert mine == ["permits.csv", "more.csv"]
     stored = b"".join(p.read_bytes() for p in (home.path / "inbox" / "waiting").iterdir())
     assert b"number" not in stored

@@ -89,7 +89,8 @@ class Town(World):
     def delivered(self) -> Any:
         home, asked = self.homes["land"], self.asked("land")
         custody = Custody(home, asked, self.master)
-        return delivered_rows(asked, custody, Delivered(home.delivered, self.master), self.scope)
+        gone = Delivered(home.delivered, self.master)
+        return delivered_rows(asked, custody, gone, self.scope, "li")
 
     def rows_to_erase(self) -> list[Row]:
         args = (self.chain.chain_id, self.asked("land").query, self.unseal, self.scope, self.now())
