@@ -50,7 +50,7 @@ READING = "still being read"
 READ_S = 5.0
 """How long a reader stays with a page."""
 ROUNDS, EACH = 8, 100
-LOAD_PER_S, LOAD_S = 1_000, 20
+LOAD_PER_S, LOAD_S = 1_000, 10
 PAGES = {
     "situation": "/",
     "catalogue": "/data",

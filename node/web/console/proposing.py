@@ -99,7 +99,7 @@ def _facts(visit: Visit, kind: str) -> list[tuple[str, str]]:
         version, digest = _counting(visit)
         is_here = digest == rules.shipped().digest.hex() or _kept(visit, digest) is not None
         return [(say("Version in force"), version), (say("SHA-256"), digest),
-                (say("In this home"), say("yes") if is_here else say("no"))]  # fmt: skip
+                (say("In this home"), say("kept") if is_here else say("not kept"))]  # fmt: skip
     if kind == "version":
         planned = visit.query("governance", "version")
         return [(say("Version in force"), str(visit.query("members", "parameters")["version"])),
