@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import repeat
 from typing import Any
 from urllib.parse import urlencode
 
@@ -133,10 +132,12 @@ def search(
 
 def counts(found: Sequence[Entry]) -> dict[str, list[tuple[str, int]]]:
     """How often each facet has each value, the most frequent first."""
-    columns = zip(*(entry.facets for entry in found), strict=True) if found else repeat(())
+    told = {
+        name: Counter(entry.facets[place] for entry in found) for place, name in enumerate(FACETS)
+    }
     return {
-        name: [(value, count) for value, count in Counter(column).most_common(12) if value]
-        for name, column in zip(FACETS, columns, strict=False)
+        name: [(value, count) for value, count in counter.most_common(12) if value]
+        for name, counter in told.items()
     }
 
 
