@@ -55,20 +55,20 @@ def _show(visit: Visit) -> Response:
 
 def _begin(visit: Visit) -> Response:
     if not visit.option("draft"):
-        return _form(visit, {"document": _start(visit)})
-    job = visit.desk("job.get", job=visit.option("draft"))
+        return _form(visit, {"document": _start(visit)}, "", 200)
+    job = visit.job(visit.option("draft"))
     if job["kind"] != "draft" or not job["about"].startswith(f"{visit.operator} "):
         raise MissingError(visit.say("There is no such draft of yours."))
     given = {"document": job["result"]["document"] if job["result"] else ""}
-    return _form(visit, given, job["problem"], is_waiting=job["state"] == "running")
+    return _form(visit, given, job["problem"], 200, is_waiting=job["state"] == "running")
 
 
 def _form(
-    visit: Visit, given: Mapping[str, str], problem: str = "", *, is_waiting: bool = False
-) -> Response:
-    return visit.page("publish_standard.html", 400 if problem else 200, given=given,
-                      problem=problem, is_waiting=is_waiting, starters=list(standards.starters()),
-                      )  # fmt: skip
+    visit: Visit, given: Mapping[str, str], problem: str, status: int = 400, *,
+    is_waiting: bool = False,
+) -> Response:  # fmt: skip
+    return visit.page("publish_standard.html", status, given=given, problem=problem,
+                      is_waiting=is_waiting, starters=list(standards.starters()))  # fmt: skip
 
 
 def _make_draft(visit: Visit) -> Response:
