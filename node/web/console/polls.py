@@ -10,7 +10,6 @@ from starlette.routing import BaseRoute
 
 from contracts.api import ACTING
 from node.ballots import CONTRACT
-from node.errors import MunimentError
 from node.rpc.client import NodeError
 from node.web.console.exchange import now_ms
 from node.web.console.fields import (
@@ -19,6 +18,7 @@ from node.web.console.fields import (
     FormError,
     digest_of_file,
     name_of_form,
+    or_again,
     span_of,
 )
 from node.web.forms import whole
@@ -35,7 +35,7 @@ ROOMY = {_NEW: MAX_FILE_BYTES + (1 << 20)}
 def routes(site: Site) -> list[BaseRoute]:
     return [
         page(site, _POLLS, _which),
-        page(site, _NEW, _open, methods=("POST",), duties=ACTING, files=1),
+        page(site, _NEW, or_again(_propose, _page), methods=("POST",), duties=ACTING, files=1),
         page(site, _POLLS + "/{poll}", _show),
         page(site, _POLLS + "/{poll}/{act}", _act, methods=("POST",), duties=ACTING),
     ]
@@ -59,13 +59,6 @@ def _page(visit: Visit, given: Mapping[str, str], problem: str = "") -> Response
 
 def _active(visit: Visit) -> list[Any]:
     return [row for row in visit.query("members", "list") if row["status"] == "active"]
-
-
-def _open(visit: Visit) -> Response:
-    try:
-        return _propose(visit)
-    except MunimentError as error:
-        return _page(visit, visit.form, visit.told(error))
 
 
 def _propose(visit: Visit) -> Response:

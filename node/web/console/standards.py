@@ -11,10 +11,9 @@ from starlette.routing import BaseRoute
 
 from contracts.api import STEWARD
 from node.data import standard as standards
-from node.errors import MunimentError
 from node.web.console.declaring import seal_file
 from node.web.console.documents import map_of_document, with_line
-from node.web.console.fields import MAX_FILE_BYTES, FormError, name_of_form
+from node.web.console.fields import MAX_FILE_BYTES, FormError, name_of_form, or_again
 from node.web.console.governance import shown
 from node.web.console.rows import all_rows
 from node.web.signing import propose
@@ -28,11 +27,12 @@ ROOMY = {_DRAFT: MAX_FILE_BYTES + (1 << 20)}
 
 
 def routes(site: Site) -> list[BaseRoute]:
+    draft, publish = or_again(_make_draft, _form), or_again(_propose, _form)
     return [
         page(site, _STANDARDS, _list),
         page(site, _PUBLISH, _begin, duties=(STEWARD,)),
-        page(site, _DRAFT, _make_draft, methods=("POST",), duties=(STEWARD,), files=1),
-        page(site, _PUBLISH, _publish, methods=("POST",), duties=(STEWARD,), files=1),
+        page(site, _DRAFT, draft, methods=("POST",), duties=(STEWARD,), files=1),
+        page(site, _PUBLISH, publish, methods=("POST",), duties=(STEWARD,), files=1),
         page(site, _STANDARDS + "/{owner}/{name}", _show),
     ]
 
@@ -72,13 +72,13 @@ def _form(
 
 
 def _make_draft(visit: Visit) -> Response:
-    """Let the desk draft a standard from a table, which is destroyed afterwards."""
-    try:
-        identity = f"{visit.site.member}/{name_of_form(visit, 'name')}"
-        job = visit.desk("standard.draft", id=identity, who=visit.operator,
-                         upload=seal_file(visit, ""))  # fmt: skip
-    except MunimentError as error:
-        return _form(visit, visit.form, visit.told(error))
+    """Let the desk draft a standard from a table, which is destroyed afterwards.
+
+    Raises MunimentError.
+    """
+    identity = f"{visit.site.member}/{name_of_form(visit, 'name')}"
+    upload = seal_file(visit, "")
+    job = visit.desk("standard.draft", id=identity, who=visit.operator, upload=upload)
     return visit.see(f"{_PUBLISH}?draft={job}")
 
 
@@ -94,13 +94,6 @@ def _start(visit: Visit) -> str:
     else:
         return ""
     return json.dumps(body, indent=2, ensure_ascii=False)
-
-
-def _publish(visit: Visit) -> Response:
-    try:
-        return _propose(visit)
-    except MunimentError as error:
-        return _form(visit, visit.form, visit.told(error))
 
 
 def _propose(visit: Visit) -> Response:
