@@ -9,13 +9,12 @@ from starlette.routing import BaseRoute
 
 from contracts.api import STEWARD
 from node.data.inbox import Intake, Sender
-from node.web.console.fields import MAX_FILE_BYTES, FormError, file_of, or_again
+from node.web.console.fields import ROOM, FormError, file_of, or_again
 from node.web.console.sources import SOURCES, list_page, source_page
 from node.web.site import Site, Visit, page
 
 _HAND_IN = "/data/hand-in"
-ROOMY = {_HAND_IN + "/": MAX_FILE_BYTES + (1 << 20)}
-"""Larger bodies that the guard lets through."""
+ROOMY = {_HAND_IN + "/": ROOM}
 _FIELDS = ("kind", "standard", "title", "key", "place", "more", "secret")
 
 

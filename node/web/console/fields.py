@@ -19,6 +19,8 @@ UNITS = {"minutes": 60_000, "hours": 3_600_000, "days": 86_400_000, "seconds": 1
 DAY_MS = UNITS["days"]
 MAX_FILE_BYTES = 16 << 20
 """Of a file in a form."""
+ROOM = MAX_FILE_BYTES + (1 << 20)
+"""Bytes of a form with such a file, which its part names as ROOMY for the guard to let through."""
 
 
 class FormError(MunimentError):

@@ -13,7 +13,7 @@ from node.ballots import CONTRACT
 from node.rpc.client import NodeError
 from node.web.console.exchange import now_ms
 from node.web.console.fields import (
-    MAX_FILE_BYTES,
+    ROOM,
     UNITS,
     FormError,
     digest_of_file,
@@ -28,8 +28,7 @@ from node.web.site import MissingError, Site, Visit, page
 _POLLS = "/governance/polls"
 CHOICES = range(2, 33)
 _NEW = "/governance/new-poll"
-ROOMY = {_NEW: MAX_FILE_BYTES + (1 << 20)}
-"""Larger bodies that the guard lets through: what a poll is about."""
+ROOMY = {_NEW: ROOM}
 
 
 def routes(site: Site) -> list[BaseRoute]:

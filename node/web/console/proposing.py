@@ -22,7 +22,7 @@ from node.network import to_json
 from node.web.console.changes import changes_of
 from node.web.console.documents import map_of_document, text_of_document, with_line
 from node.web.console.fields import (
-    MAX_FILE_BYTES,
+    ROOM,
     UNITS,
     FormError,
     day_end_of,
@@ -40,8 +40,7 @@ from node.web.site import MissingError, Site, Visit, page
 
 _PROPOSE = "/governance/propose"
 _PACKS = "/governance/packs"
-ROOMY = {_PROPOSE + "/": MAX_FILE_BYTES + (1 << 20)}
-"""Larger bodies that the guard lets through: texts of statutes."""
+ROOMY = {_PROPOSE + "/": ROOM}
 _TABLES = {"access": ("access", "rules"), "ladder": ("sanctions", "ladder"),
            "deliveries": ("deliveries", "limits")}  # fmt: skip
 """Kinds whose document stands on the ledger, and the question that tells it."""
@@ -214,6 +213,4 @@ def _pack(visit: Visit) -> Response:
     data = _kept(visit, digest) if _DIGEST.fullmatch(digest) else None
     if data is None:
         raise MissingError(visit.say("This pack is not kept here."))
-    return Response(data, media_type="application/json",
-                    headers={"content-disposition": f'attachment; filename="{digest[:16]}.json"'}
-                    )  # fmt: skip
+    return visit.file(f"{digest[:16]}.json", data, "application/json")

@@ -13,7 +13,7 @@ from contracts.api import STEWARD
 from node.data import standard as standards
 from node.web.console.declaring import seal_file
 from node.web.console.documents import map_of_document, with_line
-from node.web.console.fields import MAX_FILE_BYTES, FormError, name_of_form, or_again
+from node.web.console.fields import ROOM, FormError, name_of_form, or_again
 from node.web.console.governance import shown
 from node.web.console.rows import all_rows
 from node.web.signing import propose
@@ -22,8 +22,7 @@ from node.web.site import MissingError, Site, Visit, page
 _STANDARDS = "/data/standards"
 _PUBLISH = "/data/publish-standard"
 _DRAFT = "/data/draft-standard"
-ROOMY = {_DRAFT: MAX_FILE_BYTES + (1 << 20)}
-"""Larger bodies that the guard lets through: tables to draft from."""
+ROOMY = {_DRAFT: ROOM}
 
 
 def routes(site: Site) -> list[BaseRoute]:
