@@ -72,7 +72,8 @@ def _checked(visit: Visit, status: int = 200, **more: Any) -> Response:
     found = shown["found"]
     lines = found.lines if found else ()
     groups = [(list(names), list(rows)) for names, rows in groupby(lines, key=tuple)]
-    return visit.page("verify.html", status, groups=groups, moments=_MOMENTS, **shown)
+    return visit.page("verify.html", status, groups=groups, moments=_MOMENTS, most=MAX_FILE_BYTES,
+                      **shown)  # fmt: skip
 
 
 # Exporting
