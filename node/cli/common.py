@@ -206,6 +206,24 @@ def submit(
     return submit_calls(home, passphrase, [(contract, method, args)], operator)
 
 
+def prepare_call(
+    home: Home, passphrase: str, contract: str, method: str, args: dict[str, Any],
+    operator: str | None, as_json: bool, then: str = "",
+) -> None:  # fmt: skip
+    """Ask for a call that a second person is to confirm, and say so; `then` is what follows it."""
+    call = {"contract": contract, "method": method, "args": args}
+    state = submit(home, passphrase, "operators", "prepare", call, operator)
+    request = next(data[0] for _, event, data in state["events"] if event == "prepared")
+
+    def render(data: dict[str, Any]) -> None:
+        pairs(list(data.items()))
+        click.echo(f"a second person confirms it: muniment operator confirm {request} --as NAME")
+        if then:
+            click.echo(f"then {then}")
+
+    show({"request": request, **where(state)}, as_json, render)
+
+
 def digest_of(home: Home, height: int, blocks: int) -> bytes | None:
     """Return the digest of a final block, after waiting for at most `blocks` more."""
     with Client(home.socket) as client:
