@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from node.web.forms import number_of
+from node.web.forms import page_of
 from node.web.link import Link
 from node.web.live import Live
 
@@ -95,10 +95,11 @@ class Catalogue:
             rows = self._link.query_all([("catalogue", "get", {"dataset": name}) for name in lot])
             for name, row in zip(lot, rows, strict=True):
                 self._versions[name] = heads[name]
-                self._entries.pop(name, None)
                 if row is not None and row["level"] <= self._level:
                     facets = tuple(_facet_of(row, facet) for facet in FACETS)
-                    self._entries[name] = Entry(row, _text(row), facets)
+                    self._entries[name] = Entry(row, _text(row), facets)  # never missing meanwhile
+                else:
+                    self._entries.pop(name, None)
         self._sorted = [self._entries[name] for name in sorted(self._entries)]
 
     def _heads(self) -> Iterator[Any]:
@@ -114,8 +115,7 @@ def search(
     """What a page of results shows: `option` reads the query string, `path` is the page."""
     words, facets = option("q"), {name: option(name) for name in names}
     found = catalogue.find(words, facets)
-    last = max(1, -(-len(found) // PAGE))
-    number = min(number_of(option("page")) or 1, last)
+    number, last = page_of(option("page"), len(found), PAGE)
 
     def link(**changes: object) -> str:
         """This search with some of its options changed."""
@@ -125,19 +125,16 @@ def search(
     return {
         "words": words, "facets": facets, "counts": counts(found), "link": link,
         "rows": [entry.row for entry in found[(number - 1) * PAGE : number * PAGE]],
-        "total": len(found),
-        "number": number, "last": last,
+        "total": len(found), "number": number, "last": last,
     }  # fmt: skip
 
 
 def counts(found: Sequence[Entry]) -> dict[str, list[tuple[str, int]]]:
     """How often each facet has each value, the most frequent first."""
-    told = {
-        name: Counter(entry.facets[place] for entry in found) for place, name in enumerate(FACETS)
-    }
+    told = (Counter(entry.facets[place] for entry in found) for place in range(len(FACETS)))
     return {
         name: [(value, count) for value, count in counter.most_common(12) if value]
-        for name, counter in told.items()
+        for name, counter in zip(FACETS, told, strict=True)
     }
 
 

@@ -38,6 +38,12 @@ def number_of(text: str) -> int | None:
     return whole(text, 12) or None
 
 
+def page_of(wanted: str, total: int, size: int) -> tuple[int, int]:
+    """The page that is wanted, from 1, of those that there are; and the last of them."""
+    last = max(1, -(-total // size))
+    return min(number_of(wanted) or 1, last), last
+
+
 class _InMemory(MultiPartParser):
     spool_max_size = 0  # never rolled over to the disk
 

@@ -17,6 +17,7 @@ from node.publish.remarks import RemarkError
 from node.publish.shelf import OPEN, PROOF, TYPES, Publication, ShelfError
 from node.web import charts
 from node.web.catalogue import OPEN_FACETS, Record, search
+from node.web.forms import page_of
 from node.web.portal.api import file_of, registration_of
 from node.web.portal.context import Portal, whole
 from node.web.site import Area, Site, Visit, page
@@ -132,8 +133,7 @@ def _records(visit: Visit, portal: Portal) -> Response:
     if column is not None and column >= len(made.columns):
         column = None
     total = made.records if column is None else min(made.records, MOST_SORTED)
-    last = max(1, -(-total // PAGE))
-    number = min(max(whole(visit.option("page", "1"), 10**9) or 1, 1), last)
+    number, last = page_of(visit.option("page"), total, PAGE)
     start = (number - 1) * PAGE
     if column is None:
         rows = portal.published.records(made, start, PAGE)
