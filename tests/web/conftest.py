@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -84,6 +84,7 @@ class Console:
     member: str
     address: str
     portal: str
+    tokens: dict[str, str] = field(default_factory=dict)
 
     @property
     def home(self) -> Home:
@@ -114,8 +115,11 @@ class Console:
                 "--confidential-until", "2031-01-01", "--home", self.home.path)  # fmt: skip
 
     def csrf(self, client: httpx.Client) -> str:
-        """The token of a client's session, as its pages carry it."""
-        return hidden(client.get("/").text, "csrf")
+        """The token of a client's session, as its pages carry it; asked for once."""
+        session = client.cookies["muniment"]
+        if session not in self.tokens:
+            self.tokens[session] = hidden(client.get("/").text, "csrf")
+        return self.tokens[session]
 
     def post(self, client: httpx.Client, path: str, **form: object) -> httpx.Response:
         """Send a form, with the token of the client's session."""
