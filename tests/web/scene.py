@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 import httpx
@@ -24,7 +23,7 @@ from tests.web.test_dispatch import ORDER, issue
 from tests.web.test_exchange import FORM
 from tests.web.test_governance import put_forward
 from tests.web.test_portal import ANSWER, a_letter
-from tests.web.watch import BY_LAW, WATCHED, Watch
+from tests.web.watch import WATCHED, Watch
 
 FIELDS = (("code", "identifier", 1), ("fee", "amount", 2), ("note", "text", 1), ("seal", "date", 4))
 REFUSED = [["A1", "10", "fine", "2024-01-01"], ["A2", "ten", "two words", "2024-01-02"],
@@ -92,7 +91,7 @@ def _data(town: Town, watch: Watch, client: httpx.Client, folder: Path) -> dict[
     command("source", "add", "crate-fees", "--home", home.path, "kind=file", f"path={file}",
             *declared)  # fmt: skip
     command("source", "add", "letters-in", "--home", home.path, "kind=inbox", *declared)
-    token = command("inbox", "invite", "acme", "letters-in", "--home", home.path).strip()
+    token = command("inbox", "invite", "outsider", "letters-in", "--home", home.path).strip()
     intake = Intake(home)
     arrival = intake.begin(intake.sender_of(token), "2024 年第三季度企业申报表（补充）.csv")
     arrival.add(b"code,fee,note,seal\nC1,5,ok,2024-01-01\n")
@@ -106,17 +105,17 @@ def _data(town: Town, watch: Watch, client: httpx.Client, folder: Path) -> dict[
         csv.writer(target).writerow(["A4", "12.50", "补正后重新提交", "2024-02-01"])
     _post(town, client, f"{source}/run")  # what this one made waits
 
-    table = folder / "shops.csv"
+    table = folder / "stores.csv"
     for cities in ("Beijing,10\nTianjin,20\n", "Beijing,11\nTianjin,20\nShanghai,30\n"):
         table.write_text("city,income\n" + cities)
         done = town.at(member, "dataset", "register", table, "--standard", f"{member}/firm",
                        "--title", TITLE, "--keyword", "纳税信用")  # fmt: skip
-    shops = f"{member}/shops"
-    _derive(watch, shops, [town.ours, town.theirs])
+    stores = f"{member}/stores"
+    _derive(watch, stores, [town.ours, town.theirs])
     publish_trees(home)
     remarks.hand_in(home.open, f"{member}/trees", "The heights are wrong, " * 20, "Somebody")
     town.console.await_jobs()
-    _post(town, client, f"/data/{shops}/compare", old="1", new="2")
+    _post(town, client, f"/data/{stores}/compare", old="1", new="2")
     town.console.await_jobs()
     return {"txid": done["txid"], "block": done["height"]}
 
@@ -172,9 +171,9 @@ def _supervision(watch: Watch, client: httpx.Client) -> dict[str, object]:
 
 def _dispatch(watch: Watch, client: httpx.Client) -> dict[str, object]:
     town = watch.town
-    plan = {**ORDER, "plan": "flood-1", "to-health": "on", "text": WORDS}
+    plan = {**ORDER, "plan": "flood-9", "to-health": "on", "text": WORDS}
     town.console.press(client, "/dispatch/plans/new", **plan)
-    group = {"group": "dikes-1", "to-health": "on", "to-civil": "on", "text": "Duty room: 555-0100"}
+    group = {"group": "dikes-9", "to-health": "on", "to-civil": "on", "text": "Duty room: 555-0100"}
     town.console.press(client, "/dispatch/groups", **group)
     order = issue(town.console, client, "health", "civil", text=WORDS, severity="emergency")
     watch.act("health", ("dispatch", "acknowledge", {"order": order}))
@@ -184,12 +183,11 @@ def _dispatch(watch: Watch, client: httpx.Client) -> dict[str, object]:
 def _government(watch: Watch, client: httpx.Client) -> dict[str, object]:
     """What was put to the vote: a poll's contract and a use by law, which hold, and parameters."""
     town, console = watch.town, watch.console
-    source = (files("contracts") / "library" / "poll.star").read_text("utf-8")
-    watch.enact(*BY_LAW, ("deploy", {"name": "poll", "source": source}))
-    deployed = town.query("governance", "list")[0]["id"]
+    watch.allow_use_by_law()
+    deployed = watch.deploy_polls()
     watch.use_by_law()
     until = time.time_ns() // 1_000_000 + 3_600_000
-    poll = {"poll": "rule-7", "question": bytes(32), "choices": 3,
+    poll = {"poll": "rule-9", "question": bytes(32), "choices": 3,
             "members": [console.member, town.neighbour], "registrar": None, "votes_until": until,
             "shown_until": until + 3_600_000, "quorum": 0}  # fmt: skip
     watch.act(console.member, ("poll", "open", poll))
@@ -212,7 +210,7 @@ def _signing(town: Town, client: httpx.Client) -> dict[str, str]:
 
 def _evidence(town: Town, client: httpx.Client) -> dict[str, object]:
     """An export that waits for its signature."""
-    with_it = {"title": TITLE, "dataset": f"{town.console.member}/shops", "from": "1", "to": "1"}
+    with_it = {"title": TITLE, "dataset": f"{town.console.member}/stores", "from": "1", "to": "1"}
     export = _post(town, client, "/evidence/export", **with_it)
     town.console.make_block()  # the proof of the key waits for it
     town.console.await_jobs()

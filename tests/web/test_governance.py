@@ -16,8 +16,9 @@ from node.network import to_json
 from node.provision import make_home
 from node.rpc.client import Client
 from tests.node.alliance import command
-from tests.web.conftest import PASSPHRASE, Console, needs_browser, sign
+from tests.web.conftest import PASSPHRASE, Console, Town, needs_browser, sign
 from tests.web.looking import visitor
+from tests.web.watch import Watch
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 SCRIPT = '<script>alert(1)</script>"><img src=x onerror=alert(1)>'
@@ -59,26 +60,15 @@ def act(console: Console, client: httpx.Client, number: int, act: str, **form: s
 
 
 @pytest.fixture(scope="module")
-def deployed(console: Console, tmp_path_factory: pytest.TempPathFactory) -> int:
+def deployed(town: Town) -> int:
     """The contracts `noted`, with script wherever it goes, and `poll`; the number of the first."""
+    watch, console = Watch(town), town.console
     with console.enter() as client:
-        first = put_forward(console, client, "/governance/contracts", name="noted", title=SCRIPT,
-                            source=SOURCE)  # fmt: skip
-        act(console, client, first, "vote", choice="yes")
-    folder = tmp_path_factory.mktemp("library")
-    command("contract", "library", "poll", "--folder", folder)
-    command("contract", "deploy", folder / "poll.star", "--vote", "--home", console.home.path)
-    for number in (first, first + 1):
-        for member in ("health", "civil"):
-            command("gov", "vote", number, "yes", "--home", console.net.home(member).path)
-
-    def is_over() -> bool:
-        rows = (console.query("governance", "get", proposal=first + each) for each in (0, 1))
-        return all(row["status"] == "executed" for row in rows)
-
-    while not is_over():
-        console.make_block()
-    return first
+        number = put_forward(console, client, "/governance/contracts", name="noted", title=SCRIPT,
+                             source=SOURCE)  # fmt: skip
+    watch.carry(number)
+    watch.deploy_polls()
+    return number
 
 
 def test_a_parameter_is_proposed_voted_on_and_the_proposal_withdrawn(

@@ -17,17 +17,17 @@ from tests.web.walking import Person
 from tests.web.watch import Watch
 
 pytestmark = [needs_browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
-DATASET = "tax/shops"
+DATASET = "tax/markets"
 
 
 @pytest.fixture
 def source(town: Town, tmp_path: Path) -> str:
     """The title of a source that the console's member has declared; one record is wrong."""
-    file = tmp_path / "shops.csv"
+    file = tmp_path / "markets.csv"
     file.write_text("city,income\nBeijing,10\nShanghai,20\nTianjin,ten\n")
-    command("source", "add", "shops", "--home", town.console.home.path, f"path={file}",
-            "standard=tax/firm", "title=Shops in towns", "key=city")  # fmt: skip
-    return "Shops in towns"
+    command("source", "add", "markets", "--home", town.console.home.path, f"path={file}",
+            "standard=tax/firm", "title=Markets in towns", "key=city")  # fmt: skip
+    return "Markets in towns"
 
 
 def test_from_a_source_to_a_verified_delivery_and_its_proof(
@@ -48,7 +48,7 @@ def test_from_a_source_to_a_verified_delivery_and_its_proof(
     owns.click("Exchange")  # and waits there
 
     asks.click("Data")
-    asks.page.get_by_role("searchbox").or_(asks.page.locator('[name="q"]')).first.fill("shops")
+    asks.page.get_by_role("searchbox").or_(asks.page.locator('[name="q"]')).first.fill("markets")
     asks.click("Search", source, "Ask for data")
     asks.page.get_by_role("checkbox", name="city").check()
     asks.label("Purpose").select_option("public-service")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from importlib.resources import files
 from typing import Any
 
 from consensus.crypto import Signer
@@ -20,12 +21,7 @@ WATCHED = "land"
 OTHER = "health"
 """Who supervises too, by a vote, so that the console's member may decide what it imposed."""
 STATUTE = "audit-act-7"
-BY_LAW = (
-    ("change", {"member": OTHER, "roles": ["registrar", "supervisor", "validator"]}),
-    ("statute", {"statute": STATUTE, "digest": bytes(32), "until": 4_102_444_800_000,
-                 "notice_days": 3_650}),
-)  # fmt: skip
-"""What is put to the vote so that data may be used by law, until 2100."""
+YEAR_2100_MS = 4_102_444_800_000
 
 
 @dataclass
@@ -87,13 +83,38 @@ class Watch:
         """Put changes to the vote; they hold once the epoch has ended."""
         calls = [("governance", "propose", {"kind": kind, "args": args})
                  for kind, args in proposals]  # fmt: skip
-        numbers = [data[0] for _, name, data in self.act(self.home, *calls) if name == "proposed"]
+        events = self.act(self.home, *calls)
+        self.carry(*(data[0] for _, name, data in events if name == "proposed"))
+
+    def carry(self, *numbers: int) -> None:
+        """Let enough members agree to proposals, and wait until these hold."""
         for member in (self.home, self.town.neighbour, WATCHED):
             self.act(member, *(("governance", "vote", {"proposal": each, "choice": "yes"})
                                for each in numbers))  # fmt: skip
-        while any(self.town.query("governance", "get", proposal=each)["status"] != "executed"
-                  for each in numbers):  # fmt: skip
-            self.case()
+        for number in numbers:
+            while (status := self._status(number)) in ("open", "accepted"):
+                self.case()
+            assert status == "executed"
+
+    def _status(self, proposal: int) -> str:
+        return str(self.town.query("governance", "get", proposal=proposal)["status"])
+
+    def allow_use_by_law(self) -> None:
+        """Let a statute hold, and another member be registrar; once for a network."""
+        if self.town.query("governance", "statute", statute=STATUTE) is None:
+            roles = ["registrar", "supervisor", "validator"]
+            statute = {"statute": STATUTE, "digest": bytes(32), "until": YEAR_2100_MS,
+                       "notice_days": 3_650}  # fmt: skip
+            self.enact(("change", {"member": OTHER, "roles": roles}), ("statute", statute))
+
+    def deploy_polls(self) -> int:
+        """Let the library's polls be deployed, once for a network; returns the proposal."""
+        if self.town.query("contracts", "get", name="poll") is None:
+            source = (files("contracts") / "library" / "poll.star").read_text("utf-8")
+            self.enact(("deploy", {"name": "poll", "source": source}))
+        rows = self.town.query("governance", "list")
+        return next(int(row["id"]) for row in rows
+                    if (row["kind"], row["status"]) == ("deploy", "executed"))  # fmt: skip
 
     def use_by_law(self) -> int:
         """Somebody watched asks to use the neighbour's data by the statute, which holds."""
