@@ -222,4 +222,5 @@ def test_a_contact_group_is_set_used_and_ended(console: Console) -> None:
         assert console.query("dispatch", "get", order=number)["recipients"] == ["civil", "health"]
         act(console, li, number, "cancel")
         sign(li, li.post("/dispatch/groups/end", data={"csrf": csrf, "group": "dikes-1"}), csrf)
-        assert console.query("dispatch", "groups", owner="tax") == []
+        groups = console.query("dispatch", "groups", owner="tax")
+        assert "dikes-1" not in [name for name, *_ in groups]
