@@ -256,7 +256,8 @@ def test_a_use_by_law_is_allowed_until_a_day_or_refused(voted: Watch) -> None:
     day = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 30 * 86_400))
     with voted.console.enter() as client:
         assert f'action="{path}/uses/{first}/review"' in client.get(path).text
-        for wrong in ({"outcome": "allow"}, {"outcome": "allow", "notice": SCRIPT}, {}):
+        for wrong in ({"outcome": "allow"}, {"outcome": "allow", "notice": SCRIPT},
+                      {"outcome": "allow", "notice": "2030-02-30"}, {}):  # fmt: skip
             answer = voted.console.post(client, f"{path}/uses/{first}/review", **wrong)
             assert answer.status_code == 400, wrong
             assert "<script>alert" not in answer.text
@@ -274,7 +275,8 @@ def test_a_use_by_law_is_allowed_until_a_day_or_refused(voted: Watch) -> None:
     own = {"statute": STATUTE, "dataset": voted.town.theirs, "purpose": "enforcement",
            "registrar": OTHER, "until": day}  # fmt: skip
     with voted.console.enter() as client:
-        for wrong in ({"statute": SCRIPT}, {"until": "soon"}, {"dataset": ""}):
+        for wrong in ({"statute": SCRIPT}, {"until": "soon"}, {"dataset": ""},
+                      {"until": "2030-02-30"}, {"until": ""}):  # fmt: skip
             answer = voted.console.post(client, f"{path}/uses", **{**own, **wrong})
             assert answer.status_code in (400, 404), wrong
             assert "<script>alert" not in answer.text
