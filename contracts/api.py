@@ -247,6 +247,11 @@ class Context:
         if self.operator is not None and not self._execution.persons:
             fail(Code.NEEDS_SECOND)
 
+    def require_own(self, identity: str) -> None:
+        """Fail unless an id, OWNER/NAME or the beginning of one, is of the sender."""
+        if not identity.startswith(self.sender + "/"):
+            fail(Code.NOT_OWNER, identity)
+
     def find_method(self, contract: str, method: str) -> Signature:
         """Fails if there is no such contract or method."""
         return self._execution.find_method(contract, method)[1]

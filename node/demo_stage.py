@@ -5,11 +5,9 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 
-from node.story import DemoError, Story
+from node.story import Story, running
 
 SOURCE = "complaints"
 STANDARD = "tax/complaint"
@@ -71,18 +69,8 @@ def _row(number: int) -> list[str]:
 def watching(story: Story) -> Iterator[None]:
     """Run the process that watches beside a supervisor's node. Raises DemoError."""
     story.say(f"   $ muniment supervise --home {WATCHER} &")
-    process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "node", "supervise", "--home", story.home(WATCHER)],
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        assert process.stdout is not None
-        if not process.stdout.readline().startswith("watching"):
-            raise DemoError(f"{WATCHER}'s watch did not start")
+    with running("watching", "-m", "node", "supervise", "--home", story.home(WATCHER)):
         yield
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def guess_keys(story: Story) -> None:

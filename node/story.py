@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import subprocess
 import sys
+import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -80,18 +81,8 @@ class Story:
         command = double or ("-m", "node", "exchange", "serve", "--home")
         said = " ".join(("python", *double)) if double else "muniment exchange serve --home"
         self.say(f"   $ {said} {who} &")
-        process = subprocess.Popen(
-            [sys.executable, *command, self.home(who)],
-            stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        )  # fmt: skip
-        try:
-            assert process.stdout is not None
-            if process.stdout.readline().strip() != "serving":
-                raise DemoError(f"{who}'s exchange service did not start")
+        with running("serving", *command, self.home(who)):
             yield
-        finally:
-            process.terminate()
-            process.wait()
 
     def vote(self, member: str, name: str, value: str) -> None:
         """Let three of the four change what a member is, and wait for the epoch's end."""
@@ -108,6 +99,24 @@ class Story:
 
     def _short(self, text: str) -> str:
         return text.replace(str(self._folder) + "/", "")
+
+
+@contextlib.contextmanager
+def running(first: str, *command: str) -> Iterator[None]:
+    """Run a process of Python meanwhile, as soon as it says what begins with `first`.
+
+    What else it says is passed over, so that it never waits for a reader. Raises DemoError.
+    """
+    process = subprocess.Popen([sys.executable, "-u", *command], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        if not process.stdout.readline().startswith(first):
+            raise DemoError(f"{' '.join(command)} did not start")
+        threading.Thread(target=deque, args=(process.stdout, 0), daemon=True).start()
+        yield
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def require(holds: bool, what: str) -> None:

@@ -10,7 +10,7 @@ import time
 
 VARIABLE = "MUNIMENT_KEEPER"
 GRACE_S = 5.0
-"""For a clean end, as when the node stops by itself."""
+"""At most for a clean end, as when the node stops by itself; that takes the thread along."""
 
 
 def tied() -> dict[str, str]:

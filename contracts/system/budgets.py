@@ -129,8 +129,7 @@ def _answer(ctx: Context, args: Args) -> None:
 
 
 def _own(ctx: Context, dataset: str) -> None:
-    if not dataset.startswith(ctx.sender + "/"):
-        fail(Code.NOT_OWNER, dataset)
+    ctx.require_own(dataset)
     if catalogue.get(ctx.overlay, dataset) is None:
         fail(Code.NOT_FOUND, dataset)
 

@@ -41,8 +41,7 @@ _OPEN = b"open/"
 def _register(ctx: Context, args: Args) -> None:
     """The next version of an own dataset: what it holds, its standard, what commits to it."""
     dataset, version = args["dataset"], args["version"]
-    if not dataset.startswith(ctx.sender + "/"):
-        fail(Code.NOT_OWNER, dataset)
+    ctx.require_own(dataset)
     if args.get("lowered"):
         ctx.require_second()
     key = dataset.encode("ascii")
@@ -86,6 +85,10 @@ def _tell_reshaped(ctx: Context, key: bytes, latest: int, args: Args) -> None:
         ctx.emit("reshaped", [args["dataset"], args["version"]])
 
 
+def _version_key(dataset: str, version: int) -> bytes:
+    return dataset.encode("ascii") + b"/" + checks.number_key(version)
+
+
 def _history_key(owner: str, height: int, dataset: bytes, number: bytes) -> bytes:
     start = _OWNER + owner.encode("ascii") + b"/" + checks.number_key(height)
     return start + dataset + b"/" + number
@@ -122,16 +125,14 @@ def _check_persons(ctx: Context, key: bytes, latest: int, args: Args) -> None:
 
 def _check_sources(ctx: Context, args: Args) -> None:
     for source in args["derived_from"]:
-        place = source["dataset"].encode("ascii") + b"/" + checks.number_key(source["version"])
-        if ctx.get(_VERSION + place) is None:
+        if ctx.get(_VERSION + _version_key(source["dataset"], source["version"])) is None:
             fail(Code.NOT_FOUND, source["dataset"])
 
 
 def _retire(ctx: Context, args: Args) -> None:
     """No version of an own dataset will follow."""
     dataset = args["dataset"]
-    if not dataset.startswith(ctx.sender + "/"):
-        fail(Code.NOT_OWNER, dataset)
+    ctx.require_own(dataset)
     key = dataset.encode("ascii")
     head = ctx.get(_HEAD + key)
     if head is None:
@@ -146,9 +147,8 @@ def _destroy(ctx: Context, args: Args) -> None:
     """The owner says that a version, or some of its records, cannot be read any more."""
     ctx.require_second()
     dataset, version = args["dataset"], args["version"]
-    if not dataset.startswith(ctx.sender + "/"):
-        fail(Code.NOT_OWNER, dataset)
-    place = dataset.encode("ascii") + b"/" + checks.number_key(version)
+    ctx.require_own(dataset)
+    place = _version_key(dataset, version)
     record = ctx.get(_VERSION + place)
     if record is None:
         fail(Code.NOT_FOUND, dataset)
@@ -167,8 +167,7 @@ def _publish(ctx: Context, args: Args) -> None:
     """The owner gives the records of an open version to everybody; an operator needs a second."""
     ctx.require_second()
     dataset, version = args["dataset"], args["version"]
-    if not dataset.startswith(ctx.sender + "/"):
-        fail(Code.NOT_OWNER, dataset)
+    ctx.require_own(dataset)
     found = get(ctx.overlay, dataset, version)
     if found is None:
         fail(Code.NOT_FOUND, f"{dataset} v{version}")
@@ -178,7 +177,7 @@ def _publish(ctx: Context, args: Args) -> None:
         fail(Code.WRONG_STATUS, [f"{dataset} v{version}", f"L{found['level']}"])
     if is_destroyed(ctx.overlay, dataset, version):
         fail(Code.DESTROYED, version)
-    place = _OPEN + dataset.encode("ascii") + b"/" + checks.number_key(version)
+    place = _OPEN + _version_key(dataset, version)
     if ctx.get(place) is not None:
         fail(Code.EXISTS, f"{dataset} v{version}")
     ctx.put(place, ctx.block.height)
@@ -188,9 +187,8 @@ def _publish(ctx: Context, args: Args) -> None:
 def _withdraw(ctx: Context, args: Args) -> None:
     """The owner gives the records of a version to nobody any more; this takes one person."""
     dataset, version = args["dataset"], args["version"]
-    if not dataset.startswith(ctx.sender + "/"):
-        fail(Code.NOT_OWNER, dataset)
-    place = _OPEN + dataset.encode("ascii") + b"/" + checks.number_key(version)
+    ctx.require_own(dataset)
+    place = _OPEN + _version_key(dataset, version)
     if ctx.get(place) is None:
         fail(Code.NOT_FOUND, f"{dataset} v{version}")
     ctx.delete(place)
@@ -211,7 +209,7 @@ def get(state: StateReader, dataset: str, version: int | None = None) -> Any:
 
 def is_destroyed(state: StateReader, dataset: str, version: int) -> bool:
     """Whether the owner has said that a whole version cannot be read any more."""
-    place = _GONE + dataset.encode("ascii") + b"/" + checks.number_key(version)
+    place = _GONE + _version_key(dataset, version)
     return state.get(NAME.encode("ascii") + b"/" + place) is not None
 
 
@@ -230,7 +228,7 @@ def _record(row: list[Any]) -> dict[str, Value]:
 def _query_destroyed(state: StateReader, args: Args) -> Value:
     """What is destroyed of a version: {height: of the whole, or null; rows: above `after`}."""
     reader = Reader(state, NAME)
-    place = _GONE + args["dataset"].encode("ascii") + b"/" + checks.number_key(args["version"])
+    place = _GONE + _version_key(args["dataset"], args["version"])
     start = place + b"/" + checks.number_key(args["after"]) if "after" in args else b""
     found = reader.scan(place + b"/", start, PAGE)
     rows: list[Value] = [int.from_bytes(key[len(place) + 1 :], "big") for key, _ in found]
@@ -239,7 +237,7 @@ def _query_destroyed(state: StateReader, args: Args) -> Value:
 
 def _query_published(state: StateReader, args: Args) -> Value:
     """The height at which a version's records were given to everybody, or null."""
-    place = _OPEN + args["dataset"].encode("ascii") + b"/" + checks.number_key(args["version"])
+    place = _OPEN + _version_key(args["dataset"], args["version"])
     return Reader(state, NAME).get(place)  # type: ignore[no-any-return]
 
 

@@ -62,8 +62,7 @@ def _give(ctx: Context, args: Args) -> None:
 def _answer(ctx: Context, args: Args) -> None:
     """The owner answers; `version` is the one that mends what was found, if there is one."""
     dataset = args["dataset"]
-    if not dataset.startswith(ctx.sender + "/"):
-        fail(Code.NOT_OWNER, dataset)
+    ctx.require_own(dataset)
     key = _key(dataset, args["member"])
     opinion = ctx.get(key)
     if opinion is None:

@@ -56,8 +56,7 @@ def _ask(ctx: Context, args: Args) -> None:
     if [args["field"], None] not in [list(each) for each in grant["fields"]]:
         fail(Code.BAD_ARGUMENT, "field: the grant does not have it without a mask")
     own, own_version = args["own"], args["own_version"]
-    if not own.startswith(ctx.sender + "/"):
-        fail(Code.NOT_OWNER, own)
+    ctx.require_own(own)
     require_field(ctx, own, own_version, args["own_field"])
     pair = _pair(own, grant["dataset"], own_version, args["own_field"], args["version"],
                  args["field"])  # fmt: skip

@@ -103,8 +103,7 @@ def _publish(ctx: Context, args: Args) -> None:
     key = identity.encode("ascii")
     head = ctx.get(_HEAD + key)
     _, latest = head or (ctx.sender, 0)
-    if not identity.startswith(ctx.sender + "/"):
-        fail(Code.NOT_OWNER, identity)
+    ctx.require_own(identity)
     if version != latest + 1:
         fail(Code.WRONG_VERSION, latest)
     digest = digest_of(args)

@@ -79,8 +79,7 @@ def _join(ctx: Context, args: Args) -> None:
     """A member commits to its number and names what it is made of."""
     run = _current(ctx, args["run"], JOINING, "joined")
     dataset, version, field = args["dataset"], args["version"], args["field"]
-    if not dataset.startswith(ctx.sender + "/"):
-        fail(Code.NOT_OWNER, dataset)
+    ctx.require_own(dataset)
     require_field(ctx, dataset, version, field)
     key = _input(dataset, version, field)
     before = ctx.get(key)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from node.cli.collect import chain_of
+from node.cli.collect import chain_of, unlocked
 from node.cli.common import (
     Refused,
     ask,
@@ -313,7 +313,6 @@ def tell(
 def _rows_to_tell(place: Home, passphrase: str, obligation: dict[str, Any]) -> list[Row]:
     from getpass import getuser
 
-    from node.cli.collect import unlocked
     from node.cli.sealing import opener
     from node.exchange.erasure import rows_to_tell
 
@@ -329,7 +328,7 @@ def _rows_to_tell(place: Home, passphrase: str, obligation: dict[str, Any]) -> l
 @json_option
 def rows(number: int, home: Path, passphrase_file: Path | None, as_json: bool) -> None:
     """Show which rows of which deliveries an obligation asks to erase."""
-    found = _told_rows(home, number, passphrase_file)
+    found = _told_rows(home, number, passphrase_for(Home(home), passphrase_file))
     show(found, as_json, lambda _: table(("delivery", "row"), found))
 
 
@@ -345,14 +344,14 @@ def erased(number: int, yes: bool, home: Path, passphrase_file: Path | None, as_
 
     place = Home(home)
     passphrase = passphrase_for(place, passphrase_file)
-    found = _told_rows(home, number, passphrase_file)
+    found = _told_rows(home, number, passphrase)
     if not yes and found:
         click.confirm(
             f"{len(found)} rows are erased from what was fetched; they are to be gone from exports "
             "and backups too. Attest?",
             abort=True, err=True,
         )  # fmt: skip
-    erase_rows(place, *chain_of(home, passphrase_file), found)
+    erase_rows(place, *unlocked(home, passphrase), found)
     state = submit(place, passphrase, "subjects", "erased", {"obligation": number})
     data = {"obligation": number, "rows": len(found), **where(state)}
     show(data, as_json, lambda d: pairs(list(d.items())))
@@ -365,16 +364,14 @@ def _obligation(home: Path, number: int) -> dict[str, Any]:
     return dict(found)
 
 
-def _told_rows(home: Path, number: int, passphrase_file: Path | None) -> list[list[int]]:
+def _told_rows(home: Path, number: int, passphrase: str) -> list[list[int]]:
     from node.cli.sealing import open_here
     from node.exchange.erasure import rows_of
 
     found = _obligation(home, number)
     if found["envelope"] is None:
         raise Refused(f"{found['owner']} has not told which rows obligation {number} concerns")
-    place = Home(home)
-    envelope = bytes.fromhex(found["envelope"])
-    _, content = open_here(place, envelope, passphrase_for(place, passphrase_file))
+    _, content = open_here(Home(home), bytes.fromhex(found["envelope"]), passphrase)
     return rows_of(number, content)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from unicodedata import category
 
 import click
 
@@ -116,20 +117,32 @@ def show(data: Any, as_json: bool, render: Callable[[Any], None]) -> None:
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table that fits the terminal; what is read by another program is not folded."""
+    """Print a table that fits the terminal; what is read by another program is not folded.
+
+    Cells may quote what others wrote: they are neither markup nor orders to the terminal.
+    """
     import sys
 
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
+
+    def plain(cell: object) -> Text:
+        return Text("".join("\ufffd" if _is_order(c) else c for c in str(cell)))
 
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for title in titles:
         made.add_column(title, overflow="fold")
     for row in rows:
-        made.add_row(*(str(cell) for cell in row))
+        made.add_row(*map(plain, row))
     width = None if sys.stdout.isatty() else MAX_TABLE_WIDTH
     Console(soft_wrap=False, width=width).print(made)
+
+
+def _is_order(letter: str) -> bool:
+    """Whether a letter moves or colours others, or cannot be written at all."""
+    return letter not in "\n\t" and category(letter) in ("Cc", "Cf", "Cs")
 
 
 def pairs(rows: Sequence[tuple[str, object]]) -> None:
@@ -191,6 +204,24 @@ def submit(
 ) -> dict[str, Any]:  # fmt: skip
     """Sign and submit one call, and wait until it is final; see `submit_calls`."""
     return submit_calls(home, passphrase, [(contract, method, args)], operator)
+
+
+def prepare_call(
+    home: Home, passphrase: str, contract: str, method: str, args: dict[str, Any],
+    operator: str | None, as_json: bool, then: str = "",
+) -> None:  # fmt: skip
+    """Ask for a call that a second person is to confirm, and say so; `then` is what follows it."""
+    call = {"contract": contract, "method": method, "args": args}
+    state = submit(home, passphrase, "operators", "prepare", call, operator)
+    request = next(data[0] for _, event, data in state["events"] if event == "prepared")
+
+    def render(data: dict[str, Any]) -> None:
+        pairs(list(data.items()))
+        click.echo(f"a second person confirms it: muniment operator confirm {request} --as NAME")
+        if then:
+            click.echo(f"then {then}")
+
+    show({"request": request, **where(state)}, as_json, render)
 
 
 def digest_of(home: Home, height: int, blocks: int) -> bytes | None:

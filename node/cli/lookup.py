@@ -20,6 +20,7 @@ from node.cli.common import (
     pairs,
     passphrase_for,
     passphrase_option,
+    prepare_call,
     query,
     show,
     signing_options,
@@ -342,15 +343,6 @@ def _prepare(
         raise Refused(f"one request names at most {MAX_ROWS} records; prepare several")
     place = Home(home)
     call = {"dataset": name, "version": version, "rows": list(rows)}
-    args = {"contract": "catalogue", "method": "destroy", "args": call}
     passphrase = passphrase_for(place, passphrase_file, operator)
-    state = submit(place, passphrase, "operators", "prepare", args, operator)
-    request = next(data[0] for _, event, data in state["events"] if event == "prepared")
-    data = {"request": request, **where(state)}
-
-    def render(d: dict[str, Any]) -> None:
-        pairs(list(d.items()))
-        click.echo(f"a second person confirms it: muniment operator confirm {request} --as NAME")
-        click.echo("then it is carried out here with: muniment vault replay")
-
-    show(data, as_json, render)
+    prepare_call(place, passphrase, "catalogue", "destroy", call, operator, as_json,
+                 "it is carried out here with: muniment vault replay")  # fmt: skip

@@ -17,6 +17,7 @@ from node.cli.common import (
     pairs,
     passphrase_for,
     passphrase_option,
+    prepare_call,
     show,
     signing_options,
     submit,
@@ -184,11 +185,8 @@ def rotate(
     if purpose != "voting":
         args["grace"] = grace
     if operator is not None:
-        prepared = {"contract": "members", "method": "rotate", "args": args}
         passphrase = passphrase_for(place, passphrase_file, operator)
-        state = submit(place, passphrase, "operators", "prepare", prepared, operator)
-        request = next(data[0] for _, event, data in state["events"] if event == "prepared")
-        show({"request": request, **where(state)}, as_json, lambda d: pairs(list(d.items())))
+        prepare_call(place, passphrase, "members", "rotate", args, operator, as_json)
         return
     state = submit(place, key_passphrase, "members", "rotate", args)
     stops_at = next(data[3] for _, event, data in state["events"] if event == "key-replaced")

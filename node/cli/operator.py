@@ -20,6 +20,7 @@ from node.cli.common import (
     parse_arguments,
     passphrase_for,
     passphrase_option,
+    prepare_call,
     show,
     signing_options,
     submit,
@@ -169,8 +170,9 @@ def prepare(
     passphrase_file: Path | None, operator: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Ask for a call of CONTRACT.METHOD that another person of this member is to confirm."""
-    args = {"contract": contract, "method": method, "args": parse_arguments(arguments)}
-    _send(home, passphrase_file, operator, "prepare", args, as_json)
+    place = Home(home)
+    passphrase = passphrase_for(place, passphrase_file, operator)
+    prepare_call(place, passphrase, contract, method, parse_arguments(arguments), operator, as_json)
 
 
 @operator.command()
@@ -197,16 +199,13 @@ def _send(
     home: Path, passphrase_file: Path | None, operator: str | None, method: str,
     args: dict[str, Any], as_json: bool, *, prepared: bool = False,
 ) -> None:  # fmt: skip
-    if prepared:
-        args = {"contract": "operators", "method": method, "args": args}
-        method = "prepare"
     place = Home(home)
     passphrase = passphrase_for(place, passphrase_file, operator)
+    if prepared:
+        prepare_call(place, passphrase, "operators", method, args, operator, as_json)
+        return
     state = submit(place, passphrase, "operators", method, args, operator)
-    data = where(state)
-    if method == "prepare":
-        data["request"] = next(d[0] for _, name, d in state["events"] if name == "prepared")
-    show(data, as_json, lambda d: pairs(list(d.items())))
+    show(where(state), as_json, lambda d: pairs(list(d.items())))
 
 
 @operator.command("list")

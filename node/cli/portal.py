@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +20,11 @@ from node.cli.common import (
     pairs,
     passphrase_for,
     passphrase_option,
+    prepare_call,
     show,
     signing_options,
     submit,
     table,
-    where,
 )
 from node.cli.person import person, person_options
 from node.home import Home
@@ -73,15 +74,12 @@ def publish(
     from node.publish.remarks import Moderator
     from node.publish.shelf import is_agreed, version_to_open
 
-    place = Home(home)
-
-    def query(*question: Any) -> Any:
-        return ask(home, *question)
-
+    place, query = Home(home), partial(ask, home)
     number = version_to_open(query, name, version)
     call, agreed = {"dataset": name, "version": number}, is_agreed(query, name, number)
     if operator is not None and not agreed:
-        _prepare(place, operator, read_passphrase(operator_file), call, as_json)
+        prepare_call(place, read_passphrase(operator_file), "catalogue", "publish", call, operator,
+                     as_json, "the same command writes the files")  # fmt: skip
         return
     passphrase = passphrase_for(place, passphrase_file)
     if not agreed:
@@ -97,22 +95,6 @@ def publish(
         made = publish_version(place, custody, chain, name, number, who, told)
     Moderator(place.open, master).open()
     show(_told(made), as_json, lambda d: pairs(list(d.items())))
-
-
-def _prepare(
-    home: Home, operator: str, passphrase: str, call: dict[str, Any], as_json: bool
-) -> None:
-    """Ask, as an operator, for a publication that another person confirms."""
-    args = {"contract": "catalogue", "method": "publish", "args": call}
-    state = submit(home, passphrase, "operators", "prepare", args, operator)
-    request = next(data[0] for _, event, data in state["events"] if event == "prepared")
-
-    def render(d: dict[str, Any]) -> None:
-        pairs(list(d.items()))
-        click.echo(f"a second person confirms it: muniment operator confirm {request} --as NAME")
-        click.echo("then the same command writes the files")
-
-    show({"request": request, **where(state)}, as_json, render)
 
 
 @portal.command("list")
@@ -158,7 +140,7 @@ def withdraw(
 
     place, data = Home(home), {"dataset": name, "version": version}
     is_gone = Shelf(place.open).withdraw(name, version)
-    if is_agreed(lambda *question: ask(home, *question), name, version):
+    if is_agreed(partial(ask, home), name, version):
         passphrase = passphrase_for(place, passphrase_file, operator)
         submit(place, passphrase, "catalogue", "withdraw", data, operator)
     elif not is_gone:

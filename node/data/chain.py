@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 Query = Callable[[str, str, dict[str, Any]], Any]
-"""`query(contract, method, args)` of the ledger."""
+"""`query(contract, method, args)` of the ledger, as a node answers it: bytes are hexadecimal."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from node.data.chain import Query
 from node.data.notes import note, tell
-from node.data.rules import Query, Rules, active, shipped
+from node.data.rules import Rules, active, shipped
 from node.data.sealing import Sealer, derive
 from node.data.worker import Limits, Worker, WorkerError, descriptor_path
 from node.errors import MunimentError

@@ -1,6 +1,6 @@
 """What checks and detectors note of data: a code and values, told in words by whoever shows it.
 
-A note is one line, `CODE VALUE...`, quoted as a shell's words are, so that any value comes back.
+A note is a text, `CODE VALUE...`, quoted as a shell's words are, so that any value comes back.
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ missing, nothing is graded. A worker is handed the pack before it loads its dete
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.system.standards import CLASSES
+from node.data.chain import Query
 from node.errors import MunimentError
 from node.home import Home, atomic_write
 
@@ -26,7 +26,6 @@ MAX_WORD = 40
 _WORDS = ("double_surnames", "before_names", "health_words", "not_persons")
 _TABLES = ("hints", "column_words")
 _KEYS = {"version", "combinations", "volumes", "documents", "surnames", *_WORDS, *_TABLES}
-Query = Callable[[str, str, dict[str, Any]], Any]
 
 
 class RulesError(MunimentError):

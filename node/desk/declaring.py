@@ -51,8 +51,12 @@ def form_of(source: Source) -> dict[str, Any]:
         "key": ", ".join(source.key), "more": sources.write(source, _OF_FORM),
         "place": without_user(getattr(source, place)) if place else "",
         "has_secret": any(getattr(source, name) for name in SECRETS.values()),
-        "by_itself": any(getattr(source, name) for name in _BY_ITSELF), "seen": _digest(source),
+        "by_itself": _runs_by_itself(source), "seen": _digest(source),
     }  # fmt: skip
+
+
+def _runs_by_itself(source: Source) -> bool:
+    return any(getattr(source, name) for name in _BY_ITSELF)
 
 
 def without_user(url: str) -> str:
@@ -81,7 +85,7 @@ def _declare(desk: Desk, params: Mapping[str, Any]) -> Any:
         raise SourceError(f"there is a source {name} already")
     if seen is not None and (old is None or seen != _digest(old)):
         raise SourceError(f"{name} was changed meanwhile; look at it again")
-    if old is not None and form_of(old)["by_itself"]:
+    if old is not None and _runs_by_itself(old):
         raise SourceError(f"{name} runs by itself; its declaration is changed at the machine")
     secret = _field(params, "secret", MAX_SECRET).strip()
     made = sources.parse(name, _content(desk, params, name, old, secret), name)
@@ -89,6 +93,7 @@ def _declare(desk: Desk, params: Mapping[str, Any]) -> Any:
         raise SourceError(f"{name}: dataset stays; declare another source for another dataset")
     _check_place(desk, old, made, secret)
     if secret:
+        desk.home.sources.mkdir(mode=0o700, exist_ok=True)
         atomic_write(_secret(desk, name), f"{secret}\n".encode(), 0o600)
     sources.save(desk.home.sources, made, is_new=old is None)
     if str(_secret(desk, name)) not in (made.url_file, made.header_file):
@@ -138,8 +143,8 @@ def _check_place(desk: Desk, old: Source | None, made: Source, secret: str) -> N
             parts = _parts(made, made.url)
             if "@" in parts.netloc:
                 raise SourceError(f"{made.name}: url: user and password belong into the secret")
-            kept = old is not None and made.header_file and not secret
-            if kept and old is not None and _parts(made, old.url)[:2] != parts[:2]:
+            is_kept = made.header_file and not secret
+            if old is not None and is_kept and _parts(made, old.url)[:2] != parts[:2]:
                 raise SourceError(f"{made.name}: url leads elsewhere; give its secret anew")
             if secret and (":" not in secret or "\n" in secret or not secret.isascii()):
                 raise SourceError(f"{made.name}: the secret must be one line: Name: value")

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def _draft(desk: Desk, params: Mapping[str, Any]) -> Any:
-    """Start to draft the standard `id` for `who` from an upload that is for no source, and then
+    """Start to draft the standard `id` for `who` from an upload that is for no source.
 
-    destroy that; returns the job's id. Its result has the `document`.
+    The upload is destroyed then. Returns the job's id; its result has the `document`.
     """
     identity, who = text(params, "id", 128), text(params, "who")
     inbox = Inbox(desk.home, desk.master)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from node.data.chain import Query
 from node.errors import MunimentError
 from node.exchange.terms import Condition
 
@@ -18,8 +19,6 @@ _HOURS = re.compile(
     r" (?P<offset>[+-]\d{2}:\d{2})",
     re.ASCII,
 )
-Query = Callable[[str, str, dict[str, Any]], Any]
-"""Asks a contract: name, question, arguments."""
 
 
 class AskingError(MunimentError):

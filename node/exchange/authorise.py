@@ -17,6 +17,7 @@ from consensus.codec import decode, encode, expect_bytes, expect_int, expect_lis
 from consensus.crypto import HASH_BYTES
 from contracts.system.subjects import NAME
 from contracts.system.subjects.batches import MAX_COUNT
+from node.data.chain import Query
 from node.envelopes.content import Content
 from node.errors import MunimentError
 from node.exchange.consent import (
@@ -36,8 +37,6 @@ from node.exchange.consent import (
     states_of,
 )
 
-Query = Callable[[str, str, dict[str, Any]], Any]
-"""`query(contract, method, args)` of a node; byte strings in hexadecimal."""
 OpenEnvelope = Callable[[bytes], Content]
 
 

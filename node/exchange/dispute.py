@@ -6,7 +6,7 @@ recipient chooses what to show, and must not be able to make a fault out of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +15,7 @@ from consensus.codec import DecodeError, decode, encode, expect_bytes, expect_li
 from consensus.crypto import sha256
 from contracts.system.deliveries.header import START, Header, first, is_signed
 from node.data import commitment
+from node.data.chain import Query
 from node.data.commitment import Field
 from node.data.vault import column_names
 from node.exchange import audited
@@ -24,8 +25,6 @@ from node.exchange.piece import DisputeError, Earlier, Piece, Registered, Signed
 from node.exchange.source import Masks, is_whole, masks_of, shape_of
 from node.exchange.tree import RecordTree, root_of_proof
 from node.exchange.unmasked import PlainFinder
-
-Query = Callable[[str, str, dict[str, Any]], Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,11 @@ from typing import Any
 
 from consensus.codec import DecodeError
 from contracts.system.deliveries.header import Header
+from node.data.chain import Query
 from node.envelopes.content import Content
 from node.exchange import copies
 from node.exchange.copies import Copy
-from node.exchange.dispute import Finding, Query, Terms, examine
+from node.exchange.dispute import Finding, Terms, examine
 from node.exchange.piece import DisputeError, Piece, from_parts
 from node.home import Home
 

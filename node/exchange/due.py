@@ -6,9 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-Query = Callable[[str, str, dict[str, Any]], Any]
-"""`query(contract, method, args)` of a node; byte strings in hexadecimal."""
-
+from node.data.chain import Query
 
 SENTENCES = {
     "review": "{} asks for {}",

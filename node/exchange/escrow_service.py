@@ -19,6 +19,7 @@ import trio
 
 from consensus.codec import DecodeError, Value, expect_bytes, expect_int, expect_list, expect_text
 from node.data import vault
+from node.data.chain import Query
 from node.exchange import escrow
 from node.exchange.escrow import CHUNK_BYTES, EscrowError
 from node.exchange.streams import DataSocket, Stream, StreamError
@@ -32,7 +33,6 @@ MAX_ANSWER_BYTES = 4 << 20
 MAX_FILES = 16
 MAX_SERVED = 8
 """Streams that are served at a time; others wait."""
-Query = Callable[[str, str, dict[str, Any]], Any]
 
 
 def answers_of(home: Home) -> Path:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from consensus.codec import DecodeError, Value, expect_list, expect_text
 from node.data.access import GENESIS, NAME, Access, Place, follow, read
+from node.data.chain import Query
 from node.exchange.logs import PAGE, Question, Row, concerns
 
 MAX_ENTRIES = 1 << 20
@@ -16,7 +17,6 @@ MAX_ROWS = 100_000
 MAX_FAULTS = 20
 VERIFIED, WRONG, REFUSED, SILENT = "verified", "wrong", "refused", "silent"
 """What became of asking a member."""
-Query = Callable[[str, str, dict[str, Any]], Any]
 
 
 @dataclass(frozen=True, slots=True)

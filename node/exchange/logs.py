@@ -8,7 +8,7 @@ concerns them; of the rest they get digests, by which they follow the chain to i
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -18,7 +18,7 @@ from consensus.crypto import HASH_BYTES
 from contracts.api import APPROVER, AUDITOR
 from contracts.system.operators import ACTIVE, duties_at
 from node.data.access import MOST, Place
-from node.data.chain import Chain
+from node.data.chain import Chain, Query
 from node.data.custody import Custody
 from node.exchange.authorise import Batch, OpenEnvelope
 from node.exchange.consent import refer
@@ -33,7 +33,6 @@ MAX_NAME_BYTES = 128
 MAX_VERSIONS = 16
 """The latest versions are looked through for a subject."""
 PAGE = 500
-Query = Callable[[str, str, dict[str, Any]], Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,10 @@ from typing import Any
 
 import trio
 
+from node.data.chain import Query
 from node.errors import MunimentError
 from node.exchange.streams import StreamError
 from node.rpc.client import Client, NodeError
-
-Query = Callable[[str, str, dict[str, Any]], Any]
-"""`query(contract, method, args)` of the own node; byte strings in hexadecimal."""
 
 
 class NotServedError(MunimentError):

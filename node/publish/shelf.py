@@ -173,8 +173,10 @@ def path_of(name: str) -> str:
     return f"records.{name}" if name in TYPES else name
 
 
-def why_not_open(query: Query, dataset: str, version: int) -> str | None:
-    """Why the chain does not call a version open data; None if it does."""
+def why_not_open(
+    query: Query, dataset: str, version: int, commitment: str | None = None
+) -> str | None:
+    """Why the chain does not call a version, of this commitment, open data; None if it does."""
     latest = query("catalogue", "get", {"dataset": dataset})
     row = query("catalogue", "get", {"dataset": dataset, "version": version})
     if latest is None or row is None:
@@ -184,6 +186,8 @@ def why_not_open(query: Query, dataset: str, version: int) -> str | None:
     for each in (row, latest):
         if each["level"] != OPEN:
             return f"version {each['version']} is of level L{each['level']}, not L{OPEN}"
+    if commitment not in (None, row["commitment"]):
+        return "it is not what is registered"
     return None
 
 
@@ -207,13 +211,10 @@ def is_agreed(query: Query, dataset: str, version: int) -> bool:
 
 def why_closed(query: Query, dataset: str, version: int, commitment: str) -> str | None:
     """Why a version must not be shown to everybody, by what the chain says; None if it may."""
-    closed = why_not_open(query, dataset, version)
-    if closed is not None:
-        return closed
-    row = query("catalogue", "get", {"dataset": dataset, "version": version})
-    if row["commitment"] != commitment:
-        return "it is not what is registered"
-    return None if is_agreed(query, dataset, version) else "the chain does not call it published"
+    closed = why_not_open(query, dataset, version, commitment)
+    if closed is None and not is_agreed(query, dataset, version):
+        return "the chain does not call it published"
+    return closed
 
 
 def why_stale(query: Query, found: Publication) -> str | None:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from contracts.codes import Code
 from node.data.types import ENTITIES, TYPES
 from node.render import BY_NAME, SENTENCES, render
 from node.web.language import Language
@@ -181,13 +182,20 @@ _PATTERNS = [
     (text, re.compile(re.escape(text).replace(r"\{\}", "(.+)"), re.DOTALL))
     for text in sorted(ARGUMENTS, key=lambda text: (text.count("{}"), -len(text)))  # exact first
 ]
+_IN_WORDS = frozenset((
+    Code.BAD_ARGUMENT, Code.CLASS_TOO_LOW, Code.DUTY_LAPSED, Code.KEY_IN_USE, Code.LOCKS_OUT,
+    Code.NEEDS_DUTY, Code.NEEDS_ROLE, Code.NO_AGREEMENT, Code.VOTE_CLOSED, Code.WRONG_KIND,
+    Code.WRONG_MODE, Code.WRONG_STATUS,
+))  # fmt: skip
+"""Results whose last detail is a word. Others tell names, which a word may be the same as."""
 
 
 def of_result(say: Say, code: int, details: Any) -> str:
     """The sentence of a transaction's result; `details` as the RPC gives them."""
-    parts = details if isinstance(details, list) else [details]
-    told = [_detail(say, part) if isinstance(part, str) else part for part in parts]
-    return render(code, told if isinstance(details, list) else told[0], say)
+    parts = [*details] if isinstance(details, list) else [details]
+    if code in _IN_WORDS and parts and isinstance(parts[-1], str):
+        parts[-1] = _detail(say, parts[-1])
+    return render(code, parts, say)
 
 
 def of_error(language: Language, code: str, message: str) -> str:
@@ -208,7 +216,7 @@ def of_error(language: Language, code: str, message: str) -> str:
 
 def of_term(language: Language, name: str) -> str:
     """A purpose or basis; one that members have added to the table is called as they call it."""
-    return name if language.code == "en" else language.say(TERMS.get(name, name))
+    return name if language.code == "en" or name not in TERMS else language.say(TERMS[name])
 
 
 def of_mask(language: Language, name: str) -> str:

@@ -199,10 +199,12 @@ class Visit:
         }
         return self.site.templates.get_template(template).render(shared | values)
 
-    def file(self, name: str, data: bytes) -> Response:
+    def file(
+        self, name: str, data: str | bytes, media_type: str = "application/octet-stream"
+    ) -> Response:
         """A file to be loaded down under a name of plain letters."""
         headers = {"content-disposition": f'attachment; filename="{name}"'}
-        return Response(data, media_type="application/octet-stream", headers=headers)
+        return Response(data, media_type=media_type, headers=headers)
 
     def see(self, path: str) -> Response:
         """Go on to another page of this site."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 from node.web.console import AREAS
@@ -59,4 +60,33 @@ def test_an_open_page_says_that_its_node_is_away_and_recovers(
     finally:
         console.net.start(console.member)
     page.wait_for_selector(".banner .bad", state="detached")
+    page.context.close()
+
+
+def test_a_page_that_waits_takes_nothing_away_that_somebody_writes(
+    browser: Any, console: Console
+) -> None:
+    page = visitor(browser, console, "en-GB")
+    asked = count(1)
+
+    def answer(route: Any) -> None:
+        given = route.fetch()
+        mark = f"<p data-waits>{next(asked)}</p><h1>"
+        route.fulfill(response=given, body=given.text().replace("<h1>", mark))
+
+    page.route("**/evidence", answer)
+    page.goto(f"{console.address}/evidence")
+    page.wait_for_selector("p[data-waits]:text-is('2')")
+    field = page.locator("main input[name=q]")
+    field.fill("41")
+    field.blur()
+    shown = page.inner_text("p[data-waits]")
+    for _ in range(2):  # the second is asked for once the first was taken or left
+        with page.expect_response("**/evidence"):
+            pass
+    assert (field.input_value(), page.inner_text("p[data-waits]")) == ("41", shown)
+    field.fill("")
+    field.blur()
+    page.wait_for_function("before => document.querySelector('p[data-waits]').innerText !== before",
+                           arg=shown)  # fmt: skip
     page.context.close()

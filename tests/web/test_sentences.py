@@ -87,6 +87,10 @@ def test_what_stands_within_a_sentence_is_translated() -> None:
     assert told(Code.BAD_ARGUMENT, integer) == "参数有误：rows: 须为 1 到 5 的整数"
     assert told(Code.TOO_LARGE, 512) == "交易超过上限 512"
     assert told(Code(9), None)
+    for name in ("planning", "research", "archive"):  # words of the pages, and members too
+        assert told(Code.NOT_ACTIVE, name).startswith(name)
+        assert told(Code.WRONG_STATUS, [name, "revoked"]) == f"当前状态不允许：{name}: 已撤销"
+    assert told(Code.NOT_FOUND, "missing: missing").startswith("missing: missing")
     assert "99999" in of_result(CHINESE.say, 99_999, None)
 
 
@@ -111,6 +115,7 @@ def test_what_data_holds_and_is_asked_for_is_told_in_words() -> None:
     assert of_term(CHINESE, "open") == "开放数据"
     assert of_term(ENGLISH, "open-use") == "open-use"  # as the commands call it
     assert of_term(CHINESE, "voted-in") == "voted-in"
+    assert of_term(CHINESE, "archive") == "archive"  # members may call theirs as a role is called
     assert set(MASKS) == set(SPECS)
     assert of_mask(CHINESE, "keep-first") == "仅留前几位 keep-first"
     assert of_mask(ENGLISH, "keep-first") == "keep-first"

@@ -252,6 +252,12 @@ def test_a_standard_is_published_by_the_page_and_followed_by_its_next_version(
         assert "pier.csv" not in client.get("/data/inbox").text
         with console.enter("wang") as other:
             assert other.get(answer.headers["location"]).status_code == 403
+        broken = client.post("/data/draft-standard", data=named, files={"file": ("x.xlsx", b"x")})
+        console.await_jobs()
+        failed = client.get(broken.headers["location"])  # which a page that waits takes
+        assert (failed.status_code, 'role="alert"' in failed.text) == (200, True)
+        chinese = {"accept-language": "zh"}
+        assert "数据源无法继续读取" in client.get(broken.headers["location"], headers=chinese).text
 
         sign(client, post(body), csrf)
         page = client.get(shown).text

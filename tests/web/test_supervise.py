@@ -382,7 +382,8 @@ def test_a_use_by_law_is_allowed_until_a_day_or_refused(voted: Watch) -> None:
     )
     with inside(voted) as (client, csrf):
         assert f'action="{path}/uses/{first}/review"' in client.get(path).text
-        for wrong in ({"outcome": "allow"}, {"outcome": "allow", "notice": SCRIPT}, {}):
+        for wrong in ({"outcome": "allow"}, {"outcome": "allow", "notice": SCRIPT},
+                      {"outcome": "allow", "notice": "2030-02-30"}, {}):  # fmt: skip
             answer = client.post(f"{path}/uses/{first}/review", data={"csrf": csrf, **wrong})
             assert answer.status_code == 400, wrong
             assert "<script>alert" not in answer.text
@@ -400,7 +401,8 @@ def test_a_use_by_law_is_allowed_until_a_day_or_refused(voted: Watch) -> None:
     own = {"statute": "audit-act-7", "dataset": voted.town.theirs, "purpose": "enforcement",
            "registrar": OTHER, "until": day}  # fmt: skip
     with inside(voted) as (client, csrf):
-        for wrong in ({"statute": SCRIPT}, {"until": "soon"}, {"dataset": ""}):
+        for wrong in ({"statute": SCRIPT}, {"until": "soon"}, {"dataset": ""},
+                      {"until": "2030-02-30"}, {"until": ""}):  # fmt: skip
             answer = client.post(f"{path}/uses", data={"csrf": csrf, **own, **wrong})
             assert answer.status_code in (400, 404), wrong
             assert "<script>alert" not in answer.text

@@ -47,8 +47,7 @@ _loaded: dict[bytes, Module] = {}
 def set_policy(ctx: Context, args: Args) -> None:
     """Set the policy of the sender's datasets that begin with a prefix; null takes it away."""
     prefix, source = args["prefix"], args["source"]
-    if not prefix.startswith(ctx.sender + "/"):
-        fail(Code.NOT_OWNER, prefix)
+    ctx.require_own(prefix)
     key = _POLICIES + ctx.sender.encode("ascii")
     kept: list[Value] = [row for row in ctx.get(key) or [] if row[0] != prefix]
     digest = None

@@ -38,8 +38,7 @@ _COUNT = b"agreements"
 def _offer(ctx: Context, args: Args) -> None:
     """The owner offers a member custody of the versions of a dataset."""
     dataset, custodian = args["dataset"], args["custodian"]
-    if not dataset.startswith(ctx.sender + "/"):
-        fail(Code.NOT_OWNER, dataset)
+    ctx.require_own(dataset)
     if custodian == ctx.sender:
         fail(Code.BAD_ARGUMENT, "custodian: must be another member")
     record = members.get(ctx.overlay, custodian)

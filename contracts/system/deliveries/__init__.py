@@ -54,6 +54,8 @@ _GRANT = b"grant/"
 _COPIES = b"copies/"
 _DISPUTE = b"dispute/"
 MAX_ENVELOPES = 64
+_NO_CALLS = (0, 0, b"", False)
+"""Look-ups: how many, how many found nothing, the log's root, whether it looks like guessing."""
 _DELIVERY_DUE, _COPIES_DUE = b"d", b"c"
 """First byte of what is scheduled: a delivery's number, a grant's number."""
 
@@ -273,7 +275,7 @@ def _calls(ctx: Context, args: Args) -> None:
     delivery = _running(ctx, args["delivery"])
     if ctx.sender != delivery["server"] or delivery["kind"] != "lookup":
         fail(Code.NOT_SERVER, ctx.sender)
-    before = delivery["calls"] or [0, 0]
+    before = delivery["calls"] or _NO_CALLS
     count, misses = args["count"], args["misses"]
     if count <= before[0]:
         fail(Code.NOT_LATER, before[0])
@@ -284,7 +286,7 @@ def _calls(ctx: Context, args: Args) -> None:
 
 
 def _count_calls(ctx: Context, delivery: Any, count: int, misses: int, root: bytes) -> None:
-    told, rules = bool(delivery["calls"] and delivery["calls"][3]), limits.current(ctx.overlay)
+    told, rules = (delivery["calls"] or _NO_CALLS)[3], limits.current(ctx.overlay)
     looks = misses >= rules["misses"] and 100 * misses >= rules["miss_percent"] * count
     delivery["calls"] = [count, misses, root, told or looks]
     ctx.emit("calls", [delivery["id"], count, root, misses])
@@ -294,7 +296,7 @@ def _count_calls(ctx: Context, delivery: Any, count: int, misses: int, root: byt
 
 def _count_last_calls(ctx: Context, delivery: Any, last: Header) -> None:
     """A session that ends before its log was anchored is judged by the header that ends it."""
-    known = delivery["calls"][0] if delivery["calls"] else 0
+    known = (delivery["calls"] or _NO_CALLS)[0]
     if delivery["kind"] == "lookup" and known < last.rows >= last.position:
         _count_calls(ctx, delivery, last.rows, last.position, last.digest)
 

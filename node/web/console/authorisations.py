@@ -11,9 +11,8 @@ from contracts.api import ACTING, APPROVER, STEWARD
 from contracts.system.cases import SUPERVISOR
 from contracts.system.subjects.batches import REGISTRAR
 from node.errors import MunimentError
-from node.exchange.asking import AskingError, parse_moment
 from node.web.console.exchange import now_ms
-from node.web.console.permits import DAY
+from node.web.console.fields import FormError, day_end_of
 from node.web.console.rows import all_rows
 from node.web.signing import anchored, propose
 from node.web.site import Site, Visit, page
@@ -97,7 +96,7 @@ def _count(visit: Visit) -> Response:
     scope = [visit.form.get(name, "")[:200] for name in ("dataset", "recipient", "purpose")]
     found = visit.query("catalogue", "get", {"dataset": scope[0]}) if all(scope) else None
     if found is None or found["owner"] != visit.site.member:
-        raise AskingError(visit.say("This form is not complete."))
+        raise FormError(visit.say("This form is not complete."))
     visit.desk(
         "authorisation.coverage", dataset=scope[0], recipient=scope[1], purpose=scope[2],
         version=found["version"], time=now_ms(),
@@ -172,12 +171,12 @@ def _words(visit: Visit, obligation: Any, rows: int) -> list[tuple[str, str]]:
 def _invoke(visit: Visit) -> Response:
     """Ask, as the recipient, to use a dataset under a statute; a supervisor reviews it."""
     form = {name: visit.form.get(name, "").strip()[:200]
-            for name in ("statute", "dataset", "purpose", "registrar", "until")}  # fmt: skip
-    if not all(form.values()) or not DAY.fullmatch(form["until"]):
-        raise AskingError(visit.say("This form is not complete."))
+            for name in ("statute", "dataset", "purpose", "registrar")}  # fmt: skip
+    until = day_end_of(visit, "until")
+    if not all(form.values()) or not until:
+        raise FormError(visit.say("This form is not complete."))
     missing = visit.say("There is no such statute.")
     visit.find("governance", "statute", {"statute": form["statute"]}, missing)
-    until = parse_moment(f"{form['until']}T23:59:59")
     words = [*_use_words(visit, {**form, "recipient": visit.site.member}),
              (visit.say("Registrar"), form["registrar"]),
              (visit.say("Until"), visit.language.moment(until))]  # fmt: skip
@@ -187,19 +186,18 @@ def _invoke(visit: Visit) -> Response:
 
 def _review(visit: Visit) -> Response:
     """A supervisor allows a use by law, with a day by which notice is due, or refuses it."""
-    found, day, notice = _use(visit), visit.form.get("notice", "").strip(), None
+    found, notice = _use(visit), 0
     title, words = visit.say("Refuse use %s by law"), _use_words(visit, found)
     match visit.form.get("outcome"):
-        case "allow" if DAY.fullmatch(day):
+        case "allow" if notice := day_end_of(visit, "notice"):
             title = visit.say("Allow use %s by law")
-            notice = parse_moment(f"{day}T23:59:59")
             words.append((visit.say("Notice due"), visit.language.moment(notice)))
         case "refuse":
             pass
         case _:
-            raise AskingError(visit.say("By when are those concerned notified? A day such as "
+            raise FormError(visit.say("By when are those concerned notified? A day such as "
                                         "2027-12-31."))  # fmt: skip
-    args = {"use": found["id"], "notice": notice}
+    args = {"use": found["id"], "notice": notice or None}
     return propose(visit, title % found["id"], words, [("subjects", "review", args)],
                    _PATH)  # fmt: skip
 

@@ -18,7 +18,7 @@ from node.trace import case_file
 from node.trace.index import Entry
 from node.trace.similar import similar
 from node.web.console.alerts import meaning_of
-from node.web.console.proofs import MAX_FILE_BYTES
+from node.web.console.fields import MAX_FILE_BYTES, ROOM
 from node.web.console.rows import latest_rows, pages_of
 from node.web.console.supervision import (
     LOOKING,
@@ -46,8 +46,7 @@ _WORDED = ("opened", "commented", "attached", "disposed")
 _CASES = ROOT + "/cases"
 _CASE = _CASES + "/{number:int}"
 _ATTACH = ROOT + "/attach/"
-ROOMY = {_ATTACH: MAX_FILE_BYTES + (1 << 20)}
-"""Larger bodies that the guard lets through: a file of which the digest is taken."""
+ROOMY = {_ATTACH: ROOM}
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _SLUG = re.compile(r"[a-z0-9._-]{1,64}", re.ASCII)
 _OWNED = re.compile(r"[a-z0-9._-]{1,64}/[a-z0-9._-]{1,64}", re.ASCII)

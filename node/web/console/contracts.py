@@ -12,7 +12,7 @@ from contracts.system import VERSIONS
 from contracts.system.contracts import PAGE
 from node import contract_docs
 from node.web.console.changes import source_diff
-from node.web.console.fields import FormError, name_of_form
+from node.web.console.fields import FormError, name_of_form, or_again
 from node.web.console.governance import DECIDE, put_forward
 from node.web.sentences import of_type
 from node.web.site import MissingError, Site, Visit, page
@@ -24,7 +24,7 @@ def routes(site: Site) -> list[BaseRoute]:
     contract = _CONTRACTS + "/{name}"
     return [
         page(site, _CONTRACTS, _list),
-        page(site, _CONTRACTS, _deploy, methods=("POST",), duties=DECIDE),
+        page(site, _CONTRACTS, or_again(_deploy, _lists), methods=("POST",), duties=DECIDE),
         page(site, contract, _show),
         page(site, contract + "/upgrade", _upgrade, methods=("POST",), duties=DECIDE),
         page(site, contract + "/retire", _retire, methods=("POST",), duties=DECIDE),
@@ -83,10 +83,8 @@ def _source(visit: Visit) -> str:
 
 
 def _deploy(visit: Visit) -> Response:
-    try:
-        name, source = name_of_form(visit, "name"), _source(visit)
-    except FormError as error:
-        return _lists(visit, visit.form, visit.told(error))
+    """Raises MunimentError."""
+    name, source = name_of_form(visit, "name"), _source(visit)
     title = visit.form.get("title", "")[:128].strip()
     args = {"name": name, "source": source} | ({"title": title} if title else {})
     words = [(visit.say("Contract"), name), (visit.say("Title"), title or "–")]

@@ -9,24 +9,26 @@ from starlette.routing import BaseRoute
 
 from contracts.api import STEWARD
 from node.data.inbox import Intake, Sender
-from node.errors import MunimentError
-from node.web.console.fields import MAX_FILE_BYTES, FormError, file_of
+from node.web.console.fields import ROOM, FormError, file_of, or_again
 from node.web.console.sources import SOURCES, list_page, source_page
 from node.web.site import Site, Visit, page
 
 _HAND_IN = "/data/hand-in"
-ROOMY = {_HAND_IN + "/": MAX_FILE_BYTES + (1 << 20)}
-"""Larger bodies that the guard lets through."""
+ROOMY = {_HAND_IN + "/": ROOM}
 _FIELDS = ("kind", "standard", "title", "key", "place", "more", "secret")
 
 
 def routes(site: Site) -> list[BaseRoute]:
-    source, steward = SOURCES + "/{name}", (STEWARD,)
+    source = SOURCES + "/{name}"
+    posts = (
+        (SOURCES, or_again(_declare, list_page), 0),
+        (source + "/declaration", or_again(_change, source_page), 0),
+        (source + "/end", _end, 0),
+        (_HAND_IN + "/{name}", or_again(_hand_in, source_page), 1),
+    )
     return [
-        page(site, SOURCES, _declare, methods=("POST",), duties=steward),
-        page(site, source + "/declaration", _change, methods=("POST",), duties=steward),
-        page(site, source + "/end", _end, methods=("POST",), duties=steward),
-        page(site, _HAND_IN + "/{name}", _hand_in, methods=("POST",), duties=steward, files=1),
+        page(site, path, act, methods=("POST",), duties=(STEWARD,), files=files)
+        for path, act, files in posts
     ]
 
 
@@ -34,28 +36,19 @@ def _form(visit: Visit) -> dict[str, Any]:
     return {name: visit.form.get(name, "").replace("\r\n", "\n") for name in _FIELDS}
 
 
-def _given(visit: Visit) -> dict[str, Any]:
-    """What the form shows again; a secret is typed anew."""
-    return {**visit.form, "secret": ""}
-
-
 def _declare(visit: Visit) -> Response:
+    """Raises MunimentError."""
     name = visit.form.get("name", "").strip()
-    try:
-        if not name:
-            raise FormError(visit.say("This form is not complete."))
-        visit.desk("source.declare", source=name, who=visit.operator, **_form(visit))
-    except MunimentError as error:
-        return list_page(visit, _given(visit), visit.told(error))
+    if not name:
+        raise FormError(visit.say("This form is not complete."))
+    visit.desk("source.declare", source=name, who=visit.operator, **_form(visit))
     return visit.see(f"{SOURCES}/{name}")
 
 
 def _change(visit: Visit) -> Response:
+    """Raises MunimentError."""
     name, seen = visit.param("name"), visit.form.get("seen", "")
-    try:
-        visit.desk("source.declare", source=name, who=visit.operator, seen=seen, **_form(visit))
-    except MunimentError as error:
-        return source_page(visit, _given(visit), visit.told(error))
+    visit.desk("source.declare", source=name, who=visit.operator, seen=seen, **_form(visit))
     return visit.see(f"{SOURCES}/{name}")
 
 
@@ -67,13 +60,13 @@ def _end(visit: Visit) -> Response:
 
 
 def _hand_in(visit: Visit) -> Response:
-    """Take a file for the next run; a steward's own needs nobody's word for it."""
+    """Take a file for the next run; a steward's own needs nobody's word for it.
+
+    Raises MunimentError.
+    """
     name = visit.param("name")
-    try:
-        upload = seal_file(visit, name)
-        visit.desk("upload.decide", upload=upload, take=True, who=visit.operator)
-    except MunimentError as error:
-        return source_page(visit, {}, visit.told(error))
+    upload = seal_file(visit, name)
+    visit.desk("upload.decide", upload=upload, take=True, who=visit.operator)
     return visit.see(f"{SOURCES}/{name}")
 
 

@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+
+from starlette.responses import Response
 
 from consensus.codec import DecodeError
 from consensus.crypto import sha256
 from contracts.checks import slug
 from node.errors import MunimentError
 from node.web.forms import whole
-from node.web.site import Visit
+from node.web.site import Handler, Visit
 
 UNITS = {"minutes": 60_000, "hours": 3_600_000, "days": 86_400_000, "seconds": 1_000}
 """Of spans in forms, in ms."""
 DAY_MS = UNITS["days"]
 MAX_FILE_BYTES = 16 << 20
 """Of a file in a form."""
+ROOM = MAX_FILE_BYTES + (1 << 20)
+"""Bytes of a form with such a file, which its part names as ROOMY for the guard to let through."""
 
 
 class FormError(MunimentError):
     """A form that is not filled in as it has to be."""
 
     code = "form"
+
+
+def or_again(act: Handler, form: Callable[[Visit, Mapping[str, str], str], Response]) -> Handler:
+    """A handler of `form` that shows it again, as it was filled in, with what `act` refuses."""
+
+    def handler(visit: Visit) -> Response:
+        try:
+            return act(visit)
+        except MunimentError as error:
+            return form(visit, visit.form, visit.told(error))
+
+    return handler
 
 
 def recipients_of(visit: Visit, choices: Sequence[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import Response
@@ -9,9 +10,8 @@ from starlette.routing import BaseRoute
 
 from contracts.system.dispatch import DUTIES
 from node.cli.sealing import RECIPIENTS_EACH
-from node.errors import MunimentError
 from node.web.console.dispatch import members_of
-from node.web.console.fields import FormError, name_of_form, recipients_of, text_of
+from node.web.console.fields import FormError, name_of_form, or_again, recipients_of, text_of
 from node.web.console.letters import read, seal_to_all
 from node.web.signing import CallArguments, propose
 from node.web.site import Site, Visit, page
@@ -22,7 +22,7 @@ _GROUPS = "/dispatch/groups"
 def routes(site: Site) -> list[BaseRoute]:
     return [
         page(site, _GROUPS, _list),
-        page(site, _GROUPS, _set, methods=("POST",), duties=DUTIES),
+        page(site, _GROUPS, or_again(_propose, _page), methods=("POST",), duties=DUTIES),
         page(site, _GROUPS + "/end", _end, methods=("POST",), duties=DUTIES),
     ]
 
@@ -31,7 +31,7 @@ def _list(visit: Visit) -> Response:
     return _page(visit, {"group": ""})
 
 
-def _page(visit: Visit, given: dict[str, str], problem: str = "") -> Response:
+def _page(visit: Visit, given: Mapping[str, str], problem: str = "") -> Response:
     rows = [
         (name, names, read(visit, [envelope] if envelope else []))
         for name, names, envelope in visit.query("dispatch", "groups", {"owner": visit.site.member})
@@ -39,13 +39,6 @@ def _page(visit: Visit, given: dict[str, str], problem: str = "") -> Response:
     choices = [(r["name"], r["tier"]) for r in members_of(visit) if r["status"] == "active"]
     return visit.page("groups.html", 400 if problem else 200, rows=rows, given=given,
                       problem=problem, choices=choices)  # fmt: skip
-
-
-def _set(visit: Visit) -> Response:
-    try:
-        return _propose(visit)
-    except MunimentError as error:
-        return _page(visit, dict(visit.form), visit.told(error))
 
 
 def _propose(visit: Visit) -> Response:

@@ -10,9 +10,8 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from consensus.genesis import PURPOSES, ROLES, TIERS, Card
-from node.errors import MunimentError
 from node.network import card_of
-from node.web.console.fields import FormError
+from node.web.console.fields import FormError, or_again
 from node.web.console.governance import DECIDE, put_forward, shown, voters_of
 from node.web.site import MissingError, Site, Visit, page
 
@@ -25,7 +24,7 @@ def routes(site: Site) -> list[BaseRoute]:
     member = _MEMBERS + "/{name}"
     return [
         page(site, _MEMBERS, _tree),
-        page(site, _MEMBERS, _admit, methods=("POST",), duties=DECIDE),
+        page(site, _MEMBERS, or_again(_admit, _page), methods=("POST",), duties=DECIDE),
         page(site, member, _show),
         page(site, member + "/{act}", _act, methods=("POST",), duties=DECIDE),
     ]
@@ -62,10 +61,8 @@ def _page(visit: Visit, given: Mapping[str, str], problem: str = "") -> Response
 
 
 def _admit(visit: Visit) -> Response:
-    try:
-        card = card_from(visit, visit.form.get("card", ""))
-    except MunimentError as error:
-        return _page(visit, visit.form, visit.told(error))
+    """Raises MunimentError."""
+    card = card_from(visit, visit.form.get("card", ""))
     wanted = {key: value for key, value in _wanted(visit).items() if value is not None}
     words = [(visit.say("Member"), card.name), (visit.say("Key"), card.member_key.hex()),
              *((key, shown(value)) for key, value in wanted.items())]  # fmt: skip

@@ -13,7 +13,7 @@ from starlette.routing import BaseRoute
 from contracts.api import ADMIN, DUTIES
 from contracts.system.operators import PAGE
 from node.web.console.exchange import now_ms
-from node.web.console.fields import FormError, day_end_of
+from node.web.console.fields import FormError, day_end_of, or_again
 from node.web.console.rows import all_rows
 from node.web.console.seconds import prepare, waiting
 from node.web.signing import propose
@@ -27,7 +27,7 @@ _TERMS = ("trained_until", "confidential_until")
 def routes(site: Site) -> list[BaseRoute]:
     return [
         page(site, _OPERATORS, _list),
-        page(site, _OPERATORS, _grant, methods=("POST",), duties=(ADMIN,)),
+        page(site, _OPERATORS, or_again(_grant, _page), methods=("POST",), duties=(ADMIN,)),
         page(site, _OPERATORS + "/{name}/train", _train, methods=("POST",), duties=(ADMIN,)),
         page(site, _OPERATORS + "/{name}/revoke", _revoke, methods=("POST",), duties=(ADMIN,)),
     ]
@@ -91,17 +91,18 @@ def _shown(visit: Visit, terms: Mapping[str, int]) -> list[tuple[str, str]]:
 
 
 def _grant(visit: Visit) -> Response:
-    """An operator signs, so that the ledger wants a second person: it is prepared."""
+    """An operator signs, so that the ledger wants a second person: it is prepared.
+
+    Raises MunimentError.
+    """
     try:
-        card, terms = _card(visit.form.get("card", "").strip()), _terms(visit)
-    except FormError as error:
-        return _page(visit, visit.form, visit.told(error))
-    except ValueError:
+        card = _card(visit.form.get("card", "").strip())
+    except ValueError as error:
         told = visit.say("This is not what muniment operator new has written.")
-        return _page(visit, visit.form, told)
-    duties = [duty for duty in DUTIES if f"duty-{duty}" in visit.form]
+        raise FormError(told) from error
+    terms, duties = _terms(visit), [duty for duty in DUTIES if f"duty-{duty}" in visit.form]
     if not duties:
-        return _page(visit, visit.form, visit.say("Choose one duty at least."))
+        raise FormError(visit.say("Choose one duty at least."))
     args = {"operator": card["operator"], "key": bytes.fromhex(card["key"]),
             "proof": bytes.fromhex(card["proof"]), "duties": duties, **terms}  # fmt: skip
     words = [

@@ -9,10 +9,9 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from contracts.system.dispatch import DUTIES, KINDS, SEVERITIES
-from node.errors import MunimentError
 from node.web.console.dispatch import below, members_of
 from node.web.console.exchange import now_ms
-from node.web.console.fields import UNITS, FormError, recipients_of, span_of, text_of
+from node.web.console.fields import UNITS, FormError, or_again, recipients_of, span_of, text_of
 from node.web.console.letters import seal_to_all
 from node.web.forms import number_of
 from node.web.signing import propose
@@ -27,7 +26,7 @@ _FIRST = {"kind": "order", "severity": "routine", "acknowledge": "1", "acknowled
 def routes(site: Site) -> list[BaseRoute]:
     return [
         page(site, _NEW, _show, duties=DUTIES),
-        page(site, _NEW, _issue, methods=("POST",), duties=DUTIES),
+        page(site, _NEW, or_again(_propose, _form), methods=("POST",), duties=DUTIES),
     ]
 
 
@@ -59,13 +58,6 @@ def _others(visit: Visit, records: Sequence[Any]) -> list[str]:
         return []
     reached = (visit.site.member, *below(records, visit.site.member))
     return [r["name"] for r in records if r["status"] == "active" and r["name"] not in reached]
-
-
-def _issue(visit: Visit) -> Response:
-    try:
-        return _propose(visit)
-    except MunimentError as error:
-        return _form(visit, visit.form, visit.told(error))
 
 
 def _propose(visit: Visit) -> Response:

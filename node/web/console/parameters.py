@@ -10,9 +10,8 @@ from starlette.routing import BaseRoute
 
 from consensus.codec import DecodeError
 from consensus.validators import FAULT_MODELS, Parameters
-from node.errors import MunimentError
 from node.parameter_docs import DOCS
-from node.web.console.fields import FormError
+from node.web.console.fields import FormError, or_again
 from node.web.console.governance import DECIDE, put_forward
 from node.web.forms import whole
 from node.web.sentences import of_error
@@ -24,7 +23,7 @@ _PARAMETERS = "/governance/parameters"
 def routes(site: Site) -> list[BaseRoute]:
     return [
         page(site, _PARAMETERS, _show),
-        page(site, _PARAMETERS, _propose, methods=("POST",), duties=DECIDE),
+        page(site, _PARAMETERS, or_again(_propose, _page), methods=("POST",), duties=DECIDE),
     ]
 
 
@@ -44,10 +43,8 @@ def _page(visit: Visit, given: Mapping[str, str], problem: str = "") -> Response
 
 
 def _propose(visit: Visit) -> Response:
-    try:
-        changes, following = _changes(visit)
-    except MunimentError as error:
-        return _page(visit, visit.form, visit.told(error))
+    """Raises MunimentError."""
+    changes, following = _changes(visit)
     words = [(name, f"{following[name]} → {value}") for name, value in changes.items()]
     return put_forward(visit, "parameters", {"changes": changes}, words, _PARAMETERS)
 

@@ -10,8 +10,8 @@ from starlette.routing import BaseRoute
 
 from contracts.api import ACTING, APPROVER
 from node.errors import MunimentError
-from node.exchange.asking import parse_moment
 from node.web.console.exchange import now_ms
+from node.web.console.fields import day_end_of
 from node.web.console.rows import all_rows
 from node.web.console.supervision import (
     LOOKING,
@@ -26,7 +26,6 @@ from node.web.signing import propose
 from node.web.site import MissingError, Site, Visit, page
 
 _PERMITS, _FEEDBACK = ROOT + "/permits", ROOT + "/feedback"
-DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _NAME = re.compile(r"[a-z0-9._-]{1,64}", re.ASCII)
 MAX_DATASETS = 200
 """Own datasets whose opinions are gone through."""
@@ -57,16 +56,15 @@ def _list(visit: Visit) -> Response:
 
 
 def _issue(visit: Visit) -> Response:
-    member, until = (visit.form.get(name, "").strip() for name in ("member", "until"))
+    member, until = visit.form.get("member", "").strip(), day_end_of(visit, "until")
     known = [row["name"] for row in visit.query("access", "rules")["purposes"]]
     scenarios = [name for name in known if f"scenario-{name}" in visit.form]
-    if member not in members_of(visit) or not scenarios or not DAY.fullmatch(until):
+    if member not in members_of(visit) or not scenarios or not until:
         return visit.problem(
             visit.say("Choose a member, one purpose at least, and a day such as 2027-12-31.")
         )
-    moment = parse_moment(f"{until}T23:59:59")
-    words = [*_words(visit, member, scenarios), (visit.say("Until"), visit.language.moment(moment))]
-    args = {"member": member, "scenarios": scenarios, "until": moment}
+    words = [*_words(visit, member, scenarios), (visit.say("Until"), visit.language.moment(until))]
+    args = {"member": member, "scenarios": scenarios, "until": until}
     return propose(visit, visit.say("Give %s a permit") % member, words,
                    [("permits", "issue", args)], _PERMITS)  # fmt: skip
 

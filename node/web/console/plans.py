@@ -8,12 +8,12 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute
 
 from contracts.system.dispatch import DUTIES, SEVERITIES
-from node.errors import MunimentError
 from node.web.console.dispatch import below, members_of
 from node.web.console.fields import (
     UNITS,
     FormError,
     name_of_form,
+    or_again,
     recipients_of,
     span_of,
     text_of,
@@ -34,7 +34,7 @@ def routes(site: Site) -> list[BaseRoute]:
     return [
         page(site, _PLANS, _list),
         page(site, _PLANS + "/new", _new, duties=DUTIES),
-        page(site, _PLANS + "/new", _prepare, methods=("POST",), duties=DUTIES),
+        page(site, _PLANS + "/new", or_again(_propose, _form), methods=("POST",), duties=DUTIES),
         page(site, plan, _show),
         page(site, plan + "/{act}", _act, methods=("POST",), duties=DUTIES),
     ]
@@ -90,13 +90,6 @@ def _form(visit: Visit, given: Any, problem: str = "") -> Response:
         below=[(r["name"], r["tier"]) for r in records if r["name"] in names],
         severities=SEVERITIES,
     )  # fmt: skip
-
-
-def _prepare(visit: Visit) -> Response:
-    try:
-        return _propose(visit)
-    except MunimentError as error:
-        return _form(visit, visit.form, visit.told(error))
 
 
 def _propose(visit: Visit) -> Response:

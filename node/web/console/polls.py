@@ -10,15 +10,15 @@ from starlette.routing import BaseRoute
 
 from contracts.api import ACTING
 from node.ballots import CONTRACT
-from node.errors import MunimentError
 from node.rpc.client import NodeError
 from node.web.console.exchange import now_ms
 from node.web.console.fields import (
-    MAX_FILE_BYTES,
+    ROOM,
     UNITS,
     FormError,
     digest_of_file,
     name_of_form,
+    or_again,
     span_of,
 )
 from node.web.forms import whole
@@ -28,14 +28,13 @@ from node.web.site import MissingError, Site, Visit, page
 _POLLS = "/governance/polls"
 CHOICES = range(2, 33)
 _NEW = "/governance/new-poll"
-ROOMY = {_NEW: MAX_FILE_BYTES + (1 << 20)}
-"""Larger bodies that the guard lets through: what a poll is about."""
+ROOMY = {_NEW: ROOM}
 
 
 def routes(site: Site) -> list[BaseRoute]:
     return [
         page(site, _POLLS, _which),
-        page(site, _NEW, _open, methods=("POST",), duties=ACTING, files=1),
+        page(site, _NEW, or_again(_propose, _page), methods=("POST",), duties=ACTING, files=1),
         page(site, _POLLS + "/{poll}", _show),
         page(site, _POLLS + "/{poll}/{act}", _act, methods=("POST",), duties=ACTING),
     ]
@@ -59,13 +58,6 @@ def _page(visit: Visit, given: Mapping[str, str], problem: str = "") -> Response
 
 def _active(visit: Visit) -> list[Any]:
     return [row for row in visit.query("members", "list") if row["status"] == "active"]
-
-
-def _open(visit: Visit) -> Response:
-    try:
-        return _propose(visit)
-    except MunimentError as error:
-        return _page(visit, visit.form, visit.told(error))
 
 
 def _propose(visit: Visit) -> Response:

@@ -15,12 +15,12 @@ from node import checking, receipt
 from node.errors import MunimentError
 from node.trace import export
 from node.trace.export import Content
+from node.web.console.fields import MAX_FILE_BYTES, ROOM
 from node.web.forms import whole
 from node.web.site import Site, Visit, page
 
-MAX_FILE_BYTES = 16 << 20
-ROOMY = {"/evidence/verify": 2 * MAX_FILE_BYTES + (1 << 20)}
-"""Larger bodies that the guard lets through: a proof and the data that it is of."""
+ROOMY = {"/evidence/verify": ROOM + MAX_FILE_BYTES}
+"""A proof, and the data that it is of."""
 _FILE = re.compile(r"[0-9]{20}-[0-9a-f]{16}", re.ASCII)
 _MOMENTS = ("time", "timestamp", "signed at")
 
@@ -72,7 +72,8 @@ def _checked(visit: Visit, status: int = 200, **more: Any) -> Response:
     found = shown["found"]
     lines = found.lines if found else ()
     groups = [(list(names), list(rows)) for names, rows in groupby(lines, key=tuple)]
-    return visit.page("verify.html", status, groups=groups, moments=_MOMENTS, **shown)
+    return visit.page("verify.html", status, groups=groups, moments=_MOMENTS, most=MAX_FILE_BYTES,
+                      **shown)  # fmt: skip
 
 
 # Exporting

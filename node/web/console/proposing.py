@@ -22,13 +22,14 @@ from node.network import to_json
 from node.web.console.changes import changes_of
 from node.web.console.documents import map_of_document, text_of_document, with_line
 from node.web.console.fields import (
-    MAX_FILE_BYTES,
+    ROOM,
     UNITS,
     FormError,
     day_end_of,
     digest_of_file,
     file_of,
     name_of_form,
+    or_again,
     span_of,
 )
 from node.web.console.governance import DECIDE, FORMS, kind_of, put_forward, shown
@@ -39,8 +40,7 @@ from node.web.site import MissingError, Site, Visit, page
 
 _PROPOSE = "/governance/propose"
 _PACKS = "/governance/packs"
-ROOMY = {_PROPOSE + "/": MAX_FILE_BYTES + (1 << 20)}
-"""Larger bodies that the guard lets through: texts of statutes."""
+ROOMY = {_PROPOSE + "/": ROOM}
 _TABLES = {"access": ("access", "rules"), "ladder": ("sanctions", "ladder"),
            "deliveries": ("deliveries", "limits")}  # fmt: skip
 """Kinds whose document stands on the ledger, and the question that tells it."""
@@ -51,8 +51,8 @@ _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 def routes(site: Site) -> list[BaseRoute]:
     kind = _PROPOSE + "/{kind}"
     return [
-        page(site, kind, _show),
-        page(site, kind, _propose, methods=("POST",), duties=DECIDE, files=1),
+        page(site, kind, lambda visit: _page(visit, {})),
+        page(site, kind, or_again(_propose, _page), methods=("POST",), duties=DECIDE, files=1),
         page(site, _PACKS + "/{digest}", _pack),
     ]
 
@@ -65,11 +65,8 @@ def _kind(visit: Visit) -> str:
     return kind
 
 
-def _show(visit: Visit) -> Response:
-    return _page(visit, _kind(visit), {})
-
-
-def _page(visit: Visit, kind: str, given: Mapping[str, str], problem: str = "") -> Response:
+def _page(visit: Visit, given: Mapping[str, str], problem: str = "") -> Response:
+    kind = _kind(visit)
     now = {"document": _document(visit, kind)} if kind in (*_TABLES, "pack") else {}
     return visit.page(
         "propose.html", 400 if problem else 200, kind=kind, title=kind_of(visit, kind),
@@ -115,18 +112,11 @@ def _facts(visit: Visit, kind: str) -> list[tuple[str, str]]:
 
 
 def _propose(visit: Visit) -> Response:
-    kind = _kind(visit)
-    try:
-        if kind == "pack" and "keep" in visit.form:
-            _keep_pack(visit)
-            return visit.see(f"{_PROPOSE}/pack")
-        return _put_forward(visit, kind)
-    except MunimentError as error:
-        return _page(visit, kind, visit.form, visit.told(error))
-
-
-def _put_forward(visit: Visit, kind: str) -> Response:
     """Raises MunimentError: what is wrong with the form, or that it changes nothing."""
+    kind = _kind(visit)
+    if kind == "pack" and "keep" in visit.form:
+        _keep_pack(visit)
+        return visit.see(f"{_PROPOSE}/pack")
     args = _args(visit, kind)
     try:
         check_arguments(KINDS[kind].arguments, args, KINDS[kind].optional)
@@ -223,6 +213,4 @@ def _pack(visit: Visit) -> Response:
     data = _kept(visit, digest) if _DIGEST.fullmatch(digest) else None
     if data is None:
         raise MissingError(visit.say("This pack is not kept here."))
-    return Response(data, media_type="application/json",
-                    headers={"content-disposition": f'attachment; filename="{digest[:16]}.json"'}
-                    )  # fmt: skip
+    return visit.file(f"{digest[:16]}.json", data, "application/json")

@@ -14,6 +14,7 @@ from contracts.system.standards import CLASSES
 from node.data.source import KINDS
 from node.errors import MunimentError
 from node.network import bytes_from_text
+from node.web.console.fields import MAX_FILE_BYTES
 from node.web.console.rows import all_rows
 from node.web.console.seconds import prepare, waiting
 from node.web.forms import whole
@@ -65,7 +66,7 @@ def source_page(visit: Visit, given: Mapping[str, str], problem: str = "") -> Re
     return visit.page(
         "source.html", 400 if problem else 200, source=found, prepared=prepared,
         job=latest_job(visit, "collect", name), given={**found["form"], **given}, problem=problem,
-        **_choices(visit),
+        most=MAX_FILE_BYTES, **_choices(visit),
     )  # fmt: skip
 
 

@@ -11,10 +11,9 @@ from starlette.routing import BaseRoute
 
 from contracts.api import STEWARD
 from node.data import standard as standards
-from node.errors import MunimentError
 from node.web.console.declaring import seal_file
 from node.web.console.documents import map_of_document, with_line
-from node.web.console.fields import MAX_FILE_BYTES, FormError, name_of_form
+from node.web.console.fields import ROOM, FormError, name_of_form, or_again
 from node.web.console.governance import shown
 from node.web.console.rows import all_rows
 from node.web.signing import propose
@@ -23,16 +22,16 @@ from node.web.site import MissingError, Site, Visit, page
 _STANDARDS = "/data/standards"
 _PUBLISH = "/data/publish-standard"
 _DRAFT = "/data/draft-standard"
-ROOMY = {_DRAFT: MAX_FILE_BYTES + (1 << 20)}
-"""Larger bodies that the guard lets through: tables to draft from."""
+ROOMY = {_DRAFT: ROOM}
 
 
 def routes(site: Site) -> list[BaseRoute]:
+    draft, publish = or_again(_make_draft, _form), or_again(_propose, _form)
     return [
         page(site, _STANDARDS, _list),
         page(site, _PUBLISH, _begin, duties=(STEWARD,)),
-        page(site, _DRAFT, _make_draft, methods=("POST",), duties=(STEWARD,), files=1),
-        page(site, _PUBLISH, _publish, methods=("POST",), duties=(STEWARD,), files=1),
+        page(site, _DRAFT, draft, methods=("POST",), duties=(STEWARD,), files=1),
+        page(site, _PUBLISH, publish, methods=("POST",), duties=(STEWARD,), files=1),
         page(site, _STANDARDS + "/{owner}/{name}", _show),
     ]
 
@@ -55,30 +54,30 @@ def _show(visit: Visit) -> Response:
 
 def _begin(visit: Visit) -> Response:
     if not visit.option("draft"):
-        return _form(visit, {"document": _start(visit)})
-    job = visit.desk("job.get", job=visit.option("draft"))
+        return _form(visit, {"document": _start(visit)}, "", 200)
+    job = visit.job(visit.option("draft"))
     if job["kind"] != "draft" or not job["about"].startswith(f"{visit.operator} "):
         raise MissingError(visit.say("There is no such draft of yours."))
     given = {"document": job["result"]["document"] if job["result"] else ""}
-    return _form(visit, given, job["problem"], is_waiting=job["state"] == "running")
+    return _form(visit, given, job["problem"], 200, is_waiting=job["state"] == "running")
 
 
 def _form(
-    visit: Visit, given: Mapping[str, str], problem: str = "", *, is_waiting: bool = False
-) -> Response:
-    return visit.page("publish_standard.html", 400 if problem else 200, given=given,
-                      problem=problem, is_waiting=is_waiting, starters=list(standards.starters()),
-                      )  # fmt: skip
+    visit: Visit, given: Mapping[str, str], problem: str, status: int = 400, *,
+    is_waiting: bool = False,
+) -> Response:  # fmt: skip
+    return visit.page("publish_standard.html", status, given=given, problem=problem,
+                      is_waiting=is_waiting, starters=list(standards.starters()))  # fmt: skip
 
 
 def _make_draft(visit: Visit) -> Response:
-    """Let the desk draft a standard from a table, which is destroyed afterwards."""
-    try:
-        identity = f"{visit.site.member}/{name_of_form(visit, 'name')}"
-        job = visit.desk("standard.draft", id=identity, who=visit.operator,
-                         upload=seal_file(visit, ""))  # fmt: skip
-    except MunimentError as error:
-        return _form(visit, visit.form, visit.told(error))
+    """Let the desk draft a standard from a table, which is destroyed afterwards.
+
+    Raises MunimentError.
+    """
+    identity = f"{visit.site.member}/{name_of_form(visit, 'name')}"
+    upload = seal_file(visit, "")
+    job = visit.desk("standard.draft", id=identity, who=visit.operator, upload=upload)
     return visit.see(f"{_PUBLISH}?draft={job}")
 
 
@@ -94,13 +93,6 @@ def _start(visit: Visit) -> str:
     else:
         return ""
     return json.dumps(body, indent=2, ensure_ascii=False)
-
-
-def _publish(visit: Visit) -> Response:
-    try:
-        return _propose(visit)
-    except MunimentError as error:
-        return _form(visit, visit.form, visit.told(error))
 
 
 def _propose(visit: Visit) -> Response:

@@ -158,6 +158,4 @@ def _export(visit: Visit) -> Response:
         text = json.dumps(to_prov(graph, base), indent=2, ensure_ascii=False) + "\n"
     else:
         text = "".join(json.dumps(event) + "\n" for event in to_events(graph, base))
-    name = f"{dataset.replace('/', '-')}.{form}.json"
-    return Response(text, media_type=EXPORTS[form],
-                    headers={"content-disposition": f'attachment; filename="{name}"'})  # fmt: skip
+    return visit.file(f"{dataset.replace('/', '-')}.{form}.json", text, EXPORTS[form])

@@ -21,7 +21,8 @@ function take(event) {
 function is_filled(part) {
   const focused = document.activeElement;
   return (part.contains(focused) && focused.matches("input, select, textarea"))
-    || [...part.querySelectorAll("textarea")].some((text) => text.value !== text.defaultValue);
+    || [...part.querySelectorAll("input, textarea")].some((each) => /^(checkbox|radio)$/.test(each.type)
+      ? each.checked !== each.defaultChecked : each.value !== each.defaultValue);
 }
 
 async function fetched(selector) {
@@ -53,13 +54,18 @@ async function leave() {
   if (answer?.redirected && !is_filled(document.querySelector("main"))) location.assign(answer.url);
 }
 
-// A page that waits for something to become final asks again, until it no longer waits.
+// A page that waits for something to become final asks again, until it no longer waits. What came is
+// kept as it came: `arrange` changes what stands in the page.
+let came = document.querySelector("main").innerHTML;
 async function again() {
   const main = document.querySelector("main");
   if (!main.querySelector("[data-waits]")) return;
   try {
-    const fresh = await fetched("main");
-    if (fresh && fresh.innerHTML !== main.innerHTML) main.replaceChildren(...fresh.childNodes);
+    const fresh = await fetched("main"), html = fresh?.innerHTML;
+    if (fresh && html !== came && !is_filled(main)) {
+      main.replaceChildren(...fresh.childNodes);
+      came = html;
+    }
   } catch { /* the node or the network is away: try again */ }
   setTimeout(again, 1000);
 }
