@@ -11,8 +11,6 @@ on a network of one node, so that two cores have room for the load and the brows
 
 from __future__ import annotations
 
-import argparse
-import json
 import multiprocessing
 import os
 import shutil
@@ -33,7 +31,7 @@ from typing import Any
 import httpx
 
 from bench.ledger import Bench, _register
-from bench.start import OWNER, Builder
+from bench.start import OWNER, Builder, run
 from contracts.envelope import Call
 from node.devnet import Devnet
 from node.provision import free_ports
@@ -321,18 +319,7 @@ def measure(folder: Path, transactions: int) -> dict[str, Any]:
     return result
 
 
-def main() -> None:
-    """Parse options, run, print a table or JSON."""
-    parser = argparse.ArgumentParser(prog="python -m bench.pages", description=__doc__)
-    parser.add_argument("--transactions", type=int, default=1_000_000, help="on the chain before")
-    parser.add_argument("--home", type=Path, help="keep the network in this folder")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="muniment-pages-") as folder:
-        result = measure(options.home or Path(folder) / "net", options.transactions)
-    if options.json:
-        print(json.dumps(result, indent=2))
-        return
+def show(result: dict[str, Any]) -> None:
     print(
         f"height {result['height']}, console served after {result['served_after_s']} s, "
         f"had read the chain after {result['read_after_s']} s more"
@@ -346,4 +333,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run("pages", __doc__, "transactions", measure, show)

@@ -15,6 +15,7 @@ import json
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -131,21 +132,29 @@ def measure(folder: Path, calls: int) -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    """Parse options, run, print a table or JSON."""
-    parser = argparse.ArgumentParser(prog="python -m bench.start", description=__doc__)
-    parser.add_argument("--calls", type=int, default=1_000_000, help="committed calls")
+def run(
+    name: str, about: str | None, what: str,
+    measure: Callable[[Path, int], dict[str, Any]], show: Callable[[dict[str, Any]], None],
+) -> None:  # fmt: skip
+    """Parse the options of a benchmark on so many of `what`, measure, and print a table or JSON."""
+    parser = argparse.ArgumentParser(prog=f"python -m bench.{name}", description=about)
+    parser.add_argument(f"--{what}", type=int, default=1_000_000, dest="count",
+                        help="on the chain before")  # fmt: skip
     parser.add_argument("--home", type=Path, help="keep the network in this folder")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="muniment-start-") as folder:
-        figures = measure(options.home or Path(folder) / "net", options.calls)
+    with tempfile.TemporaryDirectory(prefix=f"muniment-{name}-") as folder:
+        result = measure(options.home or Path(folder) / "net", options.count)
     if options.json:
-        print(json.dumps(figures, indent=2))
-        return
+        print(json.dumps(result, indent=2))
+    else:
+        show(result)
+
+
+def show(figures: dict[str, Any]) -> None:
     for name, value in figures.items():
         print(f"{name:<16} {value}")
 
 
 if __name__ == "__main__":
-    main()
+    run("start", __doc__, "calls", measure, show)

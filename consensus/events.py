@@ -148,6 +148,14 @@ class Accuse:
 
 
 @dataclass(frozen=True, slots=True)
+class Blame:
+    """`peer` (its node key) sent what no honest node of this epoch does."""
+
+    peer: bytes
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
 class Amnesia:
     """Votes of the own key were met that the journal does not know: observing from now on."""
 
@@ -167,6 +175,7 @@ Effect = (
     | Execute
     | Finalized
     | Accuse
+    | Blame
     | Amnesia
     | Recovered
 )

@@ -16,6 +16,7 @@ from consensus.crypto import Kind, Signer
 from consensus.events import (
     Accuse,
     Amnesia,
+    Blame,
     Broadcast,
     Build,
     Built,
@@ -265,12 +266,12 @@ class Machine:
     def _receive(self, peer: bytes, message: object) -> None:
         match message:
             case Vote(statement=statement):
-                if self._take_vote(message) and statement.kind is Kind.NULLIFY:
+                if self._take_vote(message, peer) and statement.kind is Kind.NULLIFY:
                     self._help(peer, statement.view)
             case Proposal():
-                self._take_proposal(message)
+                self._take_proposal(message, peer)
             case Certificate():
-                self._take_certificate(message)
+                self._take_certificate(message, peer)
             case Question():
                 self._answer(peer, message)
             case ViewReport():
@@ -278,8 +279,12 @@ class Machine:
 
     # Votes, certificates, proposals
 
-    def _take_vote(self, vote: Vote) -> bool:
-        """Count a vote if it is new, in the window and valid. Returns whether it is known now."""
+    def _take_vote(self, vote: Vote, peer: bytes | None = None) -> bool:
+        """Count a vote if it is new, in the window and valid. Returns whether it is known now.
+
+        `peer` sent it, unless it is the own one. Honest nodes send nothing on that they have not
+        verified, so one that sends a wrong signature is to blame for it, whoever is named in it.
+        """
         statement = vote.statement
         low, high = self.finalized_view - VIEWS_BEHIND, self.view + VIEWS_AHEAD
         if statement.epoch != self.epoch or not max(low, 1) <= statement.view <= high:
@@ -291,6 +296,8 @@ class Machine:
         if known is not None and vote.signer in current.accused:
             return False  # a third contradiction adds nothing, and memory stays bounded
         if not vote.is_valid(self.chain_id, self.validators):
+            if peer is not None:
+                self._emit(Blame(peer, "a vote that its signer has not signed"))
             return False
         self._note(current, vote)
         votes = current.votes.setdefault(statement, {})
@@ -318,7 +325,7 @@ class Machine:
             current.accused.add(first.signer)
             self._emit(Accuse(Evidence(first, second)))
 
-    def _take_certificate(self, certificate: Certificate) -> None:
+    def _take_certificate(self, certificate: Certificate, peer: bytes) -> None:
         statement = certificate.statement
         if statement.epoch != self.epoch or statement.view <= self.finalized_view:
             return
@@ -327,6 +334,8 @@ class Machine:
             return
         if certificate.is_valid(self.chain_id, self.validators):
             self._learn(certificate, formed=False)
+        else:
+            self._emit(Blame(peer, "a certificate that no quorum has signed"))
 
     def _learn(self, certificate: Certificate, *, formed: bool) -> None:
         """Act on a valid certificate that may be new."""
@@ -368,15 +377,15 @@ class Machine:
             case Kind.FINALIZE:
                 current.finalization = certificate
 
-    def _take_proposal(self, proposal: Proposal) -> None:
+    def _take_proposal(self, proposal: Proposal, peer: bytes) -> None:
         vote = proposal.vote
         if vote.signer != self.validators.leader(vote.statement.view):
             return
         justification = proposal.justification
         if justification is not None and justification.statement.kind is not Kind.NULLIFY:
-            self._take_certificate(justification)
+            self._take_certificate(justification, peer)
         # Counted even where all is final: it may contradict the leader's other proposal.
-        if not self._take_vote(vote) or vote.statement.view <= self.finalized_view:
+        if not self._take_vote(vote, peer) or vote.statement.view <= self.finalized_view:
             return
         current = self._round(vote.statement.view)
         notarized = current.notarization
@@ -849,8 +858,9 @@ class Machine:
         admission = report.admission
         if admission is not None:
             if not admission.is_valid(self.chain_id, self.validators):
+                self._emit(Blame(peer, "a report that no quorum admits"))
                 return
-            self._take_certificate(admission)
+            self._take_certificate(admission, peer)
         self._reports[peer] = max(report.view, self._reports.get(peer, 0))
         if len(self._reports) >= self.validators.quorum:
             # A view that we voted in was admitted by a quorum's votes of the view before; one of

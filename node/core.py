@@ -19,6 +19,7 @@ from consensus.crypto import Signer, sha256
 from consensus.events import (
     Accuse,
     Amnesia,
+    Blame,
     Broadcast,
     Build,
     Built,
@@ -512,7 +513,7 @@ class Core:
             else:
                 self._dispatch(peer, kind, payload)
         except DecodeError as error:
-            self._blame(key, kind, error)
+            self._blame(key, kind, str(error))
         self._run()
 
     def _answer(self, peer: Peer, kind: int, payload: bytes) -> None:
@@ -522,10 +523,10 @@ class Core:
             self._dispatch(peer, kind, payload)
             self._allowance.spend(peer.key, self.outbox.asked_to_send - before, now_ms)
 
-    def _blame(self, key: bytes, kind: int, error: DecodeError) -> None:
+    def _blame(self, key: bytes, kind: int, problem: str) -> None:
         name = self.peers.by_key[key].name if key in self.peers.by_key else "a former member"
-        log.warning("peer sent garbage", peer=name, kind=kind, problem=str(error))
-        self._cut_off(key, str(error))
+        log.warning("peer sent garbage", peer=name, kind=kind, problem=problem)
+        self._cut_off(key, problem)
 
     def _dispatch(self, peer: Peer, kind: int, payload: bytes) -> None:
         match kind:
@@ -624,6 +625,8 @@ class Core:
                         self._final = certificate
                     case Accuse(evidence=evidence):
                         self._keep_evidence(evidence)
+                    case Blame(peer=key, problem=problem):
+                        self._blame(key, FrameKind.CONSENSUS, problem)
                     case Amnesia():
                         log.warning("votes of the own key are unknown to the journal; observing")
                         self._forgetful = True
@@ -784,7 +787,7 @@ class Core:
                 if not self.ledger.is_known(full.block.digest):
                     self._store_final(full)
         except DecodeError as error:
-            self._blame(key, FrameKind.RANGE, error)
+            self._blame(key, FrameKind.RANGE, str(error))
             return
         certificate = found.certificate
         if certificate is None:

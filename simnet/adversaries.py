@@ -6,7 +6,7 @@ the more dangerous one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, ClassVar
@@ -17,6 +17,7 @@ from consensus import merkle
 from consensus.block import Block
 from consensus.codec import DecodeError
 from consensus.crypto import Kind
+from consensus.machine import Machine
 from consensus.messages import (
     Certificate,
     Message,
@@ -478,7 +479,10 @@ def _short(certificate: Certificate) -> Certificate:
 
 
 class Forger(Adversary):
-    """Makes certificates of too few, repeated, borrowed or invented signatures."""
+    """Makes certificates of too few, repeated, borrowed or invented signatures.
+
+    Each peer gets one of its own: the first one that it checks is the last one that it takes.
+    """
 
     name = "certificate-forger"
     gap_ms = 150
@@ -487,34 +491,38 @@ class Forger(Adversary):
         core = self.host.core
         if core is None or not core.is_started:
             return
-        machine, n = core.machine, len(core.machine.validators.validators)
-        index = machine.validators.index_of(self.voting_key)
-        votes = [v for v in self.world.coalition.votes if v.statement.epoch == machine.epoch]
+        index = core.machine.validators.index_of(self.voting_key)
+        votes = [v for v in self.world.coalition.votes if v.statement.epoch == core.machine.epoch]
         if index is None or not votes:
             return
         self.fire()
-        like = self.random.choice(votes[-20:])
-        statement = like.statement
-        if self.random.randrange(2):
-            statement = nullify(machine.epoch, machine.view)
-        elif statement.kind is Kind.NOTARIZE:
-            statement = replace(statement, kind=Kind.FINALIZE)
+        for peer in self.others:
+            self.send(peer, self._forge(core.machine, index, votes))
+
+    def _forge(self, machine: Machine, index: int, votes: Sequence[Vote]) -> Certificate:
+        n = len(machine.validators.validators)
+        statement = self.random.choice(votes[-20:]).statement
+        match self.random.randrange(4):
+            case 0 | 1:
+                statement = nullify(machine.epoch, machine.view)
+            case 2:  # of a block that nobody has
+                digest, view = self.random.randbytes(32), machine.view
+                statement = Statement(Kind.FINALIZE, machine.epoch, view, view - 1, digest)
+            case _ if statement.kind is Kind.NOTARIZE:
+                statement = replace(statement, kind=Kind.FINALIZE)
         own = self.sign(statement, Vote(statement, index, b""))
         choice = self.random.randrange(4)
         heard = [m for m in self.world.coalition.heard if isinstance(m, Certificate)]
         if choice == 3 and heard:  # a real certificate, of another view
             real = heard[-1]
             view = max(machine.view, real.statement.view + 1)
-            forged = replace(real, statement=replace(real.statement, view=view))
-        elif choice == 0:  # the own signature in everybody's name
-            forged = Certificate(statement, tuple(range(n)), (own.signature,) * n)
-        elif choice == 1:  # real signatures, made for other statements
+            return replace(real, statement=replace(real.statement, view=view))
+        if choice == 0:  # the own signature in everybody's name
+            return Certificate(statement, tuple(range(n)), (own.signature,) * n)
+        if choice == 1:  # real signatures, made for other statements
             signatures = tuple(self.random.choice(votes).signature for _ in range(n))
-            forged = Certificate(statement, tuple(range(n)), signatures)
-        else:  # too few
-            forged = Certificate(statement, (index,), (own.signature,))
-        for peer in self.others:
-            self.send(peer, forged)
+            return Certificate(statement, tuple(range(n)), signatures)
+        return Certificate(statement, (index,), (own.signature,))  # too few
 
 
 class Twin(Adversary):

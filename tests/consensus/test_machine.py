@@ -14,6 +14,7 @@ from consensus.crypto import Kind, Signer, sha256
 from consensus.events import (
     Accuse,
     Amnesia,
+    Blame,
     Broadcast,
     Build,
     Built,
@@ -127,7 +128,7 @@ class Node:
                         pending += [Executed(b) for b in self.fetch(digest)]
                     case Finalized(certificate=certificate):
                         self.finalize(certificate)
-                    case Accuse() | Amnesia() | Recovered():
+                    case Accuse() | Blame() | Amnesia() | Recovered():
                         self.seen.append(type(effect).__name__)
         for to, message in outbox:
             self.net.post(self.index, to, message)
@@ -443,18 +444,26 @@ def test_nullify_beside_finalize_is_evidence() -> None:
     assert "Accuse" in net.nodes[1].seen
 
 
-def test_wrong_signature_and_wrong_epoch_are_ignored() -> None:
+def test_wrong_signature_and_wrong_epoch_are_ignored_and_who_sent_the_first_is_blamed() -> None:
     net = Net(4, seed=10)
     net.run(300)
     node = net.nodes[1]
     view = node.machine.view
     good = Vote.create(nullify(0, view), 3, net.signers[3], CHAIN)
-    for bad in (
-        replace(good, signature=bytes(64)),
-        replace(good, signer=2),
-        replace(good, signer=200),
-        Vote.create(nullify(1, view), 3, net.signers[3], CHAIN),
-        Vote.create(nullify(0, view + 10_000), 3, net.signers[3], CHAIN),
+    quorum = [Vote.create(nullify(0, view), i, net.signers[i], CHAIN) for i in (0, 2, 3)]
+    forged = Certificate.create([*quorum[:2], replace(good, signature=bytes(64))])
+    other_epoch = Vote.create(nullify(1, view), 3, net.signers[3], CHAIN)
+    far_view = Vote.create(nullify(0, view + 10_000), 3, net.signers[3], CHAIN)
+    for bad, seen in (
+        (replace(good, signature=bytes(64)), ["Blame"]),
+        (replace(good, signer=2), ["Blame"]),
+        (replace(good, signer=200), ["Blame"]),
+        (forged, ["Blame"]),
+        (other_epoch, []),
+        (far_view, []),
     ):
+        node.seen.clear()
         node.give(Receive(b"\x03", bad))
+        assert node.seen == seen
         assert not node.machine._rounds[view].votes.get(nullify(0, view))
+        assert node.machine.view == view

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from consensus.messages import Vote, encode_message, nullify
 from consensus.validators import Parameters
 from contracts.envelope import Transaction
 from node import receipt
 from node.outcome import Refusal
+from p2p.wire import FrameKind
 from tests.node.core_net import PARAMETERS, Net
 
 
@@ -167,6 +169,11 @@ def test_garbage_is_scored_and_changes_nothing(net: Net) -> None:
     for kind in range(256):
         core.receive(net.hosts["b"].key, kind, net.random.randbytes(kind + 1), net.now)
     assert len(net.faults) > 200
+    net.faults.clear()
+    view = core.machine.view
+    forged = Vote(nullify(core.machine.epoch, view), 1, bytes(64))
+    core.receive(net.hosts["b"].key, FrameKind.CONSENSUS, encode_message(forged), net.now)
+    assert net.faults == [("a", "a vote that its signer has not signed")]
     net.submit("a")
     net.run(1_500)
     net.check()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -46,6 +48,34 @@ needs_browser = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not ins
 SHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 
 
+def standard_of(identity: str, title: str, fields: Iterable[tuple[str, str, int]]) -> str:
+    """A standard's document, with name, type and level of each field; publishing fills in more."""
+    rows = [{"name": name, "type": kind, "level": level} for name, kind, level in fields]
+    return json.dumps({"id": identity, "title": title, "fields": rows})
+
+
+def hidden(page: str, name: str) -> str:
+    """What a hidden field of a page's form holds."""
+    return page.partition(f'name="{name}" value="')[2].partition('"')[0]
+
+
+def second_of(page: str) -> str:
+    """The path of the form by which a second person confirms."""
+    found = re.search(r'action="(/seconds/[0-9]+/confirm)"', page)
+    assert found is not None, page
+    return found[1]
+
+
+def sign(client: httpx.Client | Pages, answer: httpx.Response, csrf: str) -> str:
+    """Press the button on the page that an action leads to; returns the transaction's page."""
+    assert answer.status_code == 303, answer.text
+    done = client.post(answer.headers["location"], data={"csrf": csrf, "decision": "sign"})
+    assert done.status_code == 303, done.text
+    page = client.get(done.headers["location"]).text
+    assert "Final, and done." in page
+    return page
+
+
 @dataclass
 class Console:
     """A running console: where it is, and the network behind it."""
@@ -54,6 +84,7 @@ class Console:
     member: str
     address: str
     portal: str
+    tokens: dict[str, str] = field(default_factory=dict)
 
     @property
     def home(self) -> Home:
@@ -75,9 +106,38 @@ class Console:
                 while desk.call("job.wait", job=job["id"], timeout_ms=30_000)["state"] == "running":
                     continue
 
+    def query(self, contract: str, method: str, **args: Any) -> Any:
+        with Client(self.home.socket) as client:
+            return client.call("state.query", contract=contract, method=method, args=args)
+
+    def make_block(self) -> None:
+        command("operator", "train", "wang", "--trained-until", "2031-01-01",
+                "--confidential-until", "2031-01-01", "--home", self.home.path)  # fmt: skip
+
     def csrf(self, client: httpx.Client) -> str:
-        """The token of a client's session, as its pages carry it."""
-        return client.get("/").text.partition('name="csrf" value="')[2].partition('"')[0]
+        """The token of a client's session, as its pages carry it; asked for once."""
+        session = client.cookies["muniment"]
+        if session not in self.tokens:
+            self.tokens[session] = hidden(client.get("/").text, "csrf")
+        return self.tokens[session]
+
+    def post(self, client: httpx.Client, path: str, **form: object) -> httpx.Response:
+        """Send a form, with the token of the client's session."""
+        return client.post(path, data={"csrf": self.csrf(client), **form})
+
+    def press(self, client: httpx.Client, path: str, **form: object) -> str:
+        """Send a form and sign what it leads to; returns the transaction's page."""
+        csrf = self.csrf(client)
+        return sign(client, client.post(path, data={"csrf": csrf, **form}), csrf)
+
+    def load(self, client: httpx.Client, path: str) -> bytes:
+        """A file whose proofs wait for the next block."""
+        with ThreadPoolExecutor() as aside:
+            answer = aside.submit(client.get, path, timeout=60)
+            while not answer.done():
+                self.make_block()
+        assert answer.result().status_code == 200, answer.result().text
+        return bytes(answer.result().content)
 
 
 def start_web(home: Path) -> tuple[subprocess.Popen[str], str, str]:
@@ -230,8 +290,7 @@ class Town:
         return number
 
     def query(self, contract: str, method: str, **args: Any) -> Any:
-        with Client(self.console.home.socket) as client:
-            return client.call("state.query", contract=contract, method=method, args=args)
+        return self.console.query(contract, method, **args)
 
     def requests(self, member: str) -> Any:
         return self.query("access", "list", member=member)
@@ -250,17 +309,9 @@ def register(town: Town, member: str, folder: Path) -> None:
     """Let a member register its firms: a city at L2, an income at L3."""
     table = folder / "firms.csv"
     table.write_text("city,income\nBeijing,10\nShanghai,20\n")
-    rows = [
-        {"name": name, "type": kind, "unit": None, "codes": None, "level": level,
-         "class": "general", "mask": None}
-        for name, kind, level in (("city", "text", 2), ("income", "amount", 3))
-    ]  # fmt: skip
-    properties = {name: {"type": ["string", "integer", "null"]} for name in ("city", "income")}
     standard = folder / f"{member}.json"
-    standard.write_text(json.dumps({
-        "id": f"{member}/firm", "version": 1, "title": "Firms",
-        "schema": {"type": "object", "properties": properties}, "fields": rows,
-    }))  # fmt: skip
+    fields = (("city", "text", 2), ("income", "amount", 3))
+    standard.write_text(standard_of(f"{member}/firm", "Firms", fields))
     town.at(member, "standard", "publish", standard)
     town.at(member, "dataset", "register", table, "--standard", f"{member}/firm",
             "--title", "Firms")  # fmt: skip

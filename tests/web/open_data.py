@@ -42,8 +42,7 @@ def publish_trees(home: Home) -> None:
     member = json.loads(home.card.read_text())["name"]
     if Shelf(home.open).find(f"{member}/trees", 1) is not None:
         return
-    rows = [{"name": name, "type": kind, "unit": None, "codes": None, "level": 1,
-             "class": "general", "mask": None} for name, kind in FIELDS]  # fmt: skip
+    rows = [{"name": name, "type": kind, "level": 1} for name, kind in FIELDS]
     properties = {name: {"title": f"{name} 列", "description": f"The {name}"} for name, _ in FIELDS}
     standard = home.path / "tree.json"
     standard.write_text(json.dumps({

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import csv
-import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 
 import httpx
@@ -18,14 +16,14 @@ from node.exchange import letter
 from node.exchange.letter import LetterBox
 from node.publish import remarks
 from tests.node.alliance import command
-from tests.web.conftest import Console, Town
+from tests.web.conftest import Console, Town, standard_of
 from tests.web.open_data import publish_trees
-from tests.web.test_deliveries import ended, granted, serving
+from tests.web.test_deliveries import granted, serving
 from tests.web.test_dispatch import ORDER, issue
-from tests.web.test_exchange import FORM, sign
-from tests.web.test_governance import make_block, put_forward
+from tests.web.test_exchange import FORM
+from tests.web.test_governance import put_forward
 from tests.web.test_portal import ANSWER, a_letter
-from tests.web.test_supervise import OTHER, WATCHED, YEAR_2100_MS, Watch, use_by_law
+from tests.web.watch import WATCHED, Watch
 
 FIELDS = (("code", "identifier", 1), ("fee", "amount", 2), ("note", "text", 1), ("seal", "date", 4))
 REFUSED = [["A1", "10", "fine", "2024-01-01"], ["A2", "ten", "two words", "2024-01-02"],
@@ -51,7 +49,7 @@ class Scene:
 @contextmanager
 def scene_of(town: Town, folder: Path) -> Iterator[Scene]:
     """Make one with the operator li, who has all duties but the auditor's."""
-    watch, console = Watch(town, {}), town.console
+    watch, console = Watch(town), town.console
     with console.enter() as client:
         words = {"member": town.console.member, "neighbour": town.neighbour}
         words |= _data(town, watch, client, folder)
@@ -72,14 +70,9 @@ def scene_of(town: Town, folder: Path) -> Iterator[Scene]:
 
 def _post(town: Town, client: httpx.Client, path: str, **form: str) -> str:
     """Send a form; returns where it leads."""
-    answer = client.post(path, data={"csrf": town.console.csrf(client), **form})
+    answer = town.console.post(client, path, **form)
     assert answer.status_code == 303, answer.text
     return answer.headers["location"]
-
-
-def _sign(town: Town, client: httpx.Client, path: str, **form: str) -> None:
-    csrf = town.console.csrf(client)
-    sign(client, client.post(path, data={"csrf": csrf, **form}), csrf)
 
 
 def _last(path: str) -> str:
@@ -90,13 +83,7 @@ def _data(town: Town, watch: Watch, client: httpx.Client, folder: Path) -> dict[
     """A source that refuses records, a file of an outsider, two versions, and open data."""
     member, home = town.console.member, town.console.home
     standard, file = folder / "crate.json", folder / "crates.csv"
-    rows = [{"name": name, "type": kind, "unit": None, "codes": None, "level": level,
-             "class": "general", "mask": None} for name, kind, level in FIELDS]  # fmt: skip
-    properties = {name: {"type": ["string", "number", "null"]} for name, _, _ in FIELDS}
-    standard.write_text(json.dumps({
-        "id": f"{member}/crate", "version": 1, "title": TITLE,
-        "schema": {"type": "object", "properties": properties}, "fields": rows,
-    }))  # fmt: skip
+    standard.write_text(standard_of(f"{member}/crate", TITLE, FIELDS))
     with file.open("w", newline="") as target:
         csv.writer(target).writerows([[name for name, _, _ in FIELDS], *REFUSED])
     town.at(member, "standard", "publish", standard)
@@ -104,7 +91,7 @@ def _data(town: Town, watch: Watch, client: httpx.Client, folder: Path) -> dict[
     command("source", "add", "crate-fees", "--home", home.path, "kind=file", f"path={file}",
             *declared)  # fmt: skip
     command("source", "add", "letters-in", "--home", home.path, "kind=inbox", *declared)
-    token = command("inbox", "invite", "acme", "letters-in", "--home", home.path).strip()
+    token = command("inbox", "invite", "outsider", "letters-in", "--home", home.path).strip()
     intake = Intake(home)
     arrival = intake.begin(intake.sender_of(token), "2024 年第三季度企业申报表（补充）.csv")
     arrival.add(b"code,fee,note,seal\nC1,5,ok,2024-01-01\n")
@@ -112,23 +99,23 @@ def _data(town: Town, watch: Watch, client: httpx.Client, folder: Path) -> dict[
     source = "/data/sources/crate-fees"
     _post(town, client, f"{source}/run")
     town.console.await_jobs()
-    _sign(town, client, f"{source}/register")
+    town.console.press(client, f"{source}/register")
     client.get(source)  # sees that it is registered
     with file.open("a", newline="") as target:
         csv.writer(target).writerow(["A4", "12.50", "补正后重新提交", "2024-02-01"])
     _post(town, client, f"{source}/run")  # what this one made waits
 
-    table = folder / "shops.csv"
+    table = folder / "stores.csv"
     for cities in ("Beijing,10\nTianjin,20\n", "Beijing,11\nTianjin,20\nShanghai,30\n"):
         table.write_text("city,income\n" + cities)
         done = town.at(member, "dataset", "register", table, "--standard", f"{member}/firm",
                        "--title", TITLE, "--keyword", "纳税信用")  # fmt: skip
-    shops = f"{member}/shops"
-    _derive(watch, shops, [town.ours, town.theirs])
+    stores = f"{member}/stores"
+    _derive(watch, stores, [town.ours, town.theirs])
     publish_trees(home)
     remarks.hand_in(home.open, f"{member}/trees", "The heights are wrong, " * 20, "Somebody")
     town.console.await_jobs()
-    _post(town, client, f"/data/{shops}/compare", old="1", new="2")
+    _post(town, client, f"/data/{stores}/compare", old="1", new="2")
     town.console.await_jobs()
     return {"txid": done["txid"], "block": done["height"]}
 
@@ -157,7 +144,7 @@ def _exchange(town: Town, client: httpx.Client) -> dict[str, object]:
     asked = granted(client, town, **{"field-1": "on"}, text="For the plan. 用于年度规划。")
     with serving(town.console, town.neighbour):
         _post(town, client, f"/exchange/grants/{fetched}/fetch")
-        ended(client, fetched)
+        town.console.await_jobs()
     (delivery,) = town.query("deliveries", "of", grant=fetched)
     return {"given": given, "waiting": waiting, "asked": asked, "fetched": fetched,
             "delivery": delivery}  # fmt: skip
@@ -168,10 +155,10 @@ def _supervision(watch: Watch, client: httpx.Client) -> dict[str, object]:
     alert = watch.alert("misses", 4, town.theirs)
     case, violation = watch.case(alerts=[alert], dataset=town.theirs), watch.violation()
     for words in ("Whose copy is it?", "已向属地部门发函核实，待其三个工作日内答复。"):
-        _sign(town, client, f"/supervision/cases/{case}/comment", text=words)
+        town.console.press(client, f"/supervision/cases/{case}/comment", text=words)
     purpose = town.query("access", "rules")["purposes"][0]["name"]
-    _sign(town, client, "/supervision/permits/issue", member=WATCHED, until="2031-12-31",
-          **{f"scenario-{purpose}": "on"})  # fmt: skip
+    town.console.press(client, "/supervision/permits/issue", member=WATCHED, until="2031-12-31",
+                       **{f"scenario-{purpose}": "on"})  # fmt: skip
     opinion = {"dataset": town.ours, "version": 1, "stars": 2, "topics": ["timeliness"],
                "envelope": None}  # fmt: skip
     watch.act(town.neighbour, ("feedback", "give", opinion))
@@ -184,10 +171,10 @@ def _supervision(watch: Watch, client: httpx.Client) -> dict[str, object]:
 
 def _dispatch(watch: Watch, client: httpx.Client) -> dict[str, object]:
     town = watch.town
-    plan = {**ORDER, "plan": "flood-1", "to-health": "on", "text": WORDS}
-    _sign(town, client, "/dispatch/plans/new", **plan)
-    group = {"group": "dikes-1", "to-health": "on", "to-civil": "on", "text": "Duty room: 555-0100"}
-    _sign(town, client, "/dispatch/groups", **group)
+    plan = {**ORDER, "plan": "flood-9", "to-health": "on", "text": WORDS}
+    town.console.press(client, "/dispatch/plans/new", **plan)
+    group = {"group": "dikes-9", "to-health": "on", "to-civil": "on", "text": "Duty room: 555-0100"}
+    town.console.press(client, "/dispatch/groups", **group)
     order = issue(town.console, client, "health", "civil", text=WORDS, severity="emergency")
     watch.act("health", ("dispatch", "acknowledge", {"order": order}))
     return {"order": order}
@@ -196,16 +183,11 @@ def _dispatch(watch: Watch, client: httpx.Client) -> dict[str, object]:
 def _government(watch: Watch, client: httpx.Client) -> dict[str, object]:
     """What was put to the vote: a poll's contract and a use by law, which hold, and parameters."""
     town, console = watch.town, watch.console
-    source = (files("contracts") / "library" / "poll.star").read_text("utf-8")
-    statute = {"statute": "audit-act-7", "digest": bytes(32), "until": YEAR_2100_MS,
-               "notice_days": 3_650}  # fmt: skip
-    registrar = {"member": OTHER, "roles": ["registrar", "supervisor", "validator"]}
-    watch.enact(("statute", statute), ("change", registrar),
-                ("deploy", {"name": "poll", "source": source}))  # fmt: skip
-    deployed = town.query("governance", "list")[0]["id"]
-    use_by_law(watch)
+    watch.allow_use_by_law()
+    deployed = watch.deploy_polls()
+    watch.use_by_law()
     until = time.time_ns() // 1_000_000 + 3_600_000
-    poll = {"poll": "rule-7", "question": bytes(32), "choices": 3,
+    poll = {"poll": "rule-9", "question": bytes(32), "choices": 3,
             "members": [console.member, town.neighbour], "registrar": None, "votes_until": until,
             "shown_until": until + 3_600_000, "quorum": 0}  # fmt: skip
     watch.act(console.member, ("poll", "open", poll))
@@ -228,8 +210,8 @@ def _signing(town: Town, client: httpx.Client) -> dict[str, str]:
 
 def _evidence(town: Town, client: httpx.Client) -> dict[str, object]:
     """An export that waits for its signature."""
-    with_it = {"title": TITLE, "dataset": f"{town.console.member}/shops", "from": "1", "to": "1"}
+    with_it = {"title": TITLE, "dataset": f"{town.console.member}/stores", "from": "1", "to": "1"}
     export = _post(town, client, "/evidence/export", **with_it)
-    make_block(town.console)  # the proof of the key waits for it
+    town.console.make_block()  # the proof of the key waits for it
     town.console.await_jobs()
     return {"export": _last(export)}

@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from tests.node.alliance import command
-from tests.web.conftest import Town
-from tests.web.test_exchange import FORM, sign
+from tests.web.conftest import Town, sign
+from tests.web.test_exchange import FORM
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 SCRIPT = "<script>alert(1)</script>"

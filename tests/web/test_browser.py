@@ -6,7 +6,6 @@ from itertools import count
 from typing import Any
 
 from node.web.console import AREAS
-from tests.node.alliance import command
 from tests.web.conftest import Console, needs_browser
 from tests.web.looking import visitor
 
@@ -36,8 +35,7 @@ def test_the_situation_follows_the_chain(browser: Any, console: Console) -> None
     page = visitor(browser, console, "en-GB")
     page.goto(console.address)
     before = int(page.inner_text('[data-live="situation"] a[href^="/blocks/"]').replace(",", ""))
-    command("operator", "train", "wang", "--trained-until", "2031-01-01",
-            "--confidential-until", "2031-01-01", "--home", console.home.path)  # fmt: skip
+    console.make_block()
     page.wait_for_function(
         "before => Number(document.querySelector('[data-live=\"situation\"] a[href^=\"/blocks/\"]')"
         ".innerText.replace(',', '')) > before", arg=before,

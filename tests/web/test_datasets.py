@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.node.alliance import command
-from tests.web.conftest import Console, Town
-from tests.web.test_exchange import sign
+from tests.web.conftest import Town, sign
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 SCRIPT = "<script>alert(1)</script>"
@@ -26,10 +24,6 @@ def shops(town: Town, tmp_path_factory: pytest.TempPathFactory) -> str:
                 f"{town.console.member}/firm", "--title", f"Shops {SCRIPT}",
                 "--keyword", SCRIPT)  # fmt: skip
     return name
-
-
-def post(console: Console, client: httpx.Client, path: str, **form: str) -> httpx.Response:
-    return client.post(path, data={"csrf": console.csrf(client), **form})
 
 
 def test_a_page_shows_versions_and_veiled_records(town: Town, shops: str) -> None:
@@ -51,7 +45,7 @@ def test_a_page_shows_versions_and_veiled_records(town: Town, shops: str) -> Non
         assert auditor.get(f"{path}/preview").status_code == 403
         assert "Destroy or retire" not in auditor.get(path).text
         for part in ("rate", "grade", "destroy", "carry-out", "retire", "compare"):
-            assert post(town.console, auditor, f"{path}/{part}").status_code == 403
+            assert town.console.post(auditor, f"{path}/{part}").status_code == 403
 
 
 def test_two_versions_are_compared(town: Town, shops: str) -> None:
@@ -60,14 +54,14 @@ def test_two_versions_are_compared(town: Town, shops: str) -> None:
         shown = client.get(path).text
         assert "version 1" in shown
         assert "<strong>3</strong>" in shown  # records
-        answer = post(town.console, client, path, old="1", new="2")
+        answer = town.console.post(client, path, old="1", new="2")
         assert answer.status_code == 303
         town.console.await_jobs()
         shown = client.get(answer.headers["location"]).text
         assert "Records that differ" in shown
         assert "***" in shown
         assert SCRIPT not in shown
-        assert post(town.console, client, path, old="x", new="2").status_code == 400
+        assert town.console.post(client, path, old="x", new="2").status_code == 400
         assert client.get(path, params={"old": "7", "new": "9"}).status_code == 404
         assert client.get(f"/data/{town.theirs}/compare").status_code == 404  # has one version
 
@@ -86,8 +80,8 @@ def test_lineage_is_walked(town: Town, shops: str) -> None:
 def test_an_opinion_is_given_with_sealed_words(town: Town) -> None:
     path = f"/data/{town.theirs}"
     with town.console.enter() as client:
-        assert post(town.console, client, f"{path}/rate", stars="6").status_code == 400
-        answer = post(town.console, client, f"{path}/rate", stars="4", text=f"Good {SCRIPT}",
+        assert town.console.post(client, f"{path}/rate", stars="6").status_code == 400
+        answer = town.console.post(client, f"{path}/rate", stars="4", text=f"Good {SCRIPT}",
                       **{"topic-accuracy": "on"})  # fmt: skip
         assert "Good &lt;script&gt;" in client.get(answer.headers["location"]).text
         sign(client, answer, town.console.csrf(client))
@@ -102,18 +96,16 @@ def test_destruction_takes_two_and_is_carried_out_here(town: Town, shops: str) -
     path = f"/data/{shops}"
     with town.console.enter() as client, town.console.enter("wang") as second:
         for version, rows in (("9", ""), ("1", "x"), ("", "")):
-            answer = post(town.console, client, f"{path}/destroy", version=version, rows=rows)
+            answer = town.console.post(client, f"{path}/destroy", version=version, rows=rows)
             assert answer.status_code in (400, 404), (version, rows)
-        sign(client, post(town.console, client, f"{path}/destroy", version="1"),
-             town.console.csrf(client))  # fmt: skip
+        town.console.press(client, f"{path}/destroy", version="1")
         page = client.get(path).text
         assert "Waits for a second person" in page
         rows = town.query("operators", "requests", member=town.console.member)
         number = next(row["id"] for row in rows if row["args"].get("dataset") == shops)
-        answer = post(town.console, second, f"/seconds/{number}/confirm", back=path)
-        sign(second, answer, town.console.csrf(second))
+        town.console.press(second, f"/seconds/{number}/confirm", back=path)
         assert "Destroyed on the chain, still kept here" in client.get(path).text
-        assert post(town.console, client, f"{path}/carry-out").status_code == 303
+        assert town.console.post(client, f"{path}/carry-out").status_code == 303
         page = client.get(path).text
         assert "still kept here" not in page
         assert "wholly" in page
@@ -129,15 +121,15 @@ def test_a_level_is_decided_and_a_dataset_retired(town: Town, tmp_path: Path) ->
     town.at(member, "collect", "run", "halls")
     path = f"/data/{member}/halls"
     with town.console.enter() as client:
-        assert post(town.console, client, f"{path}/grade", level="3").status_code == 400
+        assert town.console.post(client, f"{path}/grade", level="3").status_code == 400
         form = {"field": "city", "level": "3", "reason": f"Names a person {SCRIPT}"}
-        assert post(town.console, client, f"{path}/grade", **form).status_code == 303
+        assert town.console.post(client, f"{path}/grade", **form).status_code == 303
         form["field"] = SCRIPT
-        assert post(town.console, client, f"{path}/grade", **form).status_code == 400
+        assert town.console.post(client, f"{path}/grade", **form).status_code == 400
         page = client.get(path).text
         assert "Names a person &lt;script&gt;" in page
         assert SCRIPT not in page
-        sign(client, post(town.console, client, f"{path}/retire"), town.console.csrf(client))
+        town.console.press(client, f"{path}/retire")
         assert "Retired: it takes no further version." in client.get(path).text
     found = json.loads(command("classify", "decisions", "halls", "--home", home, "--json"))
     assert found[0]["level"] == 3

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -55,21 +54,14 @@ def granted(client: httpx.Client, town: Town, **form: str) -> int:
     return ask(client, town, **{"field-1": "", "rows": "9", **form})
 
 
-def ended(client: httpx.Client, grant: int) -> str:
-    """The grant's page once no job runs."""
-    while True:
-        page = client.get(f"/exchange/grants/{grant}")
-        if page.status_code == 200 and "data-waits" not in page.text:
-            return page.text
-
-
 def test_what_is_fetched_is_counted_verified_and_proved(served: Town, tmp_path: Path) -> None:
     with served.console.enter() as client:
         csrf = served.console.csrf(client)
         grant = granted(client, served)
         answer = client.post(f"/exchange/grants/{grant}/fetch", data={"csrf": csrf})
         assert answer.status_code == 303
-        page = ended(client, grant)
+        served.console.await_jobs()
+        page = client.get(f"/exchange/grants/{grant}").text
         assert "2 records, each against what stands on the chain" in page
         (number,) = served.query("deliveries", "of", grant=grant)
         shown = client.get(f"/exchange/deliveries/{number}").text
@@ -79,7 +71,8 @@ def test_what_is_fetched_is_counted_verified_and_proved(served: Town, tmp_path: 
         export = {"csrf": csrf, "delivery": str(number), "syntax": "csv"}
         client.post(f"/exchange/grants/{grant}/export", data=export)
         path = served.console.home.exported / f"{grant}-{number}.csv"
-        assert str(path) in ended(client, grant)
+        served.console.await_jobs()
+        assert str(path) in client.get(f"/exchange/grants/{grant}").text
         with path.open(newline="") as file:
             rows = list(csv.reader(file))
         assert rows[0] == ["city"]
@@ -88,16 +81,12 @@ def test_what_is_fetched_is_counted_verified_and_proved(served: Town, tmp_path: 
 
         listed = client.get("/exchange/deliveries").text
         assert f'href="/exchange/deliveries/{number}"' in listed
-        with ThreadPoolExecutor() as aside:  # proofs wait for the next block
-            path = f"/exchange/deliveries/{number}"
-            proof, bound = (aside.submit(client.get, f"{path}/{name}", timeout=60)
-                            for name in ("proof", "evidence"))  # fmt: skip
-            while not (proof.done() and bound.done()):
-                served.ask_for_ours()
+        path = f"/exchange/deliveries/{number}"
+        proof, evidence = (served.console.load(client, f"{path}/{name}")
+                           for name in ("proof", "evidence"))  # fmt: skip
         genesis = load_genesis(served.console.home.genesis).genesis
-        assert verify(proof.result().content, genesis).value is not None
+        assert verify(proof, genesis).value is not None
         assert f'href="{path}/evidence"' in shown
-        evidence = bound.result().content
         checked = check(served.console, client, evidence, "5.evidence").text
         assert "evidence of a delivery" in checked
         assert f"{number} by {served.neighbour}" in checked

@@ -9,10 +9,9 @@ import pytest
 
 from node.rpc.client import Client
 from tests.node.alliance import command
-from tests.web.conftest import Console, Town
+from tests.web.conftest import Console, Town, sign
 from tests.web.test_asking import SCRIPT
 from tests.web.test_deliveries import serving
-from tests.web.test_exchange import sign
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
@@ -130,8 +129,8 @@ def test_authorisations_are_listed_and_counted(town: Town) -> None:
         scope = {"dataset": town.ours, "recipient": town.neighbour, "purpose": "public-service"}
         data = {"csrf": town.console.csrf(client), **scope}
         assert client.post("/exchange/authorisations", data=data).status_code == 303
-        while "data-waits" in (page := client.get("/exchange/authorisations").text):
-            pass
+        town.console.await_jobs()
+        page = client.get("/exchange/authorisations").text
         assert "0 records of version 1 are covered, 2 left out" in page
         for wrong in (town.theirs, SCRIPT, ""):
             answer = client.post("/exchange/authorisations", data={**data, "dataset": wrong})

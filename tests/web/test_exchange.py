@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-import httpx
 import pytest
 
-from tests.web.conftest import Pages, Town
+from tests.web.conftest import Town, sign
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 FORM = {"field-0": "on", "field-1": "on", "purpose": "public-service", "basis": "public-task",
         "rows": "500", "days": "90"}  # fmt: skip
-
-
-def sign(client: httpx.Client | Pages, answer: httpx.Response, csrf: str) -> str:
-    """Press the button on the page that an action leads to; returns the transaction's page."""
-    assert answer.status_code == 303, answer.text
-    done = client.post(answer.headers["location"], data={"csrf": csrf, "decision": "sign"})
-    assert done.status_code == 303, done.text
-    page = client.get(done.headers["location"]).text
-    assert "Final, and done." in page
-    return page
 
 
 def test_the_form_says_what_would_be_decided_before_anything_is_signed(town: Town) -> None:

@@ -16,10 +16,9 @@ from node.network import to_json
 from node.provision import make_home
 from node.rpc.client import Client
 from tests.node.alliance import command
-from tests.web.conftest import PASSPHRASE, Console, needs_browser
+from tests.web.conftest import PASSPHRASE, Console, Town, needs_browser, sign
 from tests.web.looking import visitor
-from tests.web.test_dispatch import query
-from tests.web.test_exchange import sign
+from tests.web.watch import Watch
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 SCRIPT = '<script>alert(1)</script>"><img src=x onerror=alert(1)>'
@@ -42,9 +41,8 @@ def li(console: Console) -> Iterator[httpx.Client]:
 
 def put_forward(console: Console, client: httpx.Client, path: str, **form: str) -> int:
     """Sign a proposal by a form; returns its number."""
-    csrf = console.csrf(client)
-    sign(client, client.post(path, data={"csrf": csrf, **form}), csrf)
-    number: int = query(console, "governance", "list")[0]["id"]
+    console.press(client, path, **form)
+    number: int = console.query("governance", "list")[0]["id"]
     return number
 
 
@@ -58,37 +56,19 @@ def put_document(
 
 
 def act(console: Console, client: httpx.Client, number: int, act: str, **form: str) -> None:
-    csrf = console.csrf(client)
-    path = f"/governance/proposals/{number}/{act}"
-    sign(client, client.post(path, data={"csrf": csrf, **form}), csrf)
-
-
-def make_block(console: Console) -> None:
-    command("operator", "train", "wang", "--trained-until", "2031-01-01",
-            "--confidential-until", "2031-01-01", "--home", console.home.path)  # fmt: skip
+    console.press(client, f"/governance/proposals/{number}/{act}", **form)
 
 
 @pytest.fixture(scope="module")
-def deployed(console: Console, tmp_path_factory: pytest.TempPathFactory) -> int:
+def deployed(town: Town) -> int:
     """The contracts `noted`, with script wherever it goes, and `poll`; the number of the first."""
+    watch, console = Watch(town), town.console
     with console.enter() as client:
-        first = put_forward(console, client, "/governance/contracts", name="noted", title=SCRIPT,
-                            source=SOURCE)  # fmt: skip
-        act(console, client, first, "vote", choice="yes")
-    folder = tmp_path_factory.mktemp("library")
-    command("contract", "library", "poll", "--folder", folder)
-    command("contract", "deploy", folder / "poll.star", "--vote", "--home", console.home.path)
-    for number in (first, first + 1):
-        for member in ("health", "civil"):
-            command("gov", "vote", number, "yes", "--home", console.net.home(member).path)
-
-    def is_over() -> bool:
-        rows = (query(console, "governance", "get", proposal=first + each) for each in (0, 1))
-        return all(row["status"] == "executed" for row in rows)
-
-    while not is_over():
-        make_block(console)
-    return first
+        number = put_forward(console, client, "/governance/contracts", name="noted", title=SCRIPT,
+                             source=SOURCE)  # fmt: skip
+    watch.carry(number)
+    watch.deploy_polls()
+    return number
 
 
 def test_a_parameter_is_proposed_voted_on_and_the_proposal_withdrawn(
@@ -112,7 +92,7 @@ def test_a_parameter_is_proposed_voted_on_and_the_proposal_withdrawn(
         assert "Vote against it" not in wang.get(proposal).text
     assert li.get(proposal).text.count("missing so far") == 3
     act(console, li, number, "withdraw")
-    assert query(console, "governance", "get", proposal=number)["status"] == "withdrawn"
+    assert console.query("governance", "get", proposal=number)["status"] == "withdrawn"
 
 
 def test_bad_forms_are_refused_with_a_sentence(console: Console, li: httpx.Client) -> None:
@@ -149,7 +129,7 @@ def test_bad_forms_are_refused_with_a_sentence(console: Console, li: httpx.Clien
 
 def test_tables_are_put_to_the_vote_as_documents(console: Console, li: httpx.Client) -> None:
     assert "/governance/propose/access" in li.get("/governance").text
-    table = query(console, "access", "rules")
+    table = console.query("access", "rules")
     page = li.get("/governance/propose/access").text
     assert f"&#34;version&#34;: {table['version'] + 1}" in page  # what holds now, as the next one
     table |= {"version": table["version"] + 1, "review_ms": 2 * table["review_ms"]}
@@ -160,22 +140,22 @@ def test_tables_are_put_to_the_vote_as_documents(console: Console, li: httpx.Cli
     assert "purposes.audit.k" in told
     assert "0 → 7" in told
     sign(li, answer, csrf)
-    number = query(console, "governance", "list")[0]["id"]
-    assert query(console, "governance", "get", proposal=number)["args"]["rules"] == table
+    number = console.query("governance", "list")[0]["id"]
+    assert console.query("governance", "get", proposal=number)["args"]["rules"] == table
     act(console, li, number, "withdraw")
-    limits = query(console, "deliveries", "limits") | {"misses": 31}
-    ladder = query(console, "sanctions", "ladder")
+    limits = console.query("deliveries", "limits") | {"misses": 31}
+    ladder = console.query("sanctions", "ladder")
     ladder["rungs"][0] = ["warning", 86_400_000]
     for kind, document in (("deliveries", limits), ("ladder", ladder)):
         text = json.dumps(document, indent=2).replace("\n", "\r\n")  # as browsers send it
         number = put_forward(console, li, f"/governance/propose/{kind}", document=text)
-        found = query(console, "governance", "get", proposal=number)
+        found = console.query("governance", "get", proposal=number)
         assert (found["kind"], found["args"]) == (kind, document)
         act(console, li, number, "withdraw")
 
 
 def test_a_wrong_document_is_told_by_line_and_field(console: Console, li: httpx.Client) -> None:
-    table = query(console, "access", "rules")
+    table = console.query("access", "rules")
     table["version"] += 1
     wrong = json.loads(json.dumps(table))
     wrong["bases"][1]["level"] = 9
@@ -193,7 +173,7 @@ def test_a_wrong_document_is_told_by_line_and_field(console: Console, li: httpx.
         ("access", b" " * 140_000, "at most"),
         ("ladder", {"rungs": [["warning", 1.5]], "window_ms": 0, "appeal_ms": 0}, "rungs"),
         ("deliveries", {"misses": 3}, "missing"),
-        ("deliveries", {**query(console, "deliveries", "limits"), SCRIPT: 1}, "unknown argument"),
+        ("deliveries", {**console.query("deliveries", "limits"), SCRIPT: 1}, "unknown argument"),
         ("pack", {"version": 2}, "must be a map of"),
         ("pack", SCRIPT.encode(), "not JSON"),
         ("rotate", {"name": "tax"}, "not a valid card"),
@@ -238,8 +218,8 @@ def test_small_forms_are_put_to_the_vote(
         answer = li.post(f"/governance/propose/{kind}", data={"csrf": csrf, **form},
                          files={"file": ("given", file)})  # fmt: skip
         sign(li, answer, csrf)
-        number = query(console, "governance", "list")[0]["id"]
-        assert query(console, "governance", "get", proposal=number)["args"] == args, kind
+        number = console.query("governance", "list")[0]["id"]
+        assert console.query("governance", "get", proposal=number)["args"] == args, kind
         act(console, li, number, "withdraw")
     assert "There is no such statute" in li.get("/governance/propose/statute?statute=law-2").text
 
@@ -250,8 +230,8 @@ def test_a_pack_is_put_to_the_vote_and_handed_on(console: Console, li: httpx.Cli
     csrf = console.csrf(li)
     answer = put_document(console, li, "pack", pack)
     sign(li, answer, csrf)
-    number = query(console, "governance", "list")[0]["id"]
-    digest = query(console, "governance", "get", proposal=number)["args"]["digest"]
+    number = console.query("governance", "list")[0]["id"]
+    digest = console.query("governance", "get", proposal=number)["args"]["digest"]
     handed = li.get(f"/governance/packs/{digest}")
     assert (sha256(handed.content).hexdigest(), handed.json()) == (digest, pack)
     assert f"/governance/packs/{digest}" in li.get(f"/governance/proposals/{number}").text
@@ -293,7 +273,7 @@ def test_a_poll_is_voted_in_shown_and_closed(
         assert (answer.status_code, "<script>alert" in answer.text) == (400, False), bad
     assert li.post("/governance/new-poll", data=form).status_code == 400  # about nothing
     sign(li, li.post("/governance/new-poll", data=form, files=file), csrf)
-    found = query(console, "poll", "poll", poll="rule-7")
+    found = console.query("poll", "poll", poll="rule-7")
     until_ms = found["votes_until"]
     assert (found["question"], found["voters"]) == (sha256(b"%PDF").hexdigest(), 1)
     assert (found["quorum"], found["shown_until"] - until_ms) == (5_000, 3_600_000)
@@ -314,10 +294,10 @@ def test_a_poll_is_voted_in_shown_and_closed(
         return bool(block["timestamp"] >= until_ms)
 
     while not is_over():
-        make_block(console)
+        console.make_block()
     for step in ("show", "close"):
         sign(li, li.post(f"{page}/{step}", data={"csrf": csrf}), csrf)
-    found = query(console, "poll", "poll", poll="rule-7")
+    found = console.query("poll", "poll", poll="rule-7")
     assert (found["tally"], found["result"]["choice"]) == ([0, 1, 0], 1)
     assert "choice 1" in li.get(page).text
     for nothing in ("nothing", "%3Cscript%3E", "x" * 200):
@@ -342,12 +322,12 @@ def test_members_stand_in_a_tree_with_keys_and_operators(
     tree = li.get("/governance/members").text
     assert tree.index(">tax</a>") < tree.index(">health</a>") < tree.index(">civil</a>")
     page = li.get("/governance/members/tax").text
-    record = query(console, "members", "get", name="tax")
+    record = console.query("members", "get", name="tax")
     for shown in (record["voting_key"], "li", "dispatcher"):
         assert shown in page
     number = put_forward(console, li, "/governance/members/civil/change", tier="local",
                          parent="tax", **{"role-validator": "on"})  # fmt: skip
-    assert query(console, "governance", "get", proposal=number)["args"] == {
+    assert console.query("governance", "get", proposal=number)["args"] == {
         "member": "civil", "parent": "tax",
     }  # fmt: skip
     act(console, li, number, "withdraw")
@@ -387,7 +367,7 @@ def test_duties_are_granted_by_two_renewed_and_revoked(
     form = {"csrf": csrf, "card": card, "duty-auditor": "on", "duty-steward": "on",
             "trained_until": "2030-01-01", "confidential_until": "2030-01-01"}  # fmt: skip
     sign(li, li.post("/governance/operators", data=form), csrf)
-    row = query(console, "operators", "requests", member="tax")[-1]
+    row = console.query("operators", "requests", member="tax")[-1]
     confirm = f"/seconds/{row['id']}/confirm"
     assert confirm not in li.get("/governance/operators").text  # nobody is two persons
     with console.enter("wang") as wang:
@@ -398,14 +378,14 @@ def test_duties_are_granted_by_two_renewed_and_revoked(
             assert wang.post(path, data={"csrf": token}).status_code == 403
         back = {"csrf": token, "back": "/governance/operators"}
         sign(wang, wang.post(confirm, data=back), token)
-    found = query(console, "operators", "get", member="tax", operator="sun")
+    found = console.query("operators", "get", member="tax", operator="sun")
     assert found["duties"] == ["auditor", "steward"]
     terms = {"csrf": csrf, "trained_until": "2032-02-29", "confidential_until": ""}
     sign(li, li.post("/governance/operators/sun/train", data=terms), csrf)
-    found = query(console, "operators", "get", member="tax", operator="sun")
+    found = console.query("operators", "get", member="tax", operator="sun")
     assert (found["trained_until"], found["confidential_until"]) == (1_961_711_999_999, 0)
     sign(li, li.post("/governance/operators/sun/revoke", data={"csrf": csrf}), csrf)
-    found = query(console, "operators", "get", member="tax", operator="sun")
+    found = console.query("operators", "get", member="tax", operator="sun")
     assert found["status"] == "revoked"
 
 

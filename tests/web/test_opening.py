@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
+from functools import partial
 
 import httpx
 import pytest
@@ -12,9 +12,8 @@ from node.publish import remarks
 from node.publish.shelf import Shelf
 from node.rpc.client import Client
 from tests.node.alliance import command
-from tests.web.conftest import Console
+from tests.web.conftest import Console, second_of, sign
 from tests.web.open_data import register
-from tests.web.test_exchange import sign
 
 
 @pytest.fixture(scope="module")
@@ -43,17 +42,12 @@ def test_two_publish_and_a_steward_answers_and_withdraws(console: Console, lamps
     home, name = console.home, lamps
     public = f"{console.portal}/datasets/{name}"
     with console.enter() as client, console.enter("wang") as wang, httpx.Client() as anybody:
-        token = console.csrf(wang)
-
-        def do(path: str, **form: str) -> httpx.Response:
-            return client.post(path, data={"csrf": console.csrf(client), **form})
-
+        do = partial(console.post, client)
         shown = client.get("/data/open").text
         assert "All lamps &lt;b&gt;here" in shown
         assert "wages" not in shown
         assert "not published at this address" in anybody.get(public).text
-        asked = do("/data/open", dataset=name, version="1", decision="publish")
-        sign(client, asked, console.csrf(client))
+        console.press(client, "/data/open", dataset=name, version="1", decision="publish")
         waits = client.get("/data/open").text
         assert "waits for a second person" in waits
         assert "Confirm</button>" not in waits  # not by who prepared it
@@ -64,9 +58,7 @@ def test_two_publish_and_a_steward_answers_and_withdraws(console: Console, lamps
             assert "does not call it published" in ended["problem"]
         seen = wang.get("/data/open").text
         assert "What people say" not in seen
-        second = re.search(r'action="(/seconds/[0-9]+/confirm)"', seen)
-        assert second is not None
-        sign(wang, wang.post(second[1], data={"csrf": token, "back": "/data/open"}), token)
+        console.press(wang, second_of(seen), back="/data/open")
         assert "not written yet" in client.get("/data/open").text
         assert do("/data/open", dataset=name, version="1", decision="publish").status_code == 303
         console.await_jobs()

@@ -36,10 +36,10 @@ SIGHTS = {
         "standard": "/data/standards/{member}/crate", "sources": "/data/sources",
         "source": "/data/sources/crate-fees",
         "quarantine": "/data/sources/crate-fees/quarantine", "handed-in": "/data/inbox",
-        "opening": "/data/open", "dataset": "/data/{member}/shops",
+        "opening": "/data/open", "dataset": "/data/{member}/stores",
         "foreign-dataset": "/data/{neighbour}/firms",
-        "lineage": "/data/{member}/summary/lineage", "preview": "/data/{member}/shops/preview",
-        "compare": "/data/{member}/shops/compare?old=1&new=2",
+        "lineage": "/data/{member}/summary/lineage", "preview": "/data/{member}/stores/preview",
+        "compare": "/data/{member}/stores/compare?old=1&new=2",
     },
     "exchange": {
         "inbox": "/exchange", "requests": "/exchange/requests",
@@ -64,7 +64,7 @@ SIGHTS = {
     "dispatch": {
         "dispatch": "/dispatch", "orders": "/dispatch/orders", "order": "/dispatch/orders/{order}",
         "order-new": "/dispatch/new", "plans": "/dispatch/plans",
-        "plan-new": "/dispatch/plans/new", "plan": "/dispatch/plans/{member}/flood-1",
+        "plan-new": "/dispatch/plans/new", "plan": "/dispatch/plans/{member}/flood-9",
         "groups": "/dispatch/groups",
     },
     "governance": {
@@ -77,7 +77,7 @@ SIGHTS = {
         "parameters": "/governance/parameters", "contracts": "/governance/contracts",
         "contract": "/governance/contracts/dispatch",
         "deployed-contract": "/governance/contracts/poll", "polls": "/governance/polls",
-        "poll": "/governance/polls/rule-7",
+        "poll": "/governance/polls/rule-9",
     },
     "evidence": {
         "evidence": "/evidence", "block": "/blocks/{block}", "transaction": "/tx/{txid}",

@@ -12,7 +12,7 @@ from consensus.codec import decode, encode
 from node.network import load_genesis
 from node.trace import export
 from tests.node.alliance import command
-from tests.web.conftest import Console, Town
+from tests.web.conftest import Console, Town, hidden
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 SCRIPT = "<script>alert(1)</script>"
@@ -122,7 +122,7 @@ def test_an_auditor_exports_under_their_own_key(
         page = auditor.get(place).text
         assert "catalogue.register" in page
         assert SCRIPT not in page
-        digest = page.partition('name="digest" value="')[2].partition('"')[0]
+        digest = hidden(page, "digest")
         assert other.get(place).status_code == 400  # another's
         assert auditor.post(place, data={"csrf": csrf, "digest": "00"}).status_code == 400
         signed = auditor.post(place, data={"csrf": csrf, "digest": digest})

@@ -14,9 +14,8 @@ from node.web.link import Link
 from node.web.live import Live
 from node.web.sessions import Sessions
 from node.web.site import COOKIE, Site
-from tests.web.conftest import PASSPHRASE, Town
+from tests.web.conftest import PASSPHRASE, Town, sign
 from tests.web.test_asking import SCRIPT, sealed_at
-from tests.web.test_exchange import sign
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 

@@ -12,22 +12,22 @@ import pytest
 from tests.node.alliance import command
 from tests.web.conftest import Console, Town, needs_browser
 from tests.web.test_deliveries import serving
-from tests.web.test_dispatch import query, shared, until
-from tests.web.test_supervise import Watch
+from tests.web.test_dispatch import shared, until
 from tests.web.walking import Person
+from tests.web.watch import Watch
 
 pytestmark = [needs_browser, pytest.mark.filterwarnings("ignore::ResourceWarning")]
-DATASET = "tax/shops"
+DATASET = "tax/markets"
 
 
 @pytest.fixture
 def source(town: Town, tmp_path: Path) -> str:
     """The title of a source that the console's member has declared; one record is wrong."""
-    file = tmp_path / "shops.csv"
+    file = tmp_path / "markets.csv"
     file.write_text("city,income\nBeijing,10\nShanghai,20\nTianjin,ten\n")
-    command("source", "add", "shops", "--home", town.console.home.path, f"path={file}",
-            "standard=tax/firm", "title=Shops in towns", "key=city")  # fmt: skip
-    return "Shops in towns"
+    command("source", "add", "markets", "--home", town.console.home.path, f"path={file}",
+            "standard=tax/firm", "title=Markets in towns", "key=city")  # fmt: skip
+    return "Markets in towns"
 
 
 def test_from_a_source_to_a_verified_delivery_and_its_proof(
@@ -48,7 +48,7 @@ def test_from_a_source_to_a_verified_delivery_and_its_proof(
     owns.click("Exchange")  # and waits there
 
     asks.click("Data")
-    asks.page.get_by_role("searchbox").or_(asks.page.locator('[name="q"]')).first.fill("shops")
+    asks.page.get_by_role("searchbox").or_(asks.page.locator('[name="q"]')).first.fill("markets")
     asks.click("Search", source, "Ask for data")
     asks.page.get_by_role("checkbox", name="city").check()
     asks.label("Purpose").select_option("public-service")
@@ -103,7 +103,7 @@ def test_from_a_source_to_a_verified_delivery_and_its_proof(
 
 def test_from_an_alert_to_a_measure(browser: Any, town: Town) -> None:
     """The alert comes in while the list stands open, and so does what the second confirms."""
-    watch = Watch(town, {})
+    watch = Watch(town)
     li = Person(browser, town.console, "li", "en-GB")
     wang = Person(browser, town.console, "wang", "zh-CN")
     li.click("Supervision")
@@ -144,7 +144,7 @@ def test_an_order_is_answered_and_another_escalates(
         li.label("Acknowledge within").fill(seconds)
         li.label("Acknowledge within – unit").select_option("seconds")
         li.press("Show what is signed")
-        number: int = query(console, "dispatch", "list")[0]["id"]
+        number: int = console.query("dispatch", "list")[0]["id"]
         return number
 
     late = order("Nobody will see this.", "civil", "8")
@@ -163,16 +163,16 @@ def test_an_order_is_answered_and_another_escalates(
     li.page.locator(f'.own a[href="/dispatch/orders/{number}"]').click()
     li.sees("Half of them run.")
     li.press("Confirm")
-    assert query(console, "dispatch", "get", order=number)["status"] == "closed"
+    assert console.query("dispatch", "get", order=number)["status"] == "closed"
 
-    until(second_console, lambda: bool(query(second_console, "dispatch", "raised",
-                                             member="health")))  # fmt: skip
+    until(second_console, lambda: second_console.query("dispatch", "raised", member="health") != [])
     chen.click("Dispatch")
     chen.sees(chen.words.say("%s has not acknowledged") % "civil")
     chen.sees(chen.words.say("escalated to %s") % "health")
     chen.shoot("escalated")
     chen.page.locator(f'.own a[href="/dispatch/orders/{late}"]').click()
-    chen.page.wait_for_selector("h1")
+    told = chen.words.say("%s has not acknowledged in time, which %s is told")
+    chen.sees(told % ("civil", "health"))
     li.click("Dispatch", "Orders", str(late))
     li.sees("civil has not acknowledged in time, which health is told")
     li.press("Take it back")

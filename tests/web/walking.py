@@ -41,9 +41,9 @@ class Person:
             both = self.page.get_by_role("link", name=name, exact=True)
             both.or_(self.page.get_by_role("button", name=name, exact=True)).first.click()
 
-    def open(self, row: str, link: str = "a") -> None:
+    def open(self, row: str) -> None:
         """The first link in the latest row of a table that has some text, once there is one."""
-        self.page.locator("tbody tr").filter(has_text=row).first.locator(link).first.click()
+        self.page.locator("tbody tr").filter(has_text=row).first.locator("a").first.click()
 
     def label(self, name: str) -> Any:
         return self.page.get_by_label(self.words.say(name), exact=True)

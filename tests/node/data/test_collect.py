@@ -77,6 +77,15 @@ class Bench:
     def run(self, fails: bool = False) -> Any:
         return self.command("collect", "run", self.name, fails=fails)
 
+    def collected(self) -> Path:
+        """The file of a source whose first version is registered."""
+        self.publish()
+        path = self.folder / "p.csv"
+        write_csv(path, ROWS)
+        self.declare(path=str(path))
+        self.run()
+        return path
+
     def rows(self, version: int) -> list[tuple[str | None, ...]]:
         passphrase = self.home.passphrase.read_text().strip()
         master = load_key(self.home.key("vault"), "vault", passphrase)
@@ -205,11 +214,7 @@ def test_versions_compare_without_a_key_and_long_values_are_shortened(bench: Ben
 
 
 def test_a_file_touched_without_news_makes_no_version(bench: Bench) -> None:
-    bench.publish()
-    path = bench.folder / "p.csv"
-    write_csv(path, ROWS)
-    bench.declare(path=str(path))
-    bench.run()
+    path = bench.collected()
     write_csv(path, list(reversed(ROWS)), "utf-16")
     assert bench.run()["state"] == "unchanged"
     write_csv(path, [*ROWS, ROWS[0]])
@@ -218,11 +223,7 @@ def test_a_file_touched_without_news_makes_no_version(bench: Bench) -> None:
 
 
 def test_a_registration_that_comes_first_gets_its_number(bench: Bench) -> None:
-    bench.publish()
-    path = bench.folder / "p.csv"
-    write_csv(path, ROWS)
-    bench.declare(path=str(path))
-    bench.run()
+    path = bench.collected()
     write_csv(path, ROWS[1:])
     passphrase = bench.home.passphrase.read_text().strip()
     chain, master = unlocked(bench.home.path, passphrase)
@@ -406,11 +407,7 @@ def test_refused_records_are_corrected_and_released(bench: Bench) -> None:
 
 
 def test_drift_is_told_and_nothing_is_registered(bench: Bench) -> None:
-    bench.publish()
-    path = bench.folder / "p.csv"
-    write_csv(path, ROWS)
-    bench.declare(path=str(path))
-    bench.run()
+    path = bench.collected()
     write_csv(path, [{**row, "fees": row["fee"]} for row in ROWS])
     assert "'fees'" in bench.run(fails=True)
     write_csv(path, [{k: v for k, v in row.items() if k != "fee"} for row in ROWS])

@@ -22,8 +22,7 @@ from node.errors import MunimentError
 from node.exchange import letter
 from node.rpc.client import Client
 from tests.node.data.test_markers import contents, forms
-from tests.web.conftest import Pages
-from tests.web.test_exchange import sign
+from tests.web.conftest import Pages, hidden, sign
 
 LI, WANG, ZHAO = "11010119900307123X", "110101198511110027", "110101197002290017"
 ROWS = f"Number,Holder,Fee\n1,{LI},10\n2,{WANG},20\n3,{ZHAO},30\n4,{LI},40\n"
@@ -85,7 +84,7 @@ class Town:
         pages = Pages(home, member)
         entered = pages.post("/login", {"operator": "li", "passphrase": "a passphrase"})
         assert entered.status_code == 303
-        yield pages, pages.get("/").text.partition('name="csrf" value="')[2].partition('"')[0]
+        yield pages, hidden(pages.get("/").text, "csrf")
         pages.close()
         with Client(home.socket) as node:
             height = node.call("status")["height"]
@@ -225,7 +224,7 @@ def test_three_subjects_one_refuses_and_one_withdraws(town: Town) -> None:
         while "data-waits" in (shown := pages.get("/exchange/authorisations").text):
             pass
         assert "Tell: 1 records" in shown
-        job = shown.partition('name="job" value="')[2].partition('"')[0]
+        job = hidden(shown, "job")
         assert pages.post(f"{path}/tell", data={"csrf": csrf, "job": "x"}).status_code == 400
         sign(pages, pages.post(f"{path}/tell", data={"csrf": csrf, "job": job}), csrf)
         assert "Tell: 1 records" not in pages.get("/exchange/authorisations").text
